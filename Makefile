@@ -1,0 +1,114 @@
+# pop3d: `make help` lists the targets.
+#
+# pop3d itself is linked statically and position-independent, with the small C library where
+# musl-gcc is installed (it starts faster), else with the system's. LIBC=glibc or LIBC=dynamic
+# chooses by hand. pop3d-checkpw is dynamic: libcrypt and PAM load what the host configured.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/pop3d
+O ?= build
+VERSION := 0.1
+
+HAVE_MUSL := $(shell command -v musl-gcc 2>/dev/null)
+LIBC ?= $(if $(HAVE_MUSL),musl,glibc)
+PAM ?= yes
+
+CWARN = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+	-Wformat=2 -Wpointer-arith -Wvla -Werror
+CFLAGS ?= -O2 -g
+CHARDEN = -fstack-protector-strong -fno-strict-aliasing
+LHARDEN = -Wl,-z,relro,-z,now,-z,noexecstack
+CPPFLAGS += -D_GNU_SOURCE -DVERSION='"$(VERSION)"'
+SANITIZE ?=
+
+# the compiler of pop3d, and how it links
+ifeq ($(LIBC),musl)
+POP3D_CC ?= musl-gcc
+# musl-gcc does not know -static-pie: the start file is named here (it lies beside the specs)
+MUSL_CRT := $(dir $(shell musl-gcc -v 2>&1 | sed -n 's/^Reading specs from //p' | tail -n 1))
+POP3D_LINK = -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text $(MUSL_CRT)rcrt1.o
+else ifeq ($(LIBC),glibc)
+POP3D_CC ?= $(CC)
+POP3D_LINK = -static-pie
+else
+POP3D_CC ?= $(CC)
+POP3D_LINK = -pie
+endif
+
+CORE = pop3d.c login.c jail.c auth.c checker.c relay.c process.c peer.c session.c capa.c command.c \
+	maildir.c update.c snapshot.c uid.c message.c encode.c wire.c clock.c log.c
+CHECKPW = pop3d-checkpw.c pwfile.c pwhash.c pwlog.c pwmake.c pwpam.c pwuser.c log.c
+UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
+SOURCES = $(wildcard *.c *.h tests/*.c tests/unit/*.c tests/unit/*.h bench/*.c)
+CHECKPW_LIBS = -lcrypt $(if $(filter yes,$(PAM)),-lpam)
+CHECKPW_DEFS = $(if $(filter yes,$(PAM)),-DWITH_PAM)
+
+all: $(O)/pop3d $(O)/pop3d-checkpw ## build pop3d and pop3d-checkpw into build/
+
+$(O)/%.o: %.c
+	@mkdir -p $(@D)
+	$(POP3D_CC) $(CPPFLAGS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
+
+$(O)/pop3d: $(CORE:%.c=$(O)/%.o)
+	$(POP3D_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -o $@ $^ $(POP3D_LINK)
+
+$(O)/pop3d-checkpw: $(CHECKPW)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CHECKPW_DEFS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 \
+		$(LHARDEN) -pie -o $@ $(CHECKPW) $(CHECKPW_LIBS)
+
+# Unit tests run against the system's libc, always under the sanitizers where they are asked for.
+$(O)/unit/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -I. $(CFLAGS) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
+
+$(O)/unit/lib.a: $(patsubst %.c,$(O)/unit/%.o,$(filter-out pop3d.c,$(CORE)))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(O)/unit/test_%: $(O)/unit/tests/unit/test_%.o $(O)/unit/lib.a
+	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ -lcmocka
+
+unit: $(UNITS:%=$(O)/unit/test_%) ## run the unit tests (cmocka)
+	@for t in $^; do echo "== $$t"; $$t || exit 1; done
+
+check: all unit ## run every test: units, sessions, superservers, clients, adversity
+	POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider $(PYTEST_ARGS) tests
+
+PYTEST ?= pytest-3
+ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+check-asan: ## the same tests with AddressSanitizer and UBSan (dynamic, system libc)
+	ASAN_OPTIONS=detect_leaks=0 $(MAKE) O=$(O)/asan LIBC=dynamic SANITIZE="$(ASAN)" CHARDEN= check
+
+demo: all ## serve a demonstration mailbox on 127.0.0.1:1110 through xinetd
+	tests/demo $(abspath $(O))
+
+format: ## apply .clang-format
+	clang-format -i $(SOURCES)
+
+lint: ## formatting, static analysis, man pages
+	clang-format --dry-run -Werror $(SOURCES)
+	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
+		--inline-suppr --suppress=missingIncludeSystem -DVERSION='"x"' -DWITH_PAM *.c
+	mandoc -Tlint -Wwarning doc/*.8
+
+install: all ## install below $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)
+	install -m 755 $(O)/pop3d $(O)/pop3d-checkpw $(DESTDIR)$(SBINDIR)/
+	install -m 644 doc/*.8 $(DESTDIR)$(MANDIR)/man8/
+	install -m 644 README CHANGES LICENSE xinetd.d/* systemd/* $(DESTDIR)$(DOCDIR)/
+
+clean: ## remove what was built
+	rm -rf $(O)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+
+.DEFAULT_GOAL := all
+.PHONY: all unit check check-asan demo format lint install clean help
+.SECONDARY:
+-include $(wildcard $(O)/*.d $(O)/unit/*.d $(O)/unit/tests/unit/*.d)

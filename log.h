@@ -1,0 +1,33 @@
+/* log: one line per event, to syslog (facility mail) or to standard error. */
+#ifndef LOG_H
+#define LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <syslog.h>
+
+/* Longest line that is written, in octets; longer ones are cut. */
+#define LOG_LINE_OCTETS 1024
+
+/* Chooses where lines go, once per process: to syslog if force_syslog is set or if descriptor 2
+ * is closed or may be the client's (it is the same socket, pipe or file as descriptor 0 or 1,
+ * as under inetd; a terminal is a person's and may be written to), else to descriptor 2. */
+void log_open(bool force_syslog);
+
+/* Whether lines go to syslog; false before log_open. */
+bool log_to_syslog(void);
+
+/* True where descriptor 2 is what the client reads or writes: see log_open. */
+bool log_stderr_is_clients(void);
+
+/* Writes one line: an event name, then key=value pairs. priority is one of syslog's. Never
+ * fails: a log that cannot be written must not stop the mail. Values from outside go through
+ * log_quote. */
+void log_event(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Copies octets to text as one word: printable ASCII without blanks and quotes stays as it is,
+ * all else makes it a quoted string with \xHH escapes. text is always terminated; what does not
+ * fit is cut and marked with "...". capacity must be at least 8. Returns text. */
+const char *log_quote(char *text, size_t capacity, const char *octets, size_t length);
+
+#endif

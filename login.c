@@ -1,0 +1,226 @@
+/* login: see login.h. Runs without privileges, on input from anybody. */
+#include "login.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "auth.h"
+#include "capa.h"
+#include "command.h"
+#include "wire.h"
+
+#define BAD_COMMANDS 10
+#define LOGIN_OCTETS WIRE_COMMAND_OCTETS
+
+struct login {
+	struct wire wire;
+	const struct options *options;
+	int monitor_fd;
+	size_t timestamp_octets;
+	unsigned tries;
+	enum login_end end;
+	size_t user_octets; /* 0: no USER yet */
+	char user[LOGIN_OCTETS];
+};
+
+static enum command_result ended(struct login *l, enum login_end end)
+{
+	l->end = end;
+	return COMMAND_END;
+}
+
+/* Asks the monitor; false if it is gone. The copy of the password dies here. */
+static bool ask_monitor(struct login *l, struct auth_request *request, unsigned char *verdict)
+{
+	ssize_t octets;
+
+	do
+		octets = send(l->monitor_fd, request, sizeof *request, MSG_NOSIGNAL);
+	while (octets < 0 && errno == EINTR);
+	explicit_bzero(request, sizeof *request);
+	if (octets != (ssize_t)sizeof *request)
+		return false;
+	do
+		octets = recv(l->monitor_fd, verdict, 1, 0);
+	while (octets < 0 && errno == EINTR);
+	return octets == 1;
+}
+
+static enum command_result answer(struct login *l, unsigned char verdict)
+{
+	switch (verdict) {
+	case AUTH_GRANTED: return ended(l, LOGIN_GRANTED);
+	case AUTH_REFUSED: wire_puts(&l->wire, "-ERR [AUTH] login failed\r\n"); break;
+	case AUTH_MISCONFIGURED:
+		wire_puts(&l->wire, "-ERR [SYS/PERM] login is not possible, "
+				    "the administrator has to mend it\r\n");
+		break;
+	default:
+		wire_puts(&l->wire, "-ERR [SYS/TEMP] login is not possible now, try later\r\n");
+	}
+	if (++l->tries < AUTH_TRIES)
+		return COMMAND_GOOD;
+	wire_flush(&l->wire);
+	return ended(l, LOGIN_FAILURES);
+}
+
+static enum command_result refuse(struct login *l, const char *text)
+{
+	wire_reply(&l->wire, "-ERR [AUTH] %s", text);
+	return COMMAND_BAD;
+}
+
+static enum command_result check(struct login *l, enum auth_mechanism mechanism,
+	struct wire_text login, struct wire_text password)
+{
+	struct auth_request request = {.mechanism = (uint16_t)mechanism};
+	unsigned char verdict;
+
+	if (password.length == 0)
+		return refuse(l, "the password is empty");
+	if (login.length + password.length + l->timestamp_octets + 3 > AUTH_CREDENTIALS_OCTETS)
+		return refuse(l, "login and password are too long");
+	request.login_octets = (uint16_t)login.length;
+	request.password_octets = (uint16_t)password.length;
+	memcpy(request.octets, login.octets, login.length);
+	memcpy(request.octets + login.length, password.octets, password.length);
+	wire_forget_input(&l->wire);
+	if (!auth_request_valid(&request, l->timestamp_octets)) {
+		explicit_bzero(&request, sizeof request);
+		return refuse(l, "login and password must not hold control characters");
+	}
+	/* replies still held here must not come behind the session's */
+	if (!wire_flush(&l->wire) || !ask_monitor(l, &request, &verdict))
+		return ended(l, LOGIN_ORPHAN);
+	return answer(l, verdict);
+}
+
+static enum command_result command_user(void *state, const struct command_input *input)
+{
+	struct login *const l = state;
+
+	memcpy(l->user, input->text.octets, input->text.length);
+	l->user_octets = input->text.length;
+	wire_puts(&l->wire, "+OK password required\r\n");
+	return COMMAND_GOOD;
+}
+
+static enum command_result command_pass(void *state, const struct command_input *input)
+{
+	struct login *const l = state;
+	const struct wire_text login = {l->user, l->user_octets};
+
+	if (login.length == 0) {
+		wire_forget_input(&l->wire);
+		wire_puts(&l->wire, "-ERR USER comes first\r\n");
+		return COMMAND_BAD;
+	}
+	l->user_octets = 0;
+	return check(l, AUTH_USER, login, input->text);
+}
+
+/* RFC 1939 section 7: "APOP name digest", the digest 32 lower-case hex digits. */
+static enum command_result command_apop(void *state, const struct command_input *input)
+{
+	struct login *const l = state;
+	const struct wire_text text = input->text;
+	const char *const space = memchr(text.octets, ' ', text.length);
+	size_t name;
+
+	if (!l->options->apop) {
+		wire_puts(&l->wire, "-ERR APOP is not offered here\r\n");
+		return COMMAND_BAD;
+	}
+	name = space != NULL ? (size_t)(space - text.octets) : text.length;
+	if (text.length != name + 33 || name == 0 ||
+		strspn(space + 1, "0123456789abcdef") < 32) {
+		wire_puts(&l->wire, "-ERR APOP needs a name and a digest of 32 hex digits\r\n");
+		return COMMAND_BAD;
+	}
+	l->user_octets = 0;
+	return check(l, AUTH_APOP, (struct wire_text){text.octets, name},
+		(struct wire_text){space + 1, 32});
+}
+
+static enum command_result command_capa(void *state, const struct command_input *input)
+{
+	struct login *const l = state;
+
+	(void)input;
+	capa_reply(&l->wire, CAPA_AUTHORIZATION);
+	return COMMAND_GOOD;
+}
+
+static enum command_result command_quit(void *state, const struct command_input *input)
+{
+	struct login *const l = state;
+
+	(void)input;
+	wire_reply(&l->wire, "+OK %s POP3 server signing off", l->options->host);
+	wire_flush(&l->wire);
+	return ended(l, LOGIN_QUIT);
+}
+
+static enum command_result command_too_early(void *state, const struct command_input *input)
+{
+	struct login *const l = state;
+
+	(void)input;
+	wire_puts(&l->wire, "-ERR log in first\r\n");
+	return COMMAND_BAD;
+}
+
+static const struct command commands[] = {
+	{"CAPA", ARGUMENTS_NONE, command_capa},
+	{"USER", ARGUMENTS_TEXT, command_user},
+	{"PASS", ARGUMENTS_REST, command_pass},
+	{"APOP", ARGUMENTS_TEXT, command_apop},
+	{"QUIT", ARGUMENTS_NONE, command_quit},
+	{"STAT", ARGUMENTS_REST, command_too_early},
+	{"LIST", ARGUMENTS_REST, command_too_early},
+	{"RETR", ARGUMENTS_REST, command_too_early},
+	{"DELE", ARGUMENTS_REST, command_too_early},
+	{"NOOP", ARGUMENTS_REST, command_too_early},
+	{"RSET", ARGUMENTS_REST, command_too_early},
+	{"TOP", ARGUMENTS_REST, command_too_early},
+	{"UIDL", ARGUMENTS_REST, command_too_early},
+	{"LAST", ARGUMENTS_REST, command_too_early},
+};
+
+static const struct command_table table = {
+	commands, sizeof commands / sizeof *commands, BAD_COMMANDS};
+
+static enum login_end end_of_wire(const struct wire *w)
+{
+	switch (w->end) {
+	case WIRE_TIMEOUT: return LOGIN_TIMEOUT;
+	case WIRE_BROKEN: return LOGIN_BROKEN;
+	case WIRE_ORPHAN: return LOGIN_ORPHAN;
+	case WIRE_EOF:
+	case WIRE_OPEN: break;
+	}
+	return LOGIN_EOF;
+}
+
+enum login_end login_run(
+	const struct options *o, int monitor_fd, const char *timestamp, int64_t deadline_ms)
+{
+	static struct login l; /* large, and of this one process */
+
+	l.options = o;
+	l.monitor_fd = monitor_fd;
+	l.timestamp_octets = strlen(timestamp);
+	wire_open(&l.wire, 0, 1, WIRE_EXACT, o->login_seconds * 1000);
+	l.wire.watch_fd = monitor_fd;
+	l.wire.deadline_ms = deadline_ms;
+	wire_reply(&l.wire, "+OK %s POP3 server ready%s%s", o->host, o->apop ? " " : "",
+		o->apop ? timestamp : "");
+	switch (command_loop(&l.wire, &table, &l)) {
+	case COMMANDS_ENDED: return l.end;
+	case COMMANDS_WIRE_CLOSED: return end_of_wire(&l.wire);
+	case COMMANDS_TOO_MANY_BAD: break;
+	}
+	wire_flush(&l.wire);
+	return LOGIN_BAD_COMMANDS;
+}

@@ -1,0 +1,37 @@
+/* options: what the administrator asked for; filled by pop3d.c, read by the stages. */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define OPTIONS_PASS_ENV 16
+#define OPTIONS_HOST_OCTETS 64
+#define OPTIONS_ARGUMENTS 16
+
+struct options {
+	bool session;    /* --session: the user is authenticated already */
+	bool allow_root; /* the session may run as uid 0 */
+	bool apop;
+	bool lock;         /* one session at a time on a maildrop */
+	bool verify_sizes; /* trust no size in a file name */
+	bool syslog;
+	int64_t idle_seconds;
+	int64_t login_seconds;
+	int64_t fail_delay_seconds;
+	uid_t greeter_uid;
+	gid_t greeter_gid;
+	int status_fd; /* where the session says that it runs, or -1 */
+	char host[OPTIONS_HOST_OCTETS + 1];
+	const char *maildir;                    /* NULL: $MAILDIR, else Maildir */
+	const char *pass_env[OPTIONS_PASS_ENV]; /* names of variables for the checker */
+	size_t pass_env_count;
+	char *exec_text;                             /* --exec as given, or NULL */
+	char *exec_arguments[OPTIONS_ARGUMENTS + 1]; /* the same, split at blanks */
+	char **checker; /* program and arguments, NULL at the end */
+	size_t checker_count;
+};
+
+#endif

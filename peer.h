@@ -1,0 +1,25 @@
+/* peer: who is at the other end of the connection, in the words of UCSPI. */
+#ifndef PEER_H
+#define PEER_H
+
+#include <netinet/in.h>
+
+#define PEER_PORT_OCTETS 6
+
+/* Texts are empty where a thing is not known. IPv4 addresses that a dual-stack listener shows
+ * as
+ * ::ffff:a.b.c.d are written a.b.c.d. */
+struct peer {
+	char protocol[5]; /* TCP or TCP6 */
+	char remote_ip[INET6_ADDRSTRLEN];
+	char remote_port[PEER_PORT_OCTETS];
+	char local_ip[INET6_ADDRSTRLEN];
+	char local_port[PEER_PORT_OCTETS];
+};
+
+/* Asks the socket fd, which no environment can forge; where fd is no internet socket, the
+ * environment as tcpserver (TCPREMOTEIP ...), systemd (REMOTE_ADDR, REMOTE_PORT) or xinetd and
+ * stunnel (REMOTE_HOST) leave it. Values there that are no addresses or ports are not taken. */
+void peer_lookup(struct peer *p, int fd);
+
+#endif

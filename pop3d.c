@@ -1,0 +1,301 @@
+/* pop3d: a POP3 server for one session on standard input and output; options, and which stage
+ * of it this process is. */
+#include <errno.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "auth.h"
+#include "checker.h"
+#include "command.h"
+#include "log.h"
+#include "options.h"
+#include "process.h"
+#include "session.h"
+
+#define EXIT_USAGE 100
+#define MAX_SECONDS 86400
+
+enum option_code {
+	OPTION_ALLOW_ROOT = 256,
+	OPTION_APOP,
+	OPTION_EXEC,
+	OPTION_FAIL_DELAY,
+	OPTION_GREETER_USER,
+	OPTION_HELP,
+	OPTION_HOSTNAME,
+	OPTION_IDLE_TIMEOUT,
+	OPTION_LOCK,
+	OPTION_LOGIN_TIMEOUT,
+	OPTION_MAILDIR,
+	OPTION_PASS_ENV,
+	OPTION_SESSION,
+	OPTION_STATUS_FD,
+	OPTION_SYSLOG,
+	OPTION_VERIFY_SIZES,
+	OPTION_VERSION
+};
+
+static const struct option long_options[] = {
+	{"allow-root", no_argument, NULL, OPTION_ALLOW_ROOT},
+	{"apop", no_argument, NULL, OPTION_APOP},
+	{"exec", required_argument, NULL, OPTION_EXEC},
+	{"fail-delay", required_argument, NULL, OPTION_FAIL_DELAY},
+	{"greeter-user", required_argument, NULL, OPTION_GREETER_USER},
+	{"help", no_argument, NULL, OPTION_HELP},
+	{"hostname", required_argument, NULL, OPTION_HOSTNAME},
+	{"idle-timeout", required_argument, NULL, OPTION_IDLE_TIMEOUT},
+	{"lock", no_argument, NULL, OPTION_LOCK},
+	{"login-timeout", required_argument, NULL, OPTION_LOGIN_TIMEOUT},
+	{"maildir", required_argument, NULL, OPTION_MAILDIR},
+	{"pass-env", required_argument, NULL, OPTION_PASS_ENV},
+	{"session", no_argument, NULL, OPTION_SESSION},
+	{"status-fd", required_argument, NULL, OPTION_STATUS_FD},
+	{"syslog", no_argument, NULL, OPTION_SYSLOG},
+	{"verify-sizes", no_argument, NULL, OPTION_VERIFY_SIZES},
+	{"version", no_argument, NULL, OPTION_VERSION},
+	{NULL, 0, NULL, 0},
+};
+
+static const char usage_text[] =
+	"usage: pop3d [options] [--] [checkpassword [argument ...]]\n"
+	"       pop3d --session [options] [maildir]\n"
+	"\n"
+	"Serves one POP3 session on standard input and output. The first form lets users in\n"
+	"whom the checkpassword program accepts (default: pop3d-checkpw beside pop3d), the\n"
+	"second serves the maildrop of the user that runs it.\n"
+	"\n"
+	"  --allow-root               let a session run as uid 0\n"
+	"  --apop                     offer APOP (the checker must know the clear passwords)\n"
+	"  --exec 'PROGRAM ARGS'      run this session program instead of pop3d --session\n"
+	"  --fail-delay SECONDS       delay after a failed login, growing (2)\n"
+	"  --greeter-user UID[:GID]   who talks to strangers, when started as root (65534)\n"
+	"  --help, --version\n"
+	"  --hostname NAME            name in greeting and farewell (this host's)\n"
+	"  --idle-timeout SECONDS     end a session without a command for so long (600)\n"
+	"  --lock                     one session at a time for a maildrop\n"
+	"  --login-timeout SECONDS    time to log in (180)\n"
+	"  --maildir PATH             the Maildir ($MAILDIR, else Maildir in the home)\n"
+	"  --pass-env NAME            let the checker see this environment variable\n"
+	"  --session                  the user is authenticated: serve the maildrop\n"
+	"  --syslog                   log to syslog even if standard error would do\n"
+	"  --verify-sizes             count every message, believe no size in a file name\n";
+
+/* What is wrong with the command line, where nobody but the administrator reads it. */
+static int usage(const char *problem, const char *value)
+{
+	log_open(false);
+	if (log_to_syslog())
+		log_event(LOG_ERR, "configuration problem=\"%s\" value=\"%s\"", problem, value);
+	else
+		fprintf(stderr, "pop3d: %s: %s\n%s", value, problem, usage_text);
+	return EXIT_USAGE;
+}
+
+static bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *number)
+{
+	return command_number(text, strlen(text), number) && *number >= least &&
+	       *number <= most;
+}
+
+static bool parse_seconds(const char *text, uint64_t least, int64_t *seconds)
+{
+	uint64_t number;
+
+	if (!parse_number(text, least, MAX_SECONDS, &number))
+		return false;
+	*seconds = (int64_t)number;
+	return true;
+}
+
+static bool parse_user(const char *text, struct options *o)
+{
+	const char *const colon = strchr(text, ':');
+	const size_t uid_length = colon != NULL ? (size_t)(colon - text) : strlen(text);
+	uint64_t uid, gid;
+
+	if (!command_number(text, uid_length, &uid))
+		return false;
+	gid = uid;
+	if (colon != NULL && !command_number(colon + 1, strlen(colon + 1), &gid))
+		return false;
+	if (uid == 0 || gid == 0 || uid >= UINT32_MAX || gid >= UINT32_MAX)
+		return false;
+	o->greeter_uid = (uid_t)uid;
+	o->greeter_gid = (gid_t)gid;
+	return true;
+}
+
+/* A name that can stand in a greeting and in a msg-id. */
+static bool set_host(struct options *o, const char *name)
+{
+	const size_t length = strlen(name);
+
+	if (length == 0 || length > OPTIONS_HOST_OCTETS)
+		return false;
+	for (size_t i = 0; i < length; i++)
+		if (name[i] <= ' ' || name[i] >= 0x7f || strchr("<>@\"\\", name[i]) != NULL)
+			return false;
+	memcpy(o->host, name, length + 1);
+	return true;
+}
+
+static bool add_pass_env(struct options *o, const char *name)
+{
+	if (o->pass_env_count == OPTIONS_PASS_ENV || name[0] == '\0' ||
+		strchr(name, '=') != NULL)
+		return false;
+	o->pass_env[o->pass_env_count++] = name;
+	return true;
+}
+
+/* Splits at blanks, as no shell is to be involved. */
+static bool set_exec(struct options *o, char *program)
+{
+	size_t count = 0;
+	char *rest = NULL;
+	static char copy[1024];
+
+	if (strlen(program) >= sizeof copy)
+		return false;
+	memcpy(copy, program, strlen(program) + 1);
+	for (char *word = strtok_r(copy, " \t", &rest); word != NULL;
+		word = strtok_r(NULL, " \t", &rest)) {
+		if (count == OPTIONS_ARGUMENTS)
+			return false;
+		o->exec_arguments[count++] = word;
+	}
+	o->exec_text = program;
+	return count > 0;
+}
+
+static bool set_status_fd(struct options *o, const char *text)
+{
+	uint64_t fd;
+
+	if (!parse_number(text, 3, 1023, &fd))
+		return false;
+	o->status_fd = (int)fd;
+	return true;
+}
+
+/* Takes one option; false if its value is no good. */
+static bool take_option(struct options *o, int code)
+{
+	switch ((enum option_code)code) {
+	case OPTION_ALLOW_ROOT: o->allow_root = true; return true;
+	case OPTION_APOP: o->apop = true; return true;
+	case OPTION_EXEC: return set_exec(o, optarg);
+	case OPTION_FAIL_DELAY: return parse_seconds(optarg, 0, &o->fail_delay_seconds);
+	case OPTION_GREETER_USER: return parse_user(optarg, o);
+	case OPTION_HOSTNAME: return set_host(o, optarg);
+	case OPTION_IDLE_TIMEOUT: return parse_seconds(optarg, 1, &o->idle_seconds);
+	case OPTION_LOCK: o->lock = true; return true;
+	case OPTION_LOGIN_TIMEOUT: return parse_seconds(optarg, 1, &o->login_seconds);
+	case OPTION_MAILDIR: o->maildir = optarg; return optarg[0] != '\0';
+	case OPTION_PASS_ENV: return add_pass_env(o, optarg);
+	case OPTION_SESSION: o->session = true; return true;
+	case OPTION_STATUS_FD: return set_status_fd(o, optarg);
+	case OPTION_SYSLOG: o->syslog = true; return true;
+	case OPTION_VERIFY_SIZES: o->verify_sizes = true; return true;
+	case OPTION_HELP:
+	case OPTION_VERSION: break;
+	}
+	return false;
+}
+
+/* Reads the command line. Returns -1, or the status with which to exit at once. */
+static int parse(struct options *o, int argc, char **argv)
+{
+	int code;
+
+	opterr = 0;
+	while ((code = getopt_long(argc, argv, "+", long_options, NULL)) != -1) {
+		if (code == '?')
+			return usage(
+				"unknown option, or its value is missing", argv[optind - 1]);
+		if (code == OPTION_HELP)
+			return fputs(usage_text, stdout) < 0 ? EXIT_USAGE : 0;
+		if (code == OPTION_VERSION)
+			return puts("pop3d " VERSION) < 0 ? EXIT_USAGE : 0;
+		if (!take_option(o, code))
+			return usage("bad value of an option", optarg);
+	}
+	if (!o->session) {
+		o->checker = argv + optind;
+		o->checker_count = (size_t)(argc - optind);
+		return -1;
+	}
+	if (argc - optind > 1)
+		return usage("more than one Maildir", argv[optind + 1]);
+	if (optind < argc)
+		o->maildir = argv[optind];
+	return -1;
+}
+
+static void set_default_host(struct options *o)
+{
+	char name[OPTIONS_HOST_OCTETS + 1] = "";
+
+	if (gethostname(name, sizeof name - 1) != 0 || !set_host(o, name))
+		set_host(o, "localhost");
+}
+
+/* A reply in two pieces must not wait for the acknowledgement of the first; fails quietly where
+ * the connection is not TCP. */
+static void send_at_once(void)
+{
+	const int on = 1;
+
+	setsockopt(1, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+/* Another session program behind our front: it greets the user itself, as qmail-pop3d does. */
+static int exec_other(const struct options *o)
+{
+	const char runs = CHECKER_SESSION_RUNS;
+	static const char problem[] = "-ERR [SYS/PERM] the session program cannot be run\r\n";
+
+	if (o->status_fd >= 0 && write(o->status_fd, &runs, 1) != 1)
+		checker_mark_connection();
+	process_close_others(-1);
+	process_default_signals();
+	execvp(o->exec_arguments[0], o->exec_arguments);
+	log_event(LOG_ERR, "session-not-started program=%s errno=%d error=\"%s\"",
+		o->exec_arguments[0], errno, strerror(errno));
+	return write(1, problem, sizeof problem - 1) < 0 ? 111 : EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	static struct options o = {
+		.idle_seconds = 600,
+		.login_seconds = 180,
+		.fail_delay_seconds = 2,
+		.greeter_uid = 65534,
+		.greeter_gid = 65534,
+		.status_fd = -1,
+	};
+	const bool descriptors_ready = process_reset();
+	const int status = parse(&o, argc, argv);
+
+	if (status >= 0)
+		return status;
+	log_open(o.syslog);
+	if (!descriptors_ready)
+		return usage("descriptors 0 and 1 must be open", argv[0]);
+	if (o.host[0] == '\0')
+		set_default_host(&o);
+	process_close_others(o.session ? o.status_fd : -1);
+	if (o.session && o.exec_text != NULL)
+		return exec_other(&o);
+	if (o.session)
+		return session_serve(&o);
+	send_at_once();
+	return auth_serve(&o);
+}

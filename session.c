@@ -1,0 +1,474 @@
+/* session: see session.h. Runs as the mail user. */
+#include "session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "capa.h"
+#include "checker.h"
+#include "clock.h"
+#include "command.h"
+#include "log.h"
+#include "maildir.h"
+#include "message.h"
+#include "peer.h"
+#include "wire.h"
+
+struct tally {
+	uint64_t messages, octets;
+};
+
+struct session {
+	struct wire wire;
+	struct maildir maildir;
+	const struct options *options;
+	const char *end; /* for the log: why it was over */
+	int exit_status;
+	size_t last; /* LAST: the highest number given to DELE */
+	struct tally retr, top, dele;
+	int64_t started_ms;
+};
+
+static const char *plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
+/* The message of that number (RFC 1939: counted from 1 and never renumbered); NULL when a reply
+ * has said what is wrong with it. */
+static struct message *find_message(struct session *s, uint64_t number)
+{
+	const struct snapshot *const snapshot = &s->maildir.snapshot;
+
+	if (number == 0)
+		wire_puts(&s->wire, "-ERR message numbers are decimal and start at 1\r\n");
+	else if (number > snapshot->count)
+		wire_reply(&s->wire, "-ERR no such message, only %zu in maildrop",
+			snapshot->count);
+	else if (snapshot->messages[number - 1].deleted)
+		wire_reply(&s->wire, "-ERR message %" PRIu64 " is deleted", number);
+	else
+		return &snapshot->messages[number - 1];
+	return NULL;
+}
+
+static void put_summary(struct session *s, const char *text)
+{
+	const struct maildir *const m = &s->maildir;
+
+	wire_reply(&s->wire, "+OK %s%zu message%s (%" PRIu64 " octet%s)", text, m->left,
+		plural(m->left), m->total_octets, plural(m->total_octets));
+}
+
+static enum command_result command_capa(void *state, const struct command_input *input)
+{
+	struct session *const s = state;
+
+	(void)input;
+	capa_reply(&s->wire, CAPA_TRANSACTION);
+	return COMMAND_GOOD;
+}
+
+static enum command_result command_stat(void *state, const struct command_input *input)
+{
+	struct session *const s = state;
+
+	(void)input;
+	wire_reply(&s->wire, "+OK %zu %" PRIu64, s->maildir.left, s->maildir.total_octets);
+	return COMMAND_GOOD;
+}
+
+static void put_size_line(struct session *s, size_t number, const struct message *message)
+{
+	wire_put_number(&s->wire, number);
+	wire_put(&s->wire, " ", 1);
+	wire_put_number(&s->wire, message->size_octets);
+	wire_put(&s->wire, "\r\n", 2);
+}
+
+static void put_uid_line(struct session *s, size_t number, const struct message *message)
+{
+	char uid[UID_TEXT_OCTETS];
+	const size_t octets =
+		uid_text(uid, message->name, message->unique_octets, message->inode);
+
+	wire_put_number(&s->wire, number);
+	wire_put(&s->wire, " ", 1);
+	wire_put(&s->wire, uid, octets);
+	wire_put(&s->wire, "\r\n", 2);
+}
+
+typedef void line_function(struct session *s, size_t number, const struct message *message);
+
+/* LIST and UIDL: one line for a message, or all of them behind the reply that is already there.
+ */
+static void put_one(struct session *s, uint64_t number, line_function *line)
+{
+	const struct message *const message = find_message(s, number);
+
+	if (message == NULL)
+		return;
+	wire_puts(&s->wire, "+OK ");
+	line(s, (size_t)number, message);
+}
+
+static void put_all(struct session *s, line_function *line)
+{
+	const struct snapshot *const snapshot = &s->maildir.snapshot;
+
+	for (size_t i = 0; i < snapshot->count && s->wire.end == WIRE_OPEN; i++)
+		if (!snapshot->messages[i].deleted)
+			line(s, i + 1, &snapshot->messages[i]);
+	wire_puts(&s->wire, ".\r\n");
+}
+
+static enum command_result command_list(void *state, const struct command_input *input)
+{
+	struct session *const s = state;
+
+	if (input->has_number) {
+		put_one(s, input->number, put_size_line);
+		return COMMAND_GOOD;
+	}
+	put_summary(s, "");
+	put_all(s, put_size_line);
+	return COMMAND_GOOD;
+}
+
+static enum command_result command_uidl(void *state, const struct command_input *input)
+{
+	struct session *const s = state;
+
+	if (input->has_number) {
+		put_one(s, input->number, put_uid_line);
+		return COMMAND_GOOD;
+	}
+	wire_puts(&s->wire, "+OK unique-id listing follows\r\n");
+	put_all(s, put_uid_line);
+	return COMMAND_GOOD;
+}
+
+static void log_message_problem(
+	const char *event, const struct message *message, int error_number)
+{
+	char quoted[4 * UID_NAME_OCTETS + 8];
+
+	log_event(LOG_ERR, "%s errno=%d error=\"%s\" message=%s", event, error_number,
+		strerror(error_number),
+		log_quote(quoted, sizeof quoted, message->name, message->name_octets));
+}
+
+/* Opens a message; -1 when a reply has said that it cannot be. */
+static int open_message(struct session *s, uint64_t number, struct message *message)
+{
+	const int fd = maildir_open_message(&s->maildir, message);
+
+	if (fd >= 0)
+		return fd;
+	if (errno == ENOENT || errno == ESTALE) {
+		wire_reply(&s->wire,
+			"-ERR message %" PRIu64 " is gone, another program removed it", number);
+		return -1;
+	}
+	log_message_problem("message-unreadable", message, errno);
+	wire_reply(&s->wire, "-ERR [SYS/TEMP] message %" PRIu64 " cannot be read", number);
+	return -1;
+}
+
+/* Makes sure that the size is that of the octets which will be sent: a name can lie. */
+static bool verify_size(struct session *s, struct message *message, int fd)
+{
+	char quoted[4 * UID_NAME_OCTETS + 8];
+	uint64_t octets;
+
+	if (message->size_verified)
+		return true;
+	if (!message_count(fd, &octets))
+		return false;
+	if (octets != message->size_octets)
+		log_event(LOG_WARNING, "size-wrong said=%" PRIu64 " is=%" PRIu64 " message=%s",
+			message->size_octets, octets,
+			log_quote(quoted, sizeof quoted, message->name, message->name_octets));
+	maildir_correct_size(&s->maildir, message, octets);
+	return true;
+}
+
+/* The message itself and the terminating line. After a read error nothing may follow: a
+ * terminating line would make the client take the half for the whole. */
+static enum command_result send_message(struct session *s, struct message *message, int fd,
+	struct top *top, struct tally *tally)
+{
+	const struct message_sent sent = message_send(&s->wire, fd, top);
+
+	close(fd);
+	tally->octets += sent.octets;
+	tally->messages++;
+	if (sent.read_error != 0) {
+		log_message_problem("message-read-failed", message, sent.read_error);
+		s->end = "read-error";
+		s->exit_status = 111;
+		return COMMAND_END;
+	}
+	wire_puts(&s->wire, ".\r\n");
+	return COMMAND_GOOD;
+}
+
+static enum command_result command_retr(void *state, const struct command_input *input)
+{
+	struct session *const s = state;
+	struct message *const message = find_message(s, input->number);
+	const int fd = message != NULL ? open_message(s, input->number, message) : -1;
+	enum command_result result;
+
+	if (fd < 0)
+		return COMMAND_GOOD;
+	if (!verify_size(s, message, fd)) {
+		log_message_problem("message-unreadable", message, errno);
+		close(fd);
+		wire_reply(&s->wire, "-ERR [SYS/TEMP] message %" PRIu64 " cannot be read",
+			input->number);
+		return COMMAND_GOOD;
+	}
+	wire_reply(&s->wire, "+OK %" PRIu64 " octet%s", message->size_octets,
+		plural(message->size_octets));
+	result = send_message(s, message, fd, NULL, &s->retr);
+	message->retrieved = result == COMMAND_GOOD && s->wire.end == WIRE_OPEN;
+	return result;
+}
+
+static enum command_result command_top(void *state, const struct command_input *input)
+{
+	struct session *const s = state;
+	struct message *const message = find_message(s, input->number);
+	const int fd = message != NULL ? open_message(s, input->number, message) : -1;
+	struct top top;
+
+	if (fd < 0)
+		return COMMAND_GOOD;
+	wire_reply(&s->wire, "+OK top of message %" PRIu64 " follows", input->number);
+	top_start(&top, input->lines);
+	return send_message(s, message, fd, &top, &s->top);
+}
+
+static enum command_result command_dele(void *state, const struct command_input *input)
+{
+	struct session *const s = state;
+	struct message *const message = find_message(s, input->number);
+
+	if (message == NULL)
+		return COMMAND_GOOD;
+	maildir_mark(&s->maildir, message);
+	if (input->number > s->last)
+		s->last = (size_t)input->number;
+	wire_reply(&s->wire, "+OK message %" PRIu64 " deleted", input->number);
+	return COMMAND_GOOD;
+}
+
+static enum command_result command_noop(void *state, const struct command_input *input)
+{
+	struct session *const s = state;
+
+	(void)input;
+	wire_puts(&s->wire, "+OK\r\n");
+	return COMMAND_GOOD;
+}
+
+static enum command_result command_rset(void *state, const struct command_input *input)
+{
+	struct session *const s = state;
+
+	(void)input;
+	maildir_unmark_all(&s->maildir);
+	s->last = 0;
+	put_summary(s, "maildrop has ");
+	return COMMAND_GOOD;
+}
+
+/* Not of RFC 1939 any more; as qmail-pop3d answers it. */
+static enum command_result command_last(void *state, const struct command_input *input)
+{
+	struct session *const s = state;
+
+	(void)input;
+	wire_reply(&s->wire, "+OK %zu", s->last);
+	return COMMAND_GOOD;
+}
+
+static void put_farewell(struct session *s, size_t left)
+{
+	const char *const host = s->options->host;
+
+	if (left == 0)
+		wire_reply(&s->wire, "+OK %s POP3 server signing off (maildrop empty)", host);
+	else
+		wire_reply(&s->wire, "+OK %s POP3 server signing off (%zu message%s left)",
+			host, left, plural(left));
+}
+
+/* RFC 1939 section 6: one reply, after the fact. */
+static enum command_result command_quit(void *state, const struct command_input *input)
+{
+	struct session *const s = state;
+	const struct maildir_update update = maildir_update(&s->maildir);
+	const size_t left = s->maildir.snapshot.count - update.removed;
+
+	(void)input;
+	s->end = "quit";
+	s->dele = (struct tally){update.removed, update.removed_octets};
+	if (update.error_number == 0) {
+		put_farewell(s, left);
+	} else {
+		log_event(LOG_ERR,
+			"update-failed errno=%d error=\"%s\" not-removed=%zu not-moved=%zu",
+			update.error_number, strerror(update.error_number), update.not_removed,
+			update.not_moved);
+		wire_reply(&s->wire,
+			"-ERR [SYS/TEMP] %zu deleted message%s not removed, %zu left",
+			update.not_removed, plural(update.not_removed), left);
+		s->exit_status = 111;
+	}
+	wire_flush(&s->wire);
+	maildir_clean_tmp(&s->maildir);
+	return COMMAND_END;
+}
+
+static enum command_result command_too_late(void *state, const struct command_input *input)
+{
+	struct session *const s = state;
+
+	(void)input;
+	wire_puts(&s->wire, "-ERR already logged in\r\n");
+	return COMMAND_GOOD;
+}
+
+static const struct command commands[] = {
+	{"STAT", ARGUMENTS_NONE, command_stat},
+	{"LIST", ARGUMENTS_MAYBE_NUMBER, command_list},
+	{"UIDL", ARGUMENTS_MAYBE_NUMBER, command_uidl},
+	{"RETR", ARGUMENTS_NUMBER, command_retr},
+	{"DELE", ARGUMENTS_NUMBER, command_dele},
+	{"TOP", ARGUMENTS_NUMBER_AND_LINES, command_top},
+	{"NOOP", ARGUMENTS_NONE, command_noop},
+	{"RSET", ARGUMENTS_NONE, command_rset},
+	{"LAST", ARGUMENTS_NONE, command_last},
+	{"CAPA", ARGUMENTS_NONE, command_capa},
+	{"QUIT", ARGUMENTS_NONE, command_quit},
+	{"USER", ARGUMENTS_REST, command_too_late},
+	{"PASS", ARGUMENTS_REST, command_too_late},
+	{"APOP", ARGUMENTS_REST, command_too_late},
+};
+
+static const struct command_table table = {commands, sizeof commands / sizeof *commands, 0};
+
+/* The octet that means "logged in", while the checker's other children may still hold
+ * descriptor 3. */
+static void tell_monitor(int status_fd)
+{
+	const char runs = CHECKER_SESSION_RUNS;
+
+	if (status_fd >= 0 && write(status_fd, &runs, 1) != 1)
+		checker_mark_connection();
+}
+
+static const char *maildir_path(const struct options *o)
+{
+	const char *path = o->maildir;
+
+	if (path == NULL)
+		path = getenv("MAILDIR");
+	return path != NULL && path[0] != '\0' ? path : "Maildir";
+}
+
+/* Opens the maildrop and gives PASS its answer; false when that was a refusal. */
+static bool enter(struct session *s)
+{
+	const struct maildir_wish wish = {
+		maildir_path(s->options), s->options->lock, s->options->verify_sizes};
+	const char *failed_path = wish.path;
+	char quoted[512], quoted_failed[512];
+	const enum maildir_problem problem = maildir_open(&s->maildir, &wish, &failed_path);
+	const int error_number = errno;
+
+	switch (problem) {
+	case MAILDIR_READY: put_summary(s, ""); return true;
+	case MAILDIR_IN_USE:
+		wire_puts(
+			&s->wire, "-ERR [IN-USE] the maildrop is open in another session\r\n");
+		s->end = "in-use";
+		return false;
+	case MAILDIR_UNUSABLE:
+		wire_puts(&s->wire, "-ERR [SYS/PERM] the maildrop cannot be opened, "
+				    "the administrator has to mend it\r\n");
+		break;
+	case MAILDIR_TEMPORARY:
+		wire_puts(&s->wire, "-ERR [SYS/TEMP] the maildrop cannot be opened now\r\n");
+		break;
+	}
+	log_event(LOG_ERR, "maildrop-unusable errno=%d error=\"%s\" maildir=%s at=%s",
+		error_number, strerror(error_number),
+		log_quote(quoted, sizeof quoted, wish.path, strlen(wish.path)),
+		log_quote(
+			quoted_failed, sizeof quoted_failed, failed_path, strlen(failed_path)));
+	s->end = "no-maildrop";
+	s->exit_status = 111;
+	return false;
+}
+
+static const char *end_of_wire(const struct wire *w)
+{
+	switch (w->end) {
+	case WIRE_TIMEOUT: return "timeout";
+	case WIRE_BROKEN: return "broken";
+	case WIRE_EOF: return "eof";
+	case WIRE_ORPHAN:
+	case WIRE_OPEN: break;
+	}
+	return "end";
+}
+
+static void log_end(const struct session *s)
+{
+	const char *const user = getenv("USER");
+	char quoted[256];
+	struct peer peer;
+
+	peer_lookup(&peer, 0);
+	log_event(LOG_INFO,
+		"logout ip=%s user=%s reason=%s retr=%" PRIu64 "/%" PRIu64 " top=%" PRIu64
+		"/%" PRIu64 " dele=%" PRIu64 "/%" PRIu64 " kept=%" PRIu64 " sent=%" PRIu64
+		" seconds=%" PRId64,
+		peer.remote_ip,
+		user != NULL ? log_quote(quoted, sizeof quoted, user, strlen(user)) : "",
+		s->end, s->retr.messages, s->retr.octets, s->top.messages, s->top.octets,
+		s->dele.messages, s->dele.octets,
+		(uint64_t)s->maildir.snapshot.count - s->dele.messages, s->wire.sent_octets,
+		(clock_now_ms() - s->started_ms) / 1000);
+}
+
+int session_serve(const struct options *o)
+{
+	static struct session s; /* large, and of this one process */
+
+	s.options = o;
+	s.started_ms = clock_now_ms();
+	tell_monitor(o->status_fd);
+	wire_open(&s.wire, 0, 1, WIRE_AHEAD, o->idle_seconds * 1000);
+	if (getuid() == 0 && !o->allow_root) {
+		log_event(LOG_ERR,
+			"configuration problem=session-as-root "
+			"help=\"the checker must become the mail user, or --allow-root\"");
+		wire_puts(&s.wire, "-ERR [SYS/PERM] no session for this user\r\n");
+		wire_flush(&s.wire);
+		return 100;
+	}
+	if (enter(&s) && command_loop(&s.wire, &table, &s) == COMMANDS_WIRE_CLOSED)
+		s.end = end_of_wire(&s.wire);
+	wire_flush(&s.wire);
+	log_end(&s);
+	maildir_close(&s.maildir);
+	return s.exit_status;
+}

@@ -1,0 +1,225 @@
+/* update: the UPDATE state of a maildrop; see maildir.h. Never replaces or removes what no
+ * client named. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "maildir.h"
+#include "maildir_internal.h"
+
+#define TMP_SECONDS (36 * 60 * 60)
+#define NAME_NOREPLACE 1U /* RENAME_NOREPLACE, which not every libc names */
+
+/* What is told to maildirsize. */
+struct quota {
+	int fd; /* -1: there is none */
+	uint64_t octets, messages;
+};
+
+static bool has_flag(const char *name, size_t name_octets, size_t unique_octets, char flag)
+{
+	const char *const info = name + unique_octets;
+	const size_t octets = name_octets - unique_octets;
+
+	if (octets < 3 || memcmp(info, ":2,", 3) != 0)
+		return false;
+	for (size_t i = 3; i < octets && info[i] != ','; i++)
+		if (info[i] == flag)
+			return true;
+	return false;
+}
+
+/* What the file takes on disk, for the quota; messages flagged T do not count in one. */
+static uint64_t quota_octets(const struct maildir *m, const struct message *message)
+{
+	struct stat st;
+	uint64_t octets;
+
+	if (has_flag(message->name, message->name_octets, message->unique_octets, 'T'))
+		return 0;
+	if (uid_size_field(message->name, message->unique_octets, 'S', &octets))
+		return octets;
+	if (fstatat(m->place_fd[message->place], message->name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return 0;
+	return (uint64_t)st.st_size;
+}
+
+static void open_quota(struct maildir *m, struct quota *q)
+{
+	struct stat st;
+
+	*q = (struct quota){.fd = -1};
+	if (fstatat(m->root_fd, "maildirsize", &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+		!S_ISREG(st.st_mode))
+		return;
+	q->fd = openat(m->root_fd, "maildirsize",
+		O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (q->fd < 0)
+		log_event(LOG_WARNING, "quota-not-told errno=%d error=\"%s\" file=maildirsize",
+			errno, strerror(errno));
+}
+
+/* One line in one write: other programs append as well. */
+static void tell_quota(const struct quota *q)
+{
+	char line[64];
+	int length;
+
+	if (q->fd < 0)
+		return;
+	length = snprintf(line, sizeof line, "-%llu -%llu\n", (unsigned long long)q->octets,
+		(unsigned long long)q->messages);
+	if (q->messages > 0 && write(q->fd, line, (size_t)length) != length)
+		log_event(LOG_WARNING, "quota-not-told errno=%d error=\"%s\" file=maildirsize",
+			errno, strerror(errno));
+	close(q->fd);
+}
+
+/* Removes a message, wherever it is by now; one that somebody else removed is removed. */
+static bool remove_message(struct maildir *m, struct message *message, struct quota *q)
+{
+	for (int i = 0;; i++) {
+		const char *const name = message->name;
+		const uint64_t octets = q->fd >= 0 ? quota_octets(m, message) : 0;
+
+		if (unlinkat(m->place_fd[message->place], name, 0) == 0) {
+			q->octets += octets;
+			q->messages += octets > 0;
+			return true;
+		}
+		if (i == MAILDIR_TRIES || !maildir_moved(m, message, name))
+			return errno == ENOENT || errno == ESTALE;
+	}
+}
+
+static bool rename_without_replacing(int from_fd, const char *from, int to_fd, const char *to)
+{
+	if (syscall(SYS_renameat2, from_fd, from, to_fd, to, NAME_NOREPLACE) == 0)
+		return true;
+	if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP)
+		return false;
+	/* a file system that cannot do that (NFS): a link never replaces either */
+	return linkat(from_fd, from, to_fd, to, 0) == 0 && unlinkat(from_fd, from, 0) == 0;
+}
+
+/* Writes the name that a message has after the session; an info that is not of the form
+ * "2,FLAGS" is left as it is. Returns false where that would be too long for a name. */
+static bool settled_name(const struct message *message, char *name)
+{
+	const char *const info = message->name + message->unique_octets;
+	const bool add_s = message->retrieved && !has_flag(message->name, message->name_octets,
+							 message->unique_octets, 'S');
+	size_t at, octets = message->name_octets;
+
+	memcpy(name, message->name, octets + 1);
+	if (info[0] == '\0') {
+		if (octets + 4 > UID_NAME_OCTETS)
+			return false;
+		memcpy(name + octets, ":2,S", 5);
+		name[octets + 3] = message->retrieved ? 'S' : '\0';
+		return true;
+	}
+	if (!add_s || strncmp(info, ":2,", 3) != 0)
+		return true;
+	if (octets + 1 > UID_NAME_OCTETS)
+		return false;
+	at = message->unique_octets + 3U;
+	while (name[at] != '\0' && name[at] != ',' && name[at] < 'S')
+		at++;
+	memmove(name + at + 1, name + at, octets - at + 1);
+	name[at] = 'S';
+	return true;
+}
+
+/* Moves a message from new/ to cur/ and gives it its flag. */
+static bool move_message(const struct maildir *m, const struct message *message)
+{
+	char name[UID_NAME_OCTETS + 1];
+
+	if (message->place == PLACE_CUR && !message->retrieved)
+		return true;
+	if (!settled_name(message, name))
+		memcpy(name, message->name, message->name_octets + 1U);
+	if (message->place == PLACE_CUR && strcmp(name, message->name) == 0)
+		return true;
+	return rename_without_replacing(
+		m->place_fd[message->place], message->name, m->place_fd[PLACE_CUR], name);
+}
+
+/* True where nothing is left to do. */
+static bool settle_message(struct maildir *m, const struct message *message)
+{
+	for (int i = 0;; i++) {
+		const char *const name = message->name;
+
+		if (move_message(m, message))
+			return true;
+		/* gone, or its name is taken by another message: let it be */
+		if (i == MAILDIR_TRIES || !maildir_moved(m, message, name))
+			return errno == ENOENT || errno == ESTALE || errno == EEXIST;
+	}
+}
+
+struct maildir_update maildir_update(struct maildir *m)
+{
+	struct maildir_update u = {0};
+	struct quota quota = {.fd = -1};
+
+	if (m->left < m->snapshot.count)
+		open_quota(m, &quota);
+	for (size_t i = 0; i < m->snapshot.count; i++) {
+		struct message *const message = &m->snapshot.messages[i];
+		const bool done = message->deleted ? remove_message(m, message, &quota)
+						   : settle_message(m, message);
+
+		if (!done && u.error_number == 0)
+			u.error_number = errno;
+		if (message->deleted && done) {
+			u.removed++;
+			u.removed_octets += message->size_octets;
+		}
+		u.not_removed += message->deleted && !done;
+		u.not_moved += !message->deleted && !done;
+	}
+	tell_quota(&quota);
+	return u;
+}
+
+static bool is_stale(int fd, const char *name, time_t now)
+{
+	struct stat st;
+	time_t last;
+
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+		return false;
+	/* not the access time alone: on a file system mounted noatime that one is old from
+	 * birth */
+	last = st.st_atime > st.st_mtime ? st.st_atime : st.st_mtime;
+	return last < now - TMP_SECONDS;
+}
+
+void maildir_clean_tmp(const struct maildir *m)
+{
+	const int fd =
+		openat(m->root_fd, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *const directory = fd >= 0 ? fdopendir(fd) : NULL;
+	const time_t now = time(NULL);
+	const struct dirent *entry;
+
+	if (directory == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((entry = readdir(directory)) != NULL)
+		if (entry->d_name[0] != '.' && is_stale(fd, entry->d_name, now))
+			unlinkat(fd, entry->d_name, 0);
+	closedir(directory);
+}

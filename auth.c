@@ -157,13 +157,13 @@ static void log_greeter_end(const struct monitor *m, int wait_status)
 
 	if (code >= LOGIN_QUIT && code < LOGIN_QUIT + known)
 		log_event(code == LOGIN_NO_JAIL ? LOG_ERR : LOG_INFO,
-			"end ip=%s stage=login reason=%s tries=%u", m->peer.remote_ip,
+			"end ip=%s stage=login reason=%s tries=%u", peer_ip(&m->peer),
 			names[code - LOGIN_QUIT], m->tries);
 	else if (WIFSIGNALED(wait_status))
-		log_event(LOG_ERR, "greeter-died ip=%s signal=%d", m->peer.remote_ip,
+		log_event(LOG_ERR, "greeter-died ip=%s signal=%d", peer_ip(&m->peer),
 			WTERMSIG(wait_status));
 	else if (code != LOGIN_GRANTED)
-		log_event(LOG_ERR, "greeter-died ip=%s status=%d", m->peer.remote_ip, code);
+		log_event(LOG_ERR, "greeter-died ip=%s status=%d", peer_ip(&m->peer), code);
 }
 
 static void await(pid_t pid, int *wait_status)
@@ -191,15 +191,15 @@ static void send_verdict(struct monitor *m, enum auth_verdict verdict)
 	const unsigned char octet = (unsigned char)verdict;
 
 	if (send(m->greeter_fd, &octet, 1, MSG_NOSIGNAL) != 1)
-		log_event(LOG_INFO, "greeter-gone ip=%s", m->peer.remote_ip);
+		log_event(LOG_INFO, "greeter-gone ip=%s", peer_ip(&m->peer));
 }
 
 /* The client was let in: the greeter must not touch the connection any more. */
 static void let_in(struct monitor *m)
 {
 	m->logged_in = true;
-	log_event(LOG_INFO, "login ip=%s port=%s user=%s", m->peer.remote_ip,
-		m->peer.remote_port, m->login);
+	log_event(LOG_INFO, "login ip=%s port=%s user=%s", peer_ip(&m->peer),
+		peer_port(&m->peer), m->login);
 	send_verdict(m, AUTH_GRANTED);
 	end_greeter(m, false);
 }
@@ -252,7 +252,7 @@ static bool overdue(struct monitor *m)
 	}
 	log_event(LOG_WARNING,
 		"checker-killed ip=%s reason=login-timeout seconds=%lld program=%s",
-		m->peer.remote_ip, (long long)m->options->login_seconds, m->setup.arguments[0]);
+		peer_ip(&m->peer), (long long)m->options->login_seconds, m->setup.arguments[0]);
 	return true;
 }
 
@@ -306,17 +306,17 @@ static void log_failure(struct monitor *m, enum auth_verdict verdict, int wait_s
 	const char *const program = m->setup.arguments[0];
 
 	if (verdict == AUTH_REFUSED)
-		log_event(LOG_NOTICE, "login-failed ip=%s port=%s user=%s", m->peer.remote_ip,
-			m->peer.remote_port, m->login);
+		log_event(LOG_NOTICE, "login-failed ip=%s port=%s user=%s", peer_ip(&m->peer),
+			peer_port(&m->peer), m->login);
 	else if (m->exec_errno != 0)
 		log_event(LOG_ERR, "checker-not-started ip=%s program=%s errno=%d error=\"%s\"",
-			m->peer.remote_ip, program, m->exec_errno, strerror(m->exec_errno));
+			peer_ip(&m->peer), program, m->exec_errno, strerror(m->exec_errno));
 	else if (WIFSIGNALED(wait_status))
 		log_event(LOG_ERR, "checker-failed ip=%s program=%s signal=%d user=%s",
-			m->peer.remote_ip, program, WTERMSIG(wait_status), m->login);
+			peer_ip(&m->peer), program, WTERMSIG(wait_status), m->login);
 	else
 		log_event(LOG_ERR, "checker-failed ip=%s program=%s status=%d%s user=%s",
-			m->peer.remote_ip, program, WEXITSTATUS(wait_status),
+			peer_ip(&m->peer), program, WEXITSTATUS(wait_status),
 			WEXITSTATUS(wait_status) == 0 ? " problem=ran-no-session" : "",
 			m->login);
 }
@@ -403,7 +403,7 @@ static bool next_request(struct monitor *m, struct auth_request *request, const 
 		auth_request_valid(request, strlen(m->timestamp)))
 		return true;
 	explicit_bzero(request, sizeof *request);
-	log_event(LOG_ERR, "greeter-misbehaves ip=%s octets=%zd", m->peer.remote_ip, length);
+	log_event(LOG_ERR, "greeter-misbehaves ip=%s octets=%zd", peer_ip(&m->peer), length);
 	kill(m->greeter_pid, SIGKILL);
 	return false;
 }

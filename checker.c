@@ -289,9 +289,18 @@ void checker_close(struct checker *c)
 	c->status_fd = c->stderr_fd = -1;
 }
 
-void checker_mark_connection(void)
+void checker_tell_session_runs(int status_fd)
 {
-	fcntl(1, F_SETSIG, SIGURG);
+	const char runs = CHECKER_SESSION_RUNS;
+	struct stat st;
+
+	if (status_fd < 0)
+		return;
+	/* a checker may have closed it and opened something of its own there */
+	if (fstat(status_fd, &st) != 0 || !S_ISFIFO(st.st_mode) ||
+		write(status_fd, &runs, 1) != 1)
+		fcntl(1, F_SETSIG, SIGURG);
+	close(status_fd);
 }
 
 bool checker_connection_marked(void)

@@ -58,12 +58,13 @@ bool checker_kill(const struct checker *c, int signal_number);
 /* Closes the descriptors. */
 void checker_close(struct checker *c);
 
-/* Marks descriptor 1 as that of a session that runs, for a session whose checker closed the
- * status descriptor: of all that a checker leaves alone, only the connection itself is shared
- * with the monitor, so the mark is the (otherwise unused) signal number of the open file. */
-void checker_mark_connection(void);
+/* For the session: tells the monitor that it runs, and closes status_fd (-1: there is no
+ * monitor). Where the checker closed the descriptor the connection is marked instead: of all
+ * that a checker leaves alone only that is shared with the monitor, and the signal number of
+ * its open file is unused. */
+void checker_tell_session_runs(int status_fd);
 
-/* Whether the connection bears that mark. */
+/* For the monitor: whether the connection bears that mark. */
 bool checker_connection_marked(void);
 
 #endif

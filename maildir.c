@@ -178,8 +178,8 @@ static void settle_group(struct maildir *m, struct message *group, size_t count)
 
 		group[i].dropped = !inode_of(m, place, group[i].name, &group[i].inode);
 		for (size_t j = 0; j < i && !group[i].dropped; j++)
-			group[i].dropped =
-				!group[j].dropped && group[j].inode == group[i].inode;
+			if (!group[j].dropped && group[j].inode == group[i].inode)
+				group[i].dropped = group[j].aliased = true;
 		left -= group[i].dropped;
 	}
 	for (size_t i = 0; i < count && left < 2; i++) {

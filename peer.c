@@ -122,3 +122,13 @@ void peer_lookup(struct peer *p, int fd)
 	if (!from_socket(p, fd))
 		from_environment(p);
 }
+
+const char *peer_ip(const struct peer *p)
+{
+	return p->remote_ip[0] != '\0' ? p->remote_ip : "-";
+}
+
+const char *peer_port(const struct peer *p)
+{
+	return p->remote_port[0] != '\0' ? p->remote_port : "-";
+}

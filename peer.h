@@ -22,4 +22,10 @@ struct peer {
  * stunnel (REMOTE_HOST) leave it. Values there that are no addresses or ports are not taken. */
 void peer_lookup(struct peer *p, int fd);
 
+/* The peer's address for the log: "-" where it is not known. */
+const char *peer_ip(const struct peer *p);
+
+/* The peer's port for the log, likewise. */
+const char *peer_port(const struct peer *p);
+
 #endif

@@ -258,11 +258,9 @@ static void send_at_once(void)
 /* Another session program behind our front: it greets the user itself, as qmail-pop3d does. */
 static int exec_other(const struct options *o)
 {
-	const char runs = CHECKER_SESSION_RUNS;
 	static const char problem[] = "-ERR [SYS/PERM] the session program cannot be run\r\n";
 
-	if (o->status_fd >= 0 && write(o->status_fd, &runs, 1) != 1)
-		checker_mark_connection();
+	checker_tell_session_runs(o->status_fd);
 	process_close_others(-1);
 	process_default_signals();
 	execvp(o->exec_arguments[0], o->exec_arguments);

@@ -364,16 +364,6 @@ static const struct command commands[] = {
 
 static const struct command_table table = {commands, sizeof commands / sizeof *commands, 0};
 
-/* The octet that means "logged in", while the checker's other children may still hold
- * descriptor 3. */
-static void tell_monitor(int status_fd)
-{
-	const char runs = CHECKER_SESSION_RUNS;
-
-	if (status_fd >= 0 && write(status_fd, &runs, 1) != 1)
-		checker_mark_connection();
-}
-
 static const char *maildir_path(const struct options *o)
 {
 	const char *path = o->maildir;
@@ -455,7 +445,7 @@ int session_serve(const struct options *o)
 
 	s.options = o;
 	s.started_ms = clock_now_ms();
-	tell_monitor(o->status_fd);
+	checker_tell_session_runs(o->status_fd);
 	wire_open(&s.wire, 0, 1, WIRE_AHEAD, o->idle_seconds * 1000);
 	if (getuid() == 0 && !o->allow_root) {
 		log_event(LOG_ERR,

@@ -22,6 +22,7 @@ struct message {
 	bool size_verified; /* the octets were counted */
 	bool deleted;       /* marked by DELE */
 	bool retrieved;     /* sent whole by RETR */
+	bool aliased;       /* its file has a second name with the same unique name */
 	bool dropped;       /* not to be served: the same file under a second name, or gone */
 };
 

@@ -59,7 +59,8 @@ bool uid_size_field(const char *unique, size_t octets, char field, uint64_t *siz
 			continue;
 		digits = count_digits(unique + i + 3, octets - i - 3);
 		if (digits > 0 && (i + 3 + digits == octets || unique[i + 3 + digits] == ','))
-			return command_number(unique + i + 3, digits, size);
+			return command_number(unique + i + 3, digits, size) &&
+			       *size <= UID_SIZE_MOST;
 	}
 	return false;
 }

@@ -24,7 +24,11 @@ struct uid_time {
 
 struct uid_time uid_delivery_time(const char *unique, size_t octets);
 
-/* Reads a field such as ",W=1234" (field is 'W') of a unique name. False if it is not there. */
+/* No message is larger, whatever its name says: so no sum of sizes wraps. */
+#define UID_SIZE_MOST ((uint64_t)1 << 44)
+
+/* Reads a field such as ",W=1234" (field is 'W') of a unique name. False if it is not there, or
+ * is more than UID_SIZE_MOST. */
 bool uid_size_field(const char *unique, size_t octets, char field, uint64_t *size);
 
 /* Writes the unique-id and its terminator to text: the unique name itself where that is 1 to 70

@@ -82,14 +82,42 @@ static void tell_quota(const struct quota *q)
 	close(q->fd);
 }
 
+/* The second name of a file that was delivered to new/ and linked, not moved, to cur/: removed
+ * with it, if it still is the same file. */
+static void remove_alias(const struct maildir *m, const struct message *message, ino_t inode)
+{
+	char name[UID_NAME_OCTETS + 1];
+	struct stat st;
+
+	memcpy(name, message->name, message->unique_octets);
+	name[message->unique_octets] = '\0';
+	if (fstatat(m->place_fd[PLACE_NEW], name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		st.st_ino == inode)
+		unlinkat(m->place_fd[PLACE_NEW], name, 0);
+}
+
+/* The inode of a message that may have a second name; 0 for all others. */
+static ino_t aliased_inode(const struct maildir *m, const struct message *message)
+{
+	struct stat st;
+
+	if (!message->aliased || fstatat(m->place_fd[message->place], message->name, &st,
+					 AT_SYMLINK_NOFOLLOW) != 0)
+		return 0;
+	return st.st_ino;
+}
+
 /* Removes a message, wherever it is by now; one that somebody else removed is removed. */
 static bool remove_message(struct maildir *m, struct message *message, struct quota *q)
 {
 	for (int i = 0;; i++) {
 		const char *const name = message->name;
 		const uint64_t octets = q->fd >= 0 ? quota_octets(m, message) : 0;
+		const ino_t inode = aliased_inode(m, message);
 
 		if (unlinkat(m->place_fd[message->place], name, 0) == 0) {
+			if (inode != 0)
+				remove_alias(m, message, inode);
 			q->octets += octets;
 			q->messages += octets > 0;
 			return true;

@@ -1,46 +1,41 @@
-/* auth: the monitor, and its conversation with the greeter and with checkpassword. */
+/* auth: the logins of one connection, and the conversation with checkpassword about them. */
 #ifndef AUTH_H
 #define AUTH_H
 
+#include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "checker.h"
 #include "options.h"
+#include "peer.h"
+#include "relay.h"
+#include "setup.h"
 
-/* What descriptor 3 of a checkpassword program may carry in all. */
-#define AUTH_CREDENTIALS_OCTETS 512
-#define AUTH_TRIES 3
 #define AUTH_TIMESTAMP_OCTETS 128
+#define AUTH_GRACE_MS 5000 /* from a polite request to SIGKILL */
 
-enum auth_mechanism { AUTH_USER = 1, AUTH_APOP };
-
-/* Greeter to monitor, one datagram of exactly this size. octets begins with the login, the
- * password (or the digest) follows at once. */
-struct auth_request {
-	uint16_t mechanism;
-	uint16_t login_octets;
-	uint16_t password_octets;
-	char octets[AUTH_CREDENTIALS_OCTETS];
+struct monitor {
+	const struct options *options;
+	struct peer peer;
+	struct setup setup;
+	int greeter_fd; /* -1: it has been told that somebody is in, or is gone */
+	pid_t greeter_pid;
+	unsigned tries;
+	bool relay_stderr;
+	bool logged_in;
+	int64_t deadline_ms; /* of the login */
+	struct checker checker;
+	struct relay relay;
+	int exec_errno;         /* why the checker could not be started, or 0 */
+	int exit_status;        /* of the session */
+	sigset_t while_waiting; /* signals blocked while nothing is waited for come then */
+	char login[256]; /* quoted for the log, short enough to leave room for all else */
+	char timestamp[AUTH_TIMESTAMP_OCTETS];
 };
 
-/* Monitor to greeter, a datagram of this one octet. */
-enum auth_verdict {
-	AUTH_GRANTED = 1,
-	AUTH_REFUSED,
-	AUTH_MISCONFIGURED,
-	AUTH_TEMPORARY,
-};
-
-/* True if the request is one that may be run: known mechanism, lengths that add up, login and
- * password not empty and without NUL, CR and LF, and no more than 512 octets on descriptor 3
- * together with a timestamp of timestamp_octets. */
-bool auth_request_valid(const struct auth_request *request, size_t timestamp_octets);
-
-/* What the exit status (as of waitpid) of a checker that did not start the session means: 1, 3
- * and 20 refused; 2, 100, 126, 127 misconfigured; all else temporary. */
-enum auth_verdict auth_judge(int wait_status);
-
-/* Serves one connection on descriptors 0 and 1: forks the greeter, runs checkers for it, waits
- * for the session. Returns the exit status of the process. */
-int auth_serve(const struct options *o);
+/* Runs a checker for each login that the greeter asks for, until one becomes a session and that
+ * is over, or the greeter is. Returns the exit status of the process. */
+int auth_serve_logins(struct monitor *m);
 
 #endif

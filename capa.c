@@ -1,13 +1,14 @@
 /* capa: see capa.h. */
 #include "capa.h"
 
-void capa_reply(struct wire *w, enum capa_state state)
+void capa_reply(struct wire *w, enum capa_state state, bool hide_user)
 {
-	wire_puts(w, "+OK capability list follows\r\n"
-		     "TOP\r\n"
-		     "UIDL\r\n"
-		     "USER\r\n"
-		     "RESP-CODES\r\n"
+	wire_reply(w, "+OK capability list follows");
+	wire_puts(w, "TOP\r\n"
+		     "UIDL\r\n");
+	if (!hide_user)
+		wire_puts(w, "USER\r\n");
+	wire_puts(w, "RESP-CODES\r\n"
 		     "AUTH-RESP-CODE\r\n"
 		     "PIPELINING\r\n"
 		     "EXPIRE NEVER\r\n");

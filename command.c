@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "log.h"
+
 bool command_number(const char *octets, size_t length, uint64_t *number)
 {
 	uint64_t value = 0;
@@ -53,8 +55,10 @@ static const char *parse_arguments(enum command_arguments rule, struct command_i
 
 	switch (rule) {
 	case ARGUMENTS_NONE: return text.length == 0 ? NULL : "this command takes no argument";
-	case ARGUMENTS_TEXT: return text.length > 0 ? NULL : "argument missing";
-	case ARGUMENTS_REST: return NULL;
+	case ARGUMENTS_TEXT:
+	case ARGUMENTS_TEXT_SECRET: return text.length > 0 ? NULL : "argument missing";
+	case ARGUMENTS_REST:
+	case ARGUMENTS_REST_SECRET: return NULL;
 	case ARGUMENTS_MAYBE_NUMBER:
 		return text.length == 0 ? NULL : parse_number(text.octets, text.length, input);
 	case ARGUMENTS_NUMBER:
@@ -84,6 +88,23 @@ static enum command_result bad(struct wire *w, const char *text)
 	return COMMAND_BAD;
 }
 
+/* For --debug. What stands behind an unknown keyword may be a password as well. */
+static void log_command(const struct command *command, struct wire_text arguments)
+{
+	char quoted[256];
+	const bool secret = command == NULL || command->arguments == ARGUMENTS_TEXT_SECRET ||
+			    command->arguments == ARGUMENTS_REST_SECRET;
+
+	if (!log_shows_debug())
+		return;
+	log_event(LOG_DEBUG, "protocol client=%s%s%s", command == NULL ? "?" : command->keyword,
+		arguments.length > 0 ? " arguments=" : "",
+		arguments.length == 0 ? ""
+		: secret
+			? "(hidden)"
+			: log_quote(quoted, sizeof quoted, arguments.octets, arguments.length));
+}
+
 static enum command_result dispatch(
 	struct wire *w, const struct command_table *table, void *state, struct wire_text line)
 {
@@ -96,6 +117,7 @@ static enum command_result dispatch(
 	if (space != NULL)
 		input.text = (struct wire_text){space + 1, line.length - keyword - 1};
 	command = find(table, (struct wire_text){line.octets, keyword});
+	log_command(command, input.text);
 	if (command == NULL)
 		return bad(w, "unknown command");
 	problem = parse_arguments(command->arguments, &input);

@@ -11,11 +11,14 @@
 /* What may stand behind a keyword and one space (RFC 1939 section 3). */
 enum command_arguments {
 	ARGUMENTS_NONE,
-	ARGUMENTS_TEXT,            /* all the rest of the line, at least one octet */
-	ARGUMENTS_REST,            /* all the rest of the line, perhaps nothing */
-	ARGUMENTS_NUMBER,          /* a message number */
-	ARGUMENTS_MAYBE_NUMBER,    /* a message number or nothing */
-	ARGUMENTS_NUMBER_AND_LINES /* a message number and a count: TOP */
+	ARGUMENTS_TEXT,             /* all the rest of the line, at least one octet */
+	ARGUMENTS_REST,             /* all the rest of the line, perhaps nothing */
+	ARGUMENTS_NUMBER,           /* a message number */
+	ARGUMENTS_MAYBE_NUMBER,     /* a message number or nothing */
+	ARGUMENTS_NUMBER_AND_LINES, /* a message number and a count: TOP */
+	/* as above, and never in a log */
+	ARGUMENTS_TEXT_SECRET,
+	ARGUMENTS_REST_SECRET
 };
 
 /* A command's arguments, checked. */

@@ -52,15 +52,18 @@ static bool become(uid_t uid, gid_t gid)
 	       effective_group == gid && saved_group == gid;
 }
 
-bool jail_greeter(uid_t uid, gid_t gid)
+static bool silence_stderr(void)
 {
 	const int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (null_fd < 0 || dup2(null_fd, 2) < 0)
 		return false;
-	if (null_fd > 2)
-		close(null_fd);
-	if (geteuid() != 0)
-		return true;
-	return empty_root() && become(uid, gid);
+	return null_fd == 2 || close(null_fd) == 0;
+}
+
+bool jail_greeter(uid_t uid, gid_t gid, bool keep_stderr)
+{
+	if (!keep_stderr && !silence_stderr())
+		return false;
+	return geteuid() != 0 || (empty_root() && become(uid, gid));
 }

@@ -6,10 +6,10 @@
 #include <sys/types.h>
 
 /* Gives up what the process that reads from strangers does not need: an empty root directory
- * and the identity uid:gid without further groups, where the process may do that (it is root);
- * standard error becomes /dev/null in any case. Returns false with errno where root could not
- * give up its identity; a root directory that could not be changed for want of CAP_SYS_CHROOT
- * is no error. */
-bool jail_greeter(uid_t uid, gid_t gid);
+ * and the identity uid:gid without further groups, where the process may do that (it is root).
+ * Standard error becomes /dev/null unless keep_stderr is set. Returns false with errno where
+ * root could not give up its identity; a root directory that could not be changed for want of
+ * CAP_SYS_CHROOT is no error. */
+bool jail_greeter(uid_t uid, gid_t gid, bool keep_stderr);
 
 #endif

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool use_syslog;
+static bool use_syslog, show_debug;
 
 bool log_stderr_is_clients(void)
 {
@@ -29,7 +29,23 @@ void log_open(bool force_syslog)
 {
 	use_syslog = force_syslog || log_stderr_is_clients();
 	if (use_syslog)
-		openlog("pop3d", LOG_PID, LOG_MAIL);
+		openlog("pop3d", LOG_PID | LOG_NDELAY, LOG_MAIL);
+}
+
+void log_reopen(bool force_syslog)
+{
+	closelog();
+	log_open(force_syslog);
+}
+
+void log_show_debug(void)
+{
+	show_debug = true;
+}
+
+bool log_shows_debug(void)
+{
+	return show_debug;
 }
 
 bool log_to_syslog(void)
@@ -56,6 +72,8 @@ void log_event(int priority, const char *format, ...)
 	va_list arguments;
 	int saved_errno = errno;
 
+	if (priority == LOG_DEBUG && !show_debug)
+		return;
 	start = use_syslog ? 0 : snprintf(line, capacity, "pop3d[%ld]: ", (long)getpid());
 	if (start < 0)
 		start = 0;

@@ -20,6 +20,13 @@ bool log_to_syslog(void);
 /* True where descriptor 2 is what the client reads or writes: see log_open. */
 bool log_stderr_is_clients(void);
 
+/* Opens the log again after its descriptor was closed with others. */
+void log_reopen(bool force_syslog);
+
+/* Whether lines of priority LOG_DEBUG are written: not before log_show_debug. */
+void log_show_debug(void);
+bool log_shows_debug(void);
+
 /* Writes one line: an event name, then key=value pairs. priority is one of syslog's. Never
  * fails: a log that cannot be written must not stop the mail. Values from outside go through
  * log_quote. */

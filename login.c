@@ -5,9 +5,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "auth.h"
 #include "capa.h"
 #include "command.h"
+#include "request.h"
 #include "wire.h"
 
 #define BAD_COMMANDS 10
@@ -31,7 +31,7 @@ static enum command_result ended(struct login *l, enum login_end end)
 }
 
 /* Asks the monitor; false if it is gone. The copy of the password dies here. */
-static bool ask_monitor(struct login *l, struct auth_request *request, unsigned char *verdict)
+static bool ask_monitor(struct login *l, struct request *request, unsigned char *verdict)
 {
 	ssize_t octets;
 
@@ -50,16 +50,15 @@ static bool ask_monitor(struct login *l, struct auth_request *request, unsigned 
 static enum command_result answer(struct login *l, unsigned char verdict)
 {
 	switch (verdict) {
-	case AUTH_GRANTED: return ended(l, LOGIN_GRANTED);
-	case AUTH_REFUSED: wire_puts(&l->wire, "-ERR [AUTH] login failed\r\n"); break;
-	case AUTH_MISCONFIGURED:
-		wire_puts(&l->wire, "-ERR [SYS/PERM] login is not possible, "
-				    "the administrator has to mend it\r\n");
+	case VERDICT_GRANTED: return ended(l, LOGIN_GRANTED);
+	case VERDICT_REFUSED: wire_reply(&l->wire, "-ERR [AUTH] login failed"); break;
+	case VERDICT_MISCONFIGURED:
+		wire_reply(&l->wire, "-ERR [SYS/PERM] login is not possible, "
+				     "the administrator has to mend it");
 		break;
-	default:
-		wire_puts(&l->wire, "-ERR [SYS/TEMP] login is not possible now, try later\r\n");
+	default: wire_reply(&l->wire, "-ERR [SYS/TEMP] login is not possible now, try later");
 	}
-	if (++l->tries < AUTH_TRIES)
+	if (++l->tries < REQUEST_TRIES)
 		return COMMAND_GOOD;
 	wire_flush(&l->wire);
 	return ended(l, LOGIN_FAILURES);
@@ -71,22 +70,25 @@ static enum command_result refuse(struct login *l, const char *text)
 	return COMMAND_BAD;
 }
 
-static enum command_result check(struct login *l, enum auth_mechanism mechanism,
+static enum command_result check(struct login *l, enum request_mechanism mechanism,
 	struct wire_text login, struct wire_text password)
 {
-	struct auth_request request = {.mechanism = (uint16_t)mechanism};
+	struct request request = {.mechanism = (uint16_t)mechanism};
 	unsigned char verdict;
 
 	if (password.length == 0)
 		return refuse(l, "the password is empty");
-	if (login.length + password.length + l->timestamp_octets + 3 > AUTH_CREDENTIALS_OCTETS)
+	if (login.length + password.length + l->timestamp_octets + 3 >
+		REQUEST_CREDENTIALS_OCTETS) {
+		wire_forget_input(&l->wire);
 		return refuse(l, "login and password are too long");
+	}
 	request.login_octets = (uint16_t)login.length;
 	request.password_octets = (uint16_t)password.length;
 	memcpy(request.octets, login.octets, login.length);
 	memcpy(request.octets + login.length, password.octets, password.length);
 	wire_forget_input(&l->wire);
-	if (!auth_request_valid(&request, l->timestamp_octets)) {
+	if (!request_permitted(&request, l->timestamp_octets, 1, l->options->apop)) {
 		explicit_bzero(&request, sizeof request);
 		return refuse(l, "login and password must not hold control characters");
 	}
@@ -96,13 +98,27 @@ static enum command_result check(struct login *l, enum auth_mechanism mechanism,
 	return answer(l, verdict);
 }
 
+/* The policy of the host; -ERR with what the client can do, before a password is sent if it
+ * asks. */
+static bool clear_text_refused(struct login *l)
+{
+	if (!l->options->hide_user)
+		return false;
+	wire_forget_input(&l->wire);
+	wire_reply(&l->wire, "-ERR [AUTH] no login in clear text here: connect with TLS%s",
+		l->options->apop && !l->options->require_tls ? ", or use APOP" : "");
+	return true;
+}
+
 static enum command_result command_user(void *state, const struct command_input *input)
 {
 	struct login *const l = state;
 
+	if (clear_text_refused(l))
+		return COMMAND_BAD;
 	memcpy(l->user, input->text.octets, input->text.length);
 	l->user_octets = input->text.length;
-	wire_puts(&l->wire, "+OK password required\r\n");
+	wire_reply(&l->wire, "+OK password required");
 	return COMMAND_GOOD;
 }
 
@@ -111,13 +127,15 @@ static enum command_result command_pass(void *state, const struct command_input 
 	struct login *const l = state;
 	const struct wire_text login = {l->user, l->user_octets};
 
+	if (clear_text_refused(l))
+		return COMMAND_BAD;
 	if (login.length == 0) {
 		wire_forget_input(&l->wire);
-		wire_puts(&l->wire, "-ERR USER comes first\r\n");
+		wire_reply(&l->wire, "-ERR USER comes first");
 		return COMMAND_BAD;
 	}
 	l->user_octets = 0;
-	return check(l, AUTH_USER, login, input->text);
+	return check(l, REQUEST_USER, login, input->text);
 }
 
 /* RFC 1939 section 7: "APOP name digest", the digest 32 lower-case hex digits. */
@@ -128,18 +146,20 @@ static enum command_result command_apop(void *state, const struct command_input 
 	const char *const space = memchr(text.octets, ' ', text.length);
 	size_t name;
 
+	if (l->options->require_tls && clear_text_refused(l))
+		return COMMAND_BAD;
 	if (!l->options->apop) {
-		wire_puts(&l->wire, "-ERR APOP is not offered here\r\n");
+		wire_reply(&l->wire, "-ERR APOP is not offered here");
 		return COMMAND_BAD;
 	}
 	name = space != NULL ? (size_t)(space - text.octets) : text.length;
 	if (text.length != name + 33 || name == 0 ||
 		strspn(space + 1, "0123456789abcdef") < 32) {
-		wire_puts(&l->wire, "-ERR APOP needs a name and a digest of 32 hex digits\r\n");
+		wire_reply(&l->wire, "-ERR APOP needs a name and a digest of 32 hex digits");
 		return COMMAND_BAD;
 	}
 	l->user_octets = 0;
-	return check(l, AUTH_APOP, (struct wire_text){text.octets, name},
+	return check(l, REQUEST_APOP, (struct wire_text){text.octets, name},
 		(struct wire_text){space + 1, 32});
 }
 
@@ -148,7 +168,7 @@ static enum command_result command_capa(void *state, const struct command_input 
 	struct login *const l = state;
 
 	(void)input;
-	capa_reply(&l->wire, CAPA_AUTHORIZATION);
+	capa_reply(&l->wire, CAPA_AUTHORIZATION, l->options->hide_user);
 	return COMMAND_GOOD;
 }
 
@@ -167,15 +187,15 @@ static enum command_result command_too_early(void *state, const struct command_i
 	struct login *const l = state;
 
 	(void)input;
-	wire_puts(&l->wire, "-ERR log in first\r\n");
+	wire_reply(&l->wire, "-ERR log in first");
 	return COMMAND_BAD;
 }
 
 static const struct command commands[] = {
 	{"CAPA", ARGUMENTS_NONE, command_capa},
 	{"USER", ARGUMENTS_TEXT, command_user},
-	{"PASS", ARGUMENTS_REST, command_pass},
-	{"APOP", ARGUMENTS_TEXT, command_apop},
+	{"PASS", ARGUMENTS_REST_SECRET, command_pass},
+	{"APOP", ARGUMENTS_TEXT_SECRET, command_apop},
 	{"QUIT", ARGUMENTS_NONE, command_quit},
 	{"STAT", ARGUMENTS_REST, command_too_early},
 	{"LIST", ARGUMENTS_REST, command_too_early},

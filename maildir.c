@@ -324,6 +324,22 @@ static bool open_places(struct maildir *m, const char **failed_path)
 	return true;
 }
 
+/* maildirsize and tmp/ need not be there. */
+static void open_extras(struct maildir *m)
+{
+	struct stat st;
+
+	m->tmp_fd = openat(m->root_fd, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fstatat(m->root_fd, QUOTA_NAME, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+		!S_ISREG(st.st_mode))
+		return;
+	m->quota_fd = openat(m->root_fd, QUOTA_NAME,
+		O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (m->quota_fd < 0)
+		log_event(LOG_WARNING, "quota-not-told errno=%d error=\"%s\" file=" QUOTA_NAME,
+			errno, strerror(errno));
+}
+
 static bool open_all(
 	struct maildir *m, const struct maildir_wish *wish, const char **failed_path)
 {
@@ -337,17 +353,13 @@ static bool open_all(
 	}
 	if (!open_places(m, failed_path))
 		return false;
-	if (!scan(m, take_new_entry)) {
-		*failed_path = wish->path;
-		return false;
-	}
+	open_extras(m);
 	return true;
 }
 
-static enum maildir_problem problem_of(int error_number, const struct maildir *m)
+enum maildir_problem maildir_problem_of(int error_number)
 {
 	switch (error_number) {
-	case EWOULDBLOCK: return m->lock_fd >= 0 ? MAILDIR_IN_USE : MAILDIR_TEMPORARY;
 	case ENOENT:
 	case ENOTDIR:
 	case EACCES:
@@ -361,32 +373,45 @@ static enum maildir_problem problem_of(int error_number, const struct maildir *m
 enum maildir_problem maildir_open(
 	struct maildir *m, const struct maildir_wish *wish, const char **failed_path)
 {
+	enum maildir_problem problem;
+	int error_number;
+
 	memset(m, 0, sizeof *m);
-	m->root_fd = m->lock_fd = m->place_fd[PLACE_NEW] = m->place_fd[PLACE_CUR] = -1;
+	m->root_fd = m->lock_fd = m->tmp_fd = m->quota_fd = -1;
+	m->place_fd[PLACE_NEW] = m->place_fd[PLACE_CUR] = -1;
 	m->verify_sizes = wish->verify_sizes;
 	snapshot_init(&m->snapshot);
-	if (!open_all(m, wish, failed_path)) {
-		const int error_number = errno;
-		const enum maildir_problem problem = problem_of(error_number, m);
+	if (open_all(m, wish, failed_path))
+		return MAILDIR_READY;
+	error_number = errno;
+	problem = m->lock_fd >= 0 && error_number == EWOULDBLOCK
+			  ? MAILDIR_IN_USE
+			  : maildir_problem_of(error_number);
+	maildir_close(m);
+	errno = error_number;
+	return problem;
+}
 
-		maildir_close(m);
-		errno = error_number;
-		return problem;
-	}
+bool maildir_load(struct maildir *m)
+{
+	if (!scan(m, take_new_entry))
+		return false;
 	snapshot_sort(&m->snapshot);
 	settle_duplicates(m);
 	find_sizes(m);
-	return MAILDIR_READY;
+	return true;
 }
 
 void maildir_close(struct maildir *m)
 {
-	const int fds[] = {
-		m->root_fd, m->lock_fd, m->place_fd[PLACE_NEW], m->place_fd[PLACE_CUR]};
+	const int fds[] = {m->root_fd, m->lock_fd, m->tmp_fd, m->quota_fd,
+		m->place_fd[PLACE_NEW], m->place_fd[PLACE_CUR]};
 
 	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
+	m->root_fd = m->lock_fd = m->tmp_fd = m->quota_fd = -1;
+	m->place_fd[PLACE_NEW] = m->place_fd[PLACE_CUR] = -1;
 	snapshot_free(&m->snapshot);
 }
 

@@ -10,7 +10,8 @@
 #include "snapshot.h"
 
 struct maildir {
-	int root_fd, lock_fd;
+	int root_fd, lock_fd, tmp_fd;
+	int quota_fd;    /* maildirsize, or -1 */
 	int place_fd[2]; /* by enum place */
 	struct timespec scanned_mtime[2];
 	bool scan_is_final; /* unchanged times mean that nothing changed since the last scan */
@@ -35,13 +36,22 @@ struct maildir_wish {
 	bool verify_sizes; /* count all messages: trust no size in a name */
 };
 
-/* Opens a Maildir and takes the snapshot: new/ before cur/, regular files whose names do not
- * begin with a dot; sizes from ",W=" in the name, else counted. On failure nothing is left
- * open, and *failed_path is what could not be used ("new", ..., or the path itself). */
+/* Opens a Maildir: its directories, its lock, its maildirsize; all that needs a right outside
+ * of new/, cur/ and tmp/. On failure nothing is left open, and *failed_path is what could not
+ * be used ("new",
+ * ..., or the path itself). */
 enum maildir_problem maildir_open(
 	struct maildir *m, const struct maildir_wish *wish, const char **failed_path);
 
-/* Releases the lock and all memory. */
+/* Takes the snapshot: new/ before cur/, regular files whose names do not begin with a dot;
+ * sizes from
+ * ",W=" in the name, else counted. Returns false with errno, and m stays open. */
+bool maildir_load(struct maildir *m);
+
+/* Says why maildir_load failed with errno. */
+enum maildir_problem maildir_problem_of(int error_number);
+
+/* Releases the lock and all memory; m is as if it had never been opened. */
 void maildir_close(struct maildir *m);
 
 /* Opens a message for reading, wherever it is by now. Returns a descriptor that the caller

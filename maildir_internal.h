@@ -4,6 +4,9 @@
 
 #include "maildir.h"
 
+/* The file that Maildir++ keeps the quota in. */
+#define QUOTA_NAME "maildirsize"
+
 /* After a call on the file called name failed with errno: true if the message may have another
  * name by now (ENOENT, ESTALE), and has one. If anything changed since the last look, one pass
  * over both directories gives every message of the snapshot its present name. errno is kept. */

@@ -18,6 +18,12 @@ struct options {
 	bool lock;         /* one session at a time on a maildrop */
 	bool verify_sizes; /* trust no size in a file name */
 	bool syslog;
+	bool allow_cleartext; /* passwords in clear from other hosts as well */
+	bool require_tls;     /* no login at all without TLS */
+	bool debug;           /* log the protocol */
+	/* what the monitor found out for the stages behind it */
+	bool tls;       /* the connection is protected */
+	bool hide_user; /* clear-text login is not offered */
 	int64_t idle_seconds;
 	int64_t login_seconds;
 	int64_t fail_delay_seconds;

@@ -116,11 +116,25 @@ static void from_environment(struct peer *p)
 			strchr(p->remote_ip, ':') != NULL ? "TCP6" : "TCP");
 }
 
+static bool is_set(const char *name)
+{
+	const char *const value = getenv(name);
+
+	return value != NULL && value[0] != '\0';
+}
+
 void peer_lookup(struct peer *p, int fd)
 {
 	memset(p, 0, sizeof *p);
 	if (!from_socket(p, fd))
 		from_environment(p);
+	p->tls = is_set("SSL_PROTOCOL") || is_set("SSL_CIPHER");
+}
+
+bool peer_is_local(const struct peer *p)
+{
+	return p->remote_ip[0] == '\0' || strncmp(p->remote_ip, "127.", 4) == 0 ||
+	       strcmp(p->remote_ip, "::1") == 0 || strcmp(p->remote_ip, p->local_ip) == 0;
 }
 
 const char *peer_ip(const struct peer *p)

@@ -3,6 +3,7 @@
 #define PEER_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 
 #define PEER_PORT_OCTETS 6
 
@@ -15,6 +16,8 @@ struct peer {
 	char remote_port[PEER_PORT_OCTETS];
 	char local_ip[INET6_ADDRSTRLEN];
 	char local_port[PEER_PORT_OCTETS];
+	bool tls; /* what wraps this program says that it does TLS: SSL_PROTOCOL or SSL_CIPHER
+		   */
 };
 
 /* Asks the socket fd, which no environment can forge; where fd is no internet socket, the
@@ -22,7 +25,11 @@ struct peer {
  * stunnel (REMOTE_HOST) leave it. Values there that are no addresses or ports are not taken. */
 void peer_lookup(struct peer *p, int fd);
 
-/* The peer's address for the log: "-" where it is not known. */
+/* Whether the connection comes from this host: from a loopback address, from the address that
+ * it goes to, or (address unknown) through a pipe or a local socket. */
+bool peer_is_local(const struct peer *p);
+
+/* The peer's address for the log:  "-" where it is not known. */
 const char *peer_ip(const struct peer *p);
 
 /* The peer's port for the log, likewise. */

@@ -10,10 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "auth.h"
-#include "checker.h"
+#include "announce.h"
 #include "command.h"
 #include "log.h"
+#include "monitor.h"
 #include "options.h"
 #include "process.h"
 #include "session.h"
@@ -22,41 +22,51 @@
 #define MAX_SECONDS 86400
 
 enum option_code {
-	OPTION_ALLOW_ROOT = 256,
+	OPTION_ALLOW_CLEARTEXT = 256,
+	OPTION_ALLOW_ROOT,
 	OPTION_APOP,
+	OPTION_DEBUG,
 	OPTION_EXEC,
 	OPTION_FAIL_DELAY,
 	OPTION_GREETER_USER,
 	OPTION_HELP,
+	OPTION_HIDE_USER,
 	OPTION_HOSTNAME,
 	OPTION_IDLE_TIMEOUT,
 	OPTION_LOCK,
 	OPTION_LOGIN_TIMEOUT,
 	OPTION_MAILDIR,
 	OPTION_PASS_ENV,
+	OPTION_REQUIRE_TLS,
 	OPTION_SESSION,
 	OPTION_STATUS_FD,
 	OPTION_SYSLOG,
+	OPTION_TLS,
 	OPTION_VERIFY_SIZES,
 	OPTION_VERSION
 };
 
 static const struct option long_options[] = {
+	{"allow-cleartext", no_argument, NULL, OPTION_ALLOW_CLEARTEXT},
 	{"allow-root", no_argument, NULL, OPTION_ALLOW_ROOT},
 	{"apop", no_argument, NULL, OPTION_APOP},
+	{"debug", no_argument, NULL, OPTION_DEBUG},
 	{"exec", required_argument, NULL, OPTION_EXEC},
 	{"fail-delay", required_argument, NULL, OPTION_FAIL_DELAY},
 	{"greeter-user", required_argument, NULL, OPTION_GREETER_USER},
 	{"help", no_argument, NULL, OPTION_HELP},
+	{"hide-user", no_argument, NULL, OPTION_HIDE_USER},
 	{"hostname", required_argument, NULL, OPTION_HOSTNAME},
 	{"idle-timeout", required_argument, NULL, OPTION_IDLE_TIMEOUT},
 	{"lock", no_argument, NULL, OPTION_LOCK},
 	{"login-timeout", required_argument, NULL, OPTION_LOGIN_TIMEOUT},
 	{"maildir", required_argument, NULL, OPTION_MAILDIR},
 	{"pass-env", required_argument, NULL, OPTION_PASS_ENV},
+	{"require-tls", no_argument, NULL, OPTION_REQUIRE_TLS},
 	{"session", no_argument, NULL, OPTION_SESSION},
 	{"status-fd", required_argument, NULL, OPTION_STATUS_FD},
 	{"syslog", no_argument, NULL, OPTION_SYSLOG},
+	{"tls", no_argument, NULL, OPTION_TLS},
 	{"verify-sizes", no_argument, NULL, OPTION_VERIFY_SIZES},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{NULL, 0, NULL, 0},
@@ -70,8 +80,10 @@ static const char usage_text[] =
 	"whom the checkpassword program accepts (default: pop3d-checkpw beside pop3d), the\n"
 	"second serves the maildrop of the user that runs it.\n"
 	"\n"
+	"  --allow-cleartext          take passwords in clear from other hosts, too\n"
 	"  --allow-root               let a session run as uid 0\n"
 	"  --apop                     offer APOP (the checker must know the clear passwords)\n"
+	"  --debug                    log the protocol, without passwords and messages\n"
 	"  --exec 'PROGRAM ARGS'      run this session program instead of pop3d --session\n"
 	"  --fail-delay SECONDS       delay after a failed login, growing (2)\n"
 	"  --greeter-user UID[:GID]   who talks to strangers, when started as root (65534)\n"
@@ -82,6 +94,7 @@ static const char usage_text[] =
 	"  --login-timeout SECONDS    time to log in (180)\n"
 	"  --maildir PATH             the Maildir ($MAILDIR, else Maildir in the home)\n"
 	"  --pass-env NAME            let the checker see this environment variable\n"
+	"  --require-tls              let nobody log in without TLS, not even from this host\n"
 	"  --session                  the user is authenticated: serve the maildrop\n"
 	"  --syslog                   log to syslog even if standard error would do\n"
 	"  --verify-sizes             count every message, believe no size in a file name\n";
@@ -188,20 +201,25 @@ static bool set_status_fd(struct options *o, const char *text)
 static bool take_option(struct options *o, int code)
 {
 	switch ((enum option_code)code) {
+	case OPTION_ALLOW_CLEARTEXT: o->allow_cleartext = true; return true;
 	case OPTION_ALLOW_ROOT: o->allow_root = true; return true;
 	case OPTION_APOP: o->apop = true; return true;
+	case OPTION_DEBUG: o->debug = true; return true;
 	case OPTION_EXEC: return set_exec(o, optarg);
 	case OPTION_FAIL_DELAY: return parse_seconds(optarg, 0, &o->fail_delay_seconds);
 	case OPTION_GREETER_USER: return parse_user(optarg, o);
+	case OPTION_HIDE_USER: o->hide_user = true; return true;
 	case OPTION_HOSTNAME: return set_host(o, optarg);
 	case OPTION_IDLE_TIMEOUT: return parse_seconds(optarg, 1, &o->idle_seconds);
 	case OPTION_LOCK: o->lock = true; return true;
 	case OPTION_LOGIN_TIMEOUT: return parse_seconds(optarg, 1, &o->login_seconds);
 	case OPTION_MAILDIR: o->maildir = optarg; return optarg[0] != '\0';
 	case OPTION_PASS_ENV: return add_pass_env(o, optarg);
+	case OPTION_REQUIRE_TLS: o->require_tls = true; return true;
 	case OPTION_SESSION: o->session = true; return true;
 	case OPTION_STATUS_FD: return set_status_fd(o, optarg);
 	case OPTION_SYSLOG: o->syslog = true; return true;
+	case OPTION_TLS: o->tls = true; return true;
 	case OPTION_VERIFY_SIZES: o->verify_sizes = true; return true;
 	case OPTION_HELP:
 	case OPTION_VERSION: break;
@@ -258,12 +276,13 @@ static void send_at_once(void)
 /* Another session program behind our front: it greets the user itself, as qmail-pop3d does. */
 static int exec_other(const struct options *o)
 {
+	char path[1024];
 	static const char problem[] = "-ERR [SYS/PERM] the session program cannot be run\r\n";
 
-	checker_tell_session_runs(o->status_fd);
+	announce_session(o->status_fd);
 	process_close_others(-1);
 	process_default_signals();
-	execvp(o->exec_arguments[0], o->exec_arguments);
+	execv(process_find_program(o->exec_arguments[0], path, sizeof path), o->exec_arguments);
 	log_event(LOG_ERR, "session-not-started program=%s errno=%d error=\"%s\"",
 		o->exec_arguments[0], errno, strerror(errno));
 	return write(1, problem, sizeof problem - 1) < 0 ? 111 : EXIT_USAGE;
@@ -284,16 +303,20 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	log_open(o.syslog);
 	if (!descriptors_ready)
 		return usage("descriptors 0 and 1 must be open", argv[0]);
+	process_close_others(o.session ? o.status_fd : -1);
+	if (!o.session && !process_take_low_descriptors())
+		return usage("descriptors 3 to 9 are needed", strerror(errno));
+	log_open(o.syslog);
+	if (o.debug)
+		log_show_debug();
 	if (o.host[0] == '\0')
 		set_default_host(&o);
-	process_close_others(o.session ? o.status_fd : -1);
 	if (o.session && o.exec_text != NULL)
 		return exec_other(&o);
 	if (o.session)
 		return session_serve(&o);
 	send_at_once();
-	return auth_serve(&o);
+	return monitor_serve(&o);
 }

@@ -6,6 +6,9 @@
 #include <limits.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -50,4 +53,32 @@ void process_close_others(int keep)
 	} else {
 		close_between(3, UINT_MAX);
 	}
+}
+
+bool process_take_low_descriptors(void)
+{
+	const int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int low = 3; fd >= 0 && low < PROCESS_LOWEST_FREE; low++)
+		if (low != fd && dup3(fd, low, O_CLOEXEC) < 0)
+			return false;
+	return fd >= 0;
+}
+
+const char *process_find_program(const char *name, char *path, size_t capacity)
+{
+	const char *directory = getenv("PATH");
+
+	if (directory == NULL)
+		directory = PROCESS_DEFAULT_PATH;
+	while (strchr(name, '/') == NULL && directory[0] != '\0') {
+		const size_t length = strcspn(directory, ":");
+
+		snprintf(path, capacity, "%.*s/%s", (int)length, directory, name);
+		if (length > 0 && access(path, X_OK) == 0)
+			return path;
+		directory += length + (directory[length] == ':');
+	}
+	snprintf(path, capacity, "%s", name);
+	return path;
 }

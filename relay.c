@@ -3,38 +3,39 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "log.h"
 
-static void log_line(struct relay *r)
+static void log_line(struct relay *r, size_t start, size_t end)
 {
 	char quoted[4 * RELAY_LINE_OCTETS + 8];
 
-	if (r->used > 0 && r->lines < RELAY_LINES)
+	if (r->lines > RELAY_LINES)
+		return;
+	if (r->lines++ == RELAY_LINES)
+		log_event(LOG_WARNING, "checker-says-too-much lines=%d", RELAY_LINES);
+	else if (end > start)
 		log_event(LOG_WARNING, "checker-says text=%s",
-			log_quote(quoted, sizeof quoted, r->line, r->used));
-	else if (r->used > 0 && r->lines == RELAY_LINES)
-		log_event(LOG_WARNING, "checker-says-too-much lines=%d rest=discarded",
-			RELAY_LINES);
-	if (r->used > 0 && r->lines <= RELAY_LINES)
-		r->lines++;
-	r->used = 0;
+			log_quote(quoted, sizeof quoted, r->line + start, end - start));
 }
 
 bool relay_read(struct relay *r, int fd)
 {
-	char octets[4096];
-	const ssize_t length = read(fd, octets, sizeof octets);
+	const ssize_t length = read(fd, r->line + r->used, sizeof r->line - r->used);
+	size_t start = 0;
 
 	if (length <= 0)
 		return length < 0 && (errno == EINTR || errno == EAGAIN);
-	for (ssize_t i = 0; i < length; i++) {
-		if (octets[i] == '\n' || r->used == sizeof r->line)
-			log_line(r);
-		if (octets[i] != '\n')
-			r->line[r->used++] = octets[i];
-	}
+	r->used += (size_t)length;
+	for (size_t i = 0; i < r->used; i++)
+		if (r->line[i] == '\n' || i + 1 == sizeof r->line) {
+			log_line(r, start, i + (r->line[i] != '\n'));
+			start = i + 1;
+		}
+	memmove(r->line, r->line + start, r->used - start);
+	r->used -= start;
 	return true;
 }
 
@@ -43,7 +44,8 @@ void relay_drain(struct relay *r, int fd)
 	struct pollfd polled = {.fd = fd, .events = POLLIN};
 
 	/* bounded: what the checker left behind may go on writing for ever */
-	for (int i = 0; fd >= 0 && i < 32 && poll(&polled, 1, 0) == 1 && relay_read(r, fd); i++)
+	for (int i = 0; fd >= 0 && i < 1024 && poll(&polled, 1, 0) == 1 && relay_read(r, fd);
+		i++)
 		;
-	log_line(r);
+	log_line(r, 0, r->used);
 }

@@ -8,14 +8,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "announce.h"
 #include "capa.h"
-#include "checker.h"
 #include "clock.h"
 #include "command.h"
 #include "log.h"
 #include "maildir.h"
 #include "message.h"
 #include "peer.h"
+#include "sandbox.h"
 #include "wire.h"
 
 struct tally {
@@ -31,6 +32,7 @@ struct session {
 	size_t last; /* LAST: the highest number given to DELE */
 	struct tally retr, top, dele;
 	int64_t started_ms;
+	struct peer peer;
 };
 
 static const char *plural(uint64_t count)
@@ -45,7 +47,7 @@ static struct message *find_message(struct session *s, uint64_t number)
 	const struct snapshot *const snapshot = &s->maildir.snapshot;
 
 	if (number == 0)
-		wire_puts(&s->wire, "-ERR message numbers are decimal and start at 1\r\n");
+		wire_reply(&s->wire, "-ERR message numbers are decimal and start at 1");
 	else if (number > snapshot->count)
 		wire_reply(&s->wire, "-ERR no such message, only %zu in maildrop",
 			snapshot->count);
@@ -69,7 +71,7 @@ static enum command_result command_capa(void *state, const struct command_input 
 	struct session *const s = state;
 
 	(void)input;
-	capa_reply(&s->wire, CAPA_TRANSACTION);
+	capa_reply(&s->wire, CAPA_TRANSACTION, s->options->hide_user);
 	return COMMAND_GOOD;
 }
 
@@ -147,7 +149,7 @@ static enum command_result command_uidl(void *state, const struct command_input 
 		put_one(s, input->number, put_uid_line);
 		return COMMAND_GOOD;
 	}
-	wire_puts(&s->wire, "+OK unique-id listing follows\r\n");
+	wire_reply(&s->wire, "+OK unique-id listing follows");
 	put_all(s, put_uid_line);
 	return COMMAND_GOOD;
 }
@@ -273,7 +275,7 @@ static enum command_result command_noop(void *state, const struct command_input 
 	struct session *const s = state;
 
 	(void)input;
-	wire_puts(&s->wire, "+OK\r\n");
+	wire_reply(&s->wire, "+OK");
 	return COMMAND_GOOD;
 }
 
@@ -341,7 +343,7 @@ static enum command_result command_too_late(void *state, const struct command_in
 	struct session *const s = state;
 
 	(void)input;
-	wire_puts(&s->wire, "-ERR already logged in\r\n");
+	wire_reply(&s->wire, "-ERR already logged in");
 	return COMMAND_GOOD;
 }
 
@@ -373,39 +375,66 @@ static const char *maildir_path(const struct options *o)
 	return path != NULL && path[0] != '\0' ? path : "Maildir";
 }
 
+/* Says no to PASS, and to the administrator why. */
+static void refuse(struct session *s, enum maildir_problem problem, const char *maildir,
+	const char *failed_path)
+{
+	char quoted[512], quoted_failed[512];
+	const int error_number = errno;
+
+	if (problem == MAILDIR_IN_USE) {
+		wire_reply(&s->wire, "-ERR [IN-USE] the maildrop is open in another session");
+		s->end = "in-use";
+		return;
+	}
+	if (problem == MAILDIR_UNUSABLE)
+		wire_reply(&s->wire, "-ERR [SYS/PERM] the maildrop cannot be opened, "
+				     "the administrator has to mend it");
+	else
+		wire_reply(&s->wire, "-ERR [SYS/TEMP] the maildrop cannot be opened now");
+	log_event(LOG_ERR, "maildrop-unusable errno=%d error=\"%s\" maildir=%s at=%s",
+		error_number, strerror(error_number),
+		log_quote(quoted, sizeof quoted, maildir, strlen(maildir)),
+		log_quote(
+			quoted_failed, sizeof quoted_failed, failed_path, strlen(failed_path)));
+	s->end = "no-maildrop";
+	s->exit_status = 111;
+}
+
+/* Nothing but the maildrop from here on. */
+static bool lock_in(const struct maildir *m)
+{
+	const struct sandbox_place places[] = {
+		{m->place_fd[PLACE_NEW], SANDBOX_READ | SANDBOX_REMOVE},
+		{m->place_fd[PLACE_CUR], SANDBOX_READ | SANDBOX_REMOVE | SANDBOX_ADD},
+		{m->tmp_fd, SANDBOX_READ | SANDBOX_REMOVE},
+	};
+
+	return sandbox_session(places, m->tmp_fd >= 0 ? 3 : 2);
+}
+
 /* Opens the maildrop and gives PASS its answer; false when that was a refusal. */
 static bool enter(struct session *s)
 {
 	const struct maildir_wish wish = {
 		maildir_path(s->options), s->options->lock, s->options->verify_sizes};
 	const char *failed_path = wish.path;
-	char quoted[512], quoted_failed[512];
 	const enum maildir_problem problem = maildir_open(&s->maildir, &wish, &failed_path);
-	const int error_number = errno;
 
-	switch (problem) {
-	case MAILDIR_READY: put_summary(s, ""); return true;
-	case MAILDIR_IN_USE:
-		wire_puts(
-			&s->wire, "-ERR [IN-USE] the maildrop is open in another session\r\n");
-		s->end = "in-use";
+	if (problem != MAILDIR_READY) {
+		refuse(s, problem, wish.path, failed_path);
 		return false;
-	case MAILDIR_UNUSABLE:
-		wire_puts(&s->wire, "-ERR [SYS/PERM] the maildrop cannot be opened, "
-				    "the administrator has to mend it\r\n");
-		break;
-	case MAILDIR_TEMPORARY:
-		wire_puts(&s->wire, "-ERR [SYS/TEMP] the maildrop cannot be opened now\r\n");
-		break;
 	}
-	log_event(LOG_ERR, "maildrop-unusable errno=%d error=\"%s\" maildir=%s at=%s",
-		error_number, strerror(error_number),
-		log_quote(quoted, sizeof quoted, wish.path, strlen(wish.path)),
-		log_quote(
-			quoted_failed, sizeof quoted_failed, failed_path, strlen(failed_path)));
-	s->end = "no-maildrop";
-	s->exit_status = 111;
-	return false;
+	if (!lock_in(&s->maildir)) {
+		refuse(s, MAILDIR_TEMPORARY, wish.path, "sandbox");
+		return false;
+	}
+	if (!maildir_load(&s->maildir)) {
+		refuse(s, maildir_problem_of(errno), wish.path, wish.path);
+		return false;
+	}
+	put_summary(s, "");
+	return true;
 }
 
 static const char *end_of_wire(const struct wire *w)
@@ -424,19 +453,17 @@ static void log_end(const struct session *s)
 {
 	const char *const user = getenv("USER");
 	char quoted[256];
-	struct peer peer;
 
-	peer_lookup(&peer, 0);
 	log_event(LOG_INFO,
 		"logout ip=%s user=%s reason=%s retr=%" PRIu64 "/%" PRIu64 " top=%" PRIu64
 		"/%" PRIu64 " dele=%" PRIu64 "/%" PRIu64 " kept=%" PRIu64 " sent=%" PRIu64
-		" seconds=%" PRId64,
-		peer.remote_ip,
+		" seconds=%" PRId64 " tls=%s",
+		peer_ip(&s->peer),
 		user != NULL ? log_quote(quoted, sizeof quoted, user, strlen(user)) : "",
 		s->end, s->retr.messages, s->retr.octets, s->top.messages, s->top.octets,
 		s->dele.messages, s->dele.octets,
 		(uint64_t)s->maildir.snapshot.count - s->dele.messages, s->wire.sent_octets,
-		(clock_now_ms() - s->started_ms) / 1000);
+		(clock_now_ms() - s->started_ms) / 1000, s->options->tls ? "yes" : "no");
 }
 
 int session_serve(const struct options *o)
@@ -445,13 +472,14 @@ int session_serve(const struct options *o)
 
 	s.options = o;
 	s.started_ms = clock_now_ms();
-	checker_tell_session_runs(o->status_fd);
+	announce_session(o->status_fd);
+	peer_lookup(&s.peer, 0);
 	wire_open(&s.wire, 0, 1, WIRE_AHEAD, o->idle_seconds * 1000);
 	if (getuid() == 0 && !o->allow_root) {
 		log_event(LOG_ERR,
 			"configuration problem=session-as-root "
 			"help=\"the checker must become the mail user, or --allow-root\"");
-		wire_puts(&s.wire, "-ERR [SYS/PERM] no session for this user\r\n");
+		wire_reply(&s.wire, "-ERR [SYS/PERM] no session for this user");
 		wire_flush(&s.wire);
 		return 100;
 	}

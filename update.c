@@ -51,19 +51,15 @@ static uint64_t quota_octets(const struct maildir *m, const struct message *mess
 	return (uint64_t)st.st_size;
 }
 
-static void open_quota(struct maildir *m, struct quota *q)
+/* Whether the file opened at the start is still the one that others read: a new one has been
+ * counted anew meanwhile, and knows nothing of what is told to the old. */
+static bool quota_is_current(const struct maildir *m)
 {
-	struct stat st;
+	struct stat opened, named;
 
-	*q = (struct quota){.fd = -1};
-	if (fstatat(m->root_fd, "maildirsize", &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-		!S_ISREG(st.st_mode))
-		return;
-	q->fd = openat(m->root_fd, "maildirsize",
-		O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (q->fd < 0)
-		log_event(LOG_WARNING, "quota-not-told errno=%d error=\"%s\" file=maildirsize",
-			errno, strerror(errno));
+	return m->quota_fd >= 0 && fstat(m->quota_fd, &opened) == 0 &&
+	       fstatat(m->root_fd, QUOTA_NAME, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
 /* One line in one write: other programs append as well. */
@@ -77,9 +73,8 @@ static void tell_quota(const struct quota *q)
 	length = snprintf(line, sizeof line, "-%llu -%llu\n", (unsigned long long)q->octets,
 		(unsigned long long)q->messages);
 	if (q->messages > 0 && write(q->fd, line, (size_t)length) != length)
-		log_event(LOG_WARNING, "quota-not-told errno=%d error=\"%s\" file=maildirsize",
+		log_event(LOG_WARNING, "quota-not-told errno=%d error=\"%s\" file=" QUOTA_NAME,
 			errno, strerror(errno));
-	close(q->fd);
 }
 
 /* The second name of a file that was delivered to new/ and linked, not moved, to cur/: removed
@@ -200,8 +195,8 @@ struct maildir_update maildir_update(struct maildir *m)
 	struct maildir_update u = {0};
 	struct quota quota = {.fd = -1};
 
-	if (m->left < m->snapshot.count)
-		open_quota(m, &quota);
+	if (m->left < m->snapshot.count && quota_is_current(m))
+		quota.fd = m->quota_fd;
 	for (size_t i = 0; i < m->snapshot.count; i++) {
 		struct message *const message = &m->snapshot.messages[i];
 		const bool done = message->deleted ? remove_message(m, message, &quota)
@@ -235,8 +230,9 @@ static bool is_stale(int fd, const char *name, time_t now)
 
 void maildir_clean_tmp(const struct maildir *m)
 {
-	const int fd =
-		openat(m->root_fd, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	const int fd = m->tmp_fd >= 0
+			       ? openat(m->tmp_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+			       : -1;
 	DIR *const directory = fd >= 0 ? fdopendir(fd) : NULL;
 	const time_t now = time(NULL);
 	const struct dirent *entry;

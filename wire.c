@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "log.h"
 
 static bool is_socket(int fd)
 {
@@ -160,6 +161,8 @@ void wire_reply(struct wire *w, const char *format, ...)
 	va_start(arguments, format);
 	length = vsnprintf(line, sizeof line, format, arguments);
 	va_end(arguments);
+	if (length > 0 && log_shows_debug())
+		log_event(LOG_DEBUG, "protocol server=\"%s\"", line);
 	if (length > 0)
 		wire_put(w, line,
 			(size_t)length < sizeof line ? (size_t)length : sizeof line - 1);

@@ -1,0 +1,23 @@
+/* announce: how a session tells the monitor that it runs. After exec an exit status is the
+ * session's own, so this and nothing else means "logged in". */
+#ifndef ANNOUNCE_H
+#define ANNOUNCE_H
+
+#include <stdbool.h>
+
+/* The descriptor that a checker inherits for it. */
+#define ANNOUNCE_FD 7
+
+/* What a session writes there. */
+#define ANNOUNCE_SESSION_RUNS 'L'
+
+/* For the session: says so on status_fd and closes it (-1: there is no monitor). Where the
+ * checker closed the descriptor the connection is marked instead: of all that a checker leaves
+ * alone only that is shared with the monitor, and the signal number of its open file is unused.
+ */
+void announce_session(int status_fd);
+
+/* For the monitor: whether the connection bears that mark. */
+bool announce_connection_marked(void);
+
+#endif

@@ -1,0 +1,174 @@
+/* monitor: see monitor.h. Runs with the launch privileges; what it does while strangers talk is
+ * in auth.c. */
+#include "monitor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "jail.h"
+#include "log.h"
+#include "login.h"
+#include "process.h"
+#include "sandbox.h"
+
+static volatile sig_atomic_t end_signal;
+
+int monitor_end_signal(void)
+{
+	return end_signal;
+}
+
+static void on_signal(int signal_number)
+{
+	if (signal_number != SIGCHLD)
+		end_signal = signal_number;
+}
+
+/* From here on signals arrive only while ppoll waits. */
+static void take_signals(sigset_t *while_waiting)
+{
+	static const int taken[] = {SIGCHLD, SIGTERM, SIGHUP, SIGINT};
+	struct sigaction action = {.sa_handler = on_signal};
+	sigset_t blocked;
+
+	sigemptyset(&blocked);
+	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+		sigaction(taken[i], &action, NULL);
+		sigaddset(&blocked, taken[i]);
+	}
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	sigemptyset(while_waiting);
+}
+
+/* RFC 1939 section 7: a msg-id, different each time; and nothing in it that could be guessed.
+ */
+static bool make_timestamp(struct monitor *m)
+{
+	uint64_t random;
+
+	if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+		return false;
+	snprintf(m->timestamp, sizeof m->timestamp, "<%016llx.%llx@%s>",
+		(unsigned long long)random, (unsigned long long)time(NULL), m->options->host);
+	return true;
+}
+
+static _Noreturn void run_greeter(const struct monitor *m, int fd)
+{
+	process_default_signals();
+	signal(SIGPIPE, SIG_IGN);
+	process_close_others(fd);
+	if (m->options->debug)
+		log_reopen(m->options->syslog);
+	if (!jail_greeter(
+		    m->options->greeter_uid, m->options->greeter_gid, m->options->debug) ||
+		!sandbox_greeter())
+		_exit(LOGIN_NO_JAIL);
+	_exit((int)login_run(m->options, fd, m->timestamp, m->deadline_ms));
+}
+
+static bool fork_greeter(struct monitor *m)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+		return false;
+	m->greeter_pid = fork();
+	if (m->greeter_pid == 0)
+		run_greeter(m, ends[1]);
+	close(ends[1]);
+	if (m->greeter_pid > 0) {
+		m->greeter_fd = ends[0];
+		return true;
+	}
+	close(ends[0]);
+	return false;
+}
+
+const char *monitor_signal_note(int wait_status)
+{
+	return WTERMSIG(wait_status) == SIGSYS ? " cause=forbidden-system-call" : "";
+}
+
+/* What became of a conversation before login, in the log. */
+static void log_greeter_end(const struct monitor *m, int wait_status)
+{
+	static const char *const names[] = {"quit", "eof", "timeout", "broken", "bad-commands",
+		"failures", "orphan", "no-jail"};
+	const int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+	const int known = (int)(sizeof names / sizeof *names);
+
+	if (code >= LOGIN_QUIT && code < LOGIN_QUIT + known)
+		log_event(code == LOGIN_NO_JAIL ? LOG_ERR : LOG_INFO,
+			"end ip=%s stage=login reason=%s tries=%u", peer_ip(&m->peer),
+			names[code - LOGIN_QUIT], m->tries);
+	else if (WIFSIGNALED(wait_status))
+		log_event(LOG_ERR, "greeter-died ip=%s signal=%d", peer_ip(&m->peer),
+			WTERMSIG(wait_status));
+	else if (code != LOGIN_GRANTED)
+		log_event(LOG_ERR, "greeter-died ip=%s status=%d", peer_ip(&m->peer), code);
+}
+
+static void await(pid_t pid, int *wait_status)
+{
+	*wait_status = 0;
+	while (waitpid(pid, wait_status, 0) < 0 && errno == EINTR)
+		;
+}
+
+void monitor_end_greeter(struct monitor *m, bool log_it)
+{
+	int wait_status;
+
+	if (m->greeter_fd < 0)
+		return;
+	close(m->greeter_fd);
+	m->greeter_fd = -1;
+	await(m->greeter_pid, &wait_status);
+	if (log_it || WIFSIGNALED(wait_status))
+		log_greeter_end(m, wait_status);
+}
+
+/* Who may send a password in clear. */
+static void settle_policy(struct options *o, const struct peer *p)
+{
+	o->tls = p->tls;
+	o->hide_user =
+		!p->tls && (o->require_tls || (!o->allow_cleartext && !peer_is_local(p)));
+}
+
+int monitor_serve(struct options *o)
+{
+	static struct monitor m = {
+		.greeter_fd = -1, .checker = {.status_fd = -1, .stderr_fd = -1}};
+	struct stat st;
+	int status;
+
+	m.options = o;
+	m.deadline_ms = clock_now_ms() + o->login_seconds * 1000;
+	m.relay_stderr =
+		log_stderr_is_clients() || (fstat(2, &st) == 0 && S_ISSOCK(st.st_mode));
+	peer_lookup(&m.peer, 0);
+	settle_policy(o, &m.peer);
+	take_signals(&m.while_waiting);
+	if (!setup_make(&m.setup, o, &m.peer)) {
+		log_event(LOG_ERR, "configuration problem=checker-command-line-too-long");
+		return 100;
+	}
+	if (!make_timestamp(&m) || !fork_greeter(&m)) {
+		log_event(LOG_ERR, "no-greeter errno=%d error=\"%s\"", errno, strerror(errno));
+		return 111;
+	}
+	status = auth_serve_logins(&m);
+	monitor_end_greeter(&m, !m.logged_in);
+	return end_signal != 0 ? 128 + end_signal : status;
+}

@@ -1,0 +1,24 @@
+/* monitor: the process that the superserver started and counts. */
+#ifndef MONITOR_H
+#define MONITOR_H
+
+#include "auth.h"
+
+/* Serves one connection on descriptors 0 and 1: forks the greeter, has its logins served, waits
+ * for the session. Returns the exit status of the process: the session's; 0 without one; 100
+ * and 111 for faults of the configuration and the system; 128 and a signal's number when that
+ * ended it. */
+int monitor_serve(struct options *o);
+
+/* Lets the greeter end, if it has not yet, and waits for it; log_it: its end is one of the
+ * connection. */
+void monitor_end_greeter(struct monitor *m, bool log_it);
+
+/* The signal that asked this process to end, or 0. */
+int monitor_end_signal(void);
+
+/* For the log: what a death by this signal (wait_status as of waitpid) means, or an empty text.
+ */
+const char *monitor_signal_note(int wait_status);
+
+#endif

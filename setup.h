@@ -1,0 +1,30 @@
+/* setup: the command line and the environment of checkers, made once a connection. */
+#ifndef SETUP_H
+#define SETUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "options.h"
+#include "peer.h"
+
+#define SETUP_ARGUMENTS 64
+#define SETUP_VARIABLES 64
+#define SETUP_TEXT_OCTETS 2048
+
+/* Pointers lead into text, the options and this process's own environment. */
+struct setup {
+	char *arguments[SETUP_ARGUMENTS];
+	char *environment[SETUP_VARIABLES];
+	char program[1024]; /* the file to execute */
+	size_t argument_count, variable_count;
+	size_t text_octets;
+	char *mechanism; /* where in text "AUTH_MECHANISM=USER" stands */
+	char text[SETUP_TEXT_OCTETS];
+};
+
+/* Fills the setup: the checker, its arguments, this program as the session; an environment that
+ * is built, not passed on. Returns false where it is too long. */
+bool setup_make(struct setup *s, const struct options *o, const struct peer *p);
+
+#endif

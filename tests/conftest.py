@@ -1,0 +1,64 @@
+"""Fixtures of the black-box tests: see harness.py."""
+import os
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+import harness
+
+TESTS = os.path.dirname(os.path.abspath(__file__))
+DEFAULT_BUILD = os.path.join(os.path.dirname(TESTS), "build")
+
+
+@pytest.fixture(scope="session")
+def programs():
+    """A directory that every user may enter, with the programs under test in bin/."""
+    build = os.environ.get("POP3D_BUILD", DEFAULT_BUILD)
+    os.umask(0o022)
+    directory = os.path.realpath(tempfile.mkdtemp(prefix="pop3d-test."))
+    os.chmod(directory, 0o755)
+    binaries = os.path.join(directory, "bin")
+    os.mkdir(binaries, 0o755)
+    for name in ("pop3d", "pop3d-checkpw"):
+        if os.path.exists(os.path.join(build, name)):
+            shutil.copy(os.path.join(build, name), binaries)
+    subprocess.run(
+        [os.environ.get("CC", "cc"), "-O2", "-D_GNU_SOURCE", "-o",
+         os.path.join(binaries, "table-checkpw"), os.path.join(TESTS, "table-checkpw.c")],
+        check=True)
+    yield harness.Lab(build, directory)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def lab(programs):
+    """The laboratory of one test: what it starts ends with it, and leaves no process behind."""
+    programs.servers = []
+    yield programs
+    for server in programs.servers:
+        server.stop()
+    gone = harness.retry_until(lambda: not programs.stray())
+    assert gone, f"processes left behind: {programs.stray()}"
+
+
+@pytest.fixture
+def home(lab):
+    """A user with an empty Maildir."""
+    home = harness.Home(lab)
+    yield home
+    subprocess.run(["chmod", "-R", "u+rwX", home.path], check=False)
+    shutil.rmtree(home.path, ignore_errors=True)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test tells what its servers were sent and what came back."""
+    outcome = yield
+    report = outcome.get_result()
+    lab = item.funcargs.get("lab") if hasattr(item, "funcargs") else None
+    if report.when != "call" or not report.failed or lab is None:
+        return
+    for server in lab.servers[-3:]:
+        report.sections.append(("conversation", server.report()))

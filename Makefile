@@ -55,7 +55,7 @@ $(O)/%.o: %.c
 $(O)/pop3d: $(CORE:%.c=$(O)/%.o)
 	$(POP3D_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -o $@ $^ $(POP3D_LINK)
 
-$(O)/pop3d-checkpw: $(CHECKPW)
+$(O)/pop3d-checkpw: $(CHECKPW) $(wildcard pw*.h) log.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CHECKPW_DEFS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 \
 		$(LHARDEN) -pie -o $@ $(CHECKPW) $(CHECKPW_LIBS)
@@ -100,7 +100,8 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)
 	install -m 755 $(O)/pop3d $(O)/pop3d-checkpw $(DESTDIR)$(SBINDIR)/
 	install -m 644 doc/*.8 $(DESTDIR)$(MANDIR)/man8/
-	install -m 644 README CHANGES LICENSE xinetd.d/* systemd/* $(DESTDIR)$(DOCDIR)/
+	install -m 644 README CHANGES LICENSE $(wildcard doc/SECURITY) $(DESTDIR)$(DOCDIR)/
+	cp -r xinetd.d systemd pam.d $(wildcard fail2ban) $(DESTDIR)$(DOCDIR)/
 
 clean: ## remove what was built
 	rm -rf $(O)

@@ -142,6 +142,8 @@ enum command_end command_loop(struct wire *w, const struct command_table *table,
 		case WIRE_LINE_HAS_NUL: result = bad(w, "NUL in command line"); break;
 		case WIRE_LINE: result = dispatch(w, table, state, line); break;
 		}
+		if (table->secret)
+			wire_forget_input(w);
 		if (result == COMMAND_END)
 			return COMMANDS_ENDED;
 		bad_commands += result == COMMAND_BAD;

@@ -47,6 +47,7 @@ struct command {
 struct command_table {
 	const struct command *commands;
 	size_t count;
+	bool secret;          /* input may hold a password: it is wiped after each command */
 	unsigned bad_allowed; /* that many bad commands end the state; 0: any number */
 };
 

@@ -79,10 +79,8 @@ static enum command_result check(struct login *l, enum request_mechanism mechani
 	if (password.length == 0)
 		return refuse(l, "the password is empty");
 	if (login.length + password.length + l->timestamp_octets + 3 >
-		REQUEST_CREDENTIALS_OCTETS) {
-		wire_forget_input(&l->wire);
+		REQUEST_CREDENTIALS_OCTETS)
 		return refuse(l, "login and password are too long");
-	}
 	request.login_octets = (uint16_t)login.length;
 	request.password_octets = (uint16_t)password.length;
 	memcpy(request.octets, login.octets, login.length);
@@ -104,7 +102,6 @@ static bool clear_text_refused(struct login *l)
 {
 	if (!l->options->hide_user)
 		return false;
-	wire_forget_input(&l->wire);
 	wire_reply(&l->wire, "-ERR [AUTH] no login in clear text here: connect with TLS%s",
 		l->options->apop && !l->options->require_tls ? ", or use APOP" : "");
 	return true;
@@ -130,7 +127,6 @@ static enum command_result command_pass(void *state, const struct command_input 
 	if (clear_text_refused(l))
 		return COMMAND_BAD;
 	if (login.length == 0) {
-		wire_forget_input(&l->wire);
 		wire_reply(&l->wire, "-ERR USER comes first");
 		return COMMAND_BAD;
 	}
@@ -209,7 +205,7 @@ static const struct command commands[] = {
 };
 
 static const struct command_table table = {
-	commands, sizeof commands / sizeof *commands, BAD_COMMANDS};
+	commands, sizeof commands / sizeof *commands, true, BAD_COMMANDS};
 
 static enum login_end end_of_wire(const struct wire *w)
 {

@@ -18,10 +18,6 @@
 
 static const char *const place_names[] = {"new", "cur"};
 
-/* A file of a directory, taken into the snapshot or compared with it. */
-typedef bool take_function(
-	struct maildir *m, enum place place, const char *name, size_t octets);
-
 static bool same_time(struct timespec a, struct timespec b)
 {
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
@@ -51,7 +47,7 @@ static bool is_regular(int dir_fd, const struct dirent *entry)
 }
 
 static bool take_entries(
-	struct maildir *m, enum place place, DIR *directory, take_function *take)
+	struct maildir *m, enum place place, DIR *directory, maildir_take *take, void *context)
 {
 	for (;;) {
 		const struct dirent *entry;
@@ -62,12 +58,12 @@ static bool take_entries(
 			return errno == 0;
 		if (entry->d_name[0] == '.' || !is_regular(m->place_fd[place], entry))
 			continue;
-		if (!take(m, place, entry->d_name, strlen(entry->d_name)))
+		if (!take(m, context, place, entry->d_name, strlen(entry->d_name)))
 			return false;
 	}
 }
 
-static bool read_once(struct maildir *m, enum place place, take_function *take)
+bool maildir_read_place(struct maildir *m, enum place place, maildir_take *take, void *context)
 {
 	const int fd = openat(m->place_fd[place], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *const directory = fd >= 0 ? fdopendir(fd) : NULL;
@@ -79,7 +75,7 @@ static bool read_once(struct maildir *m, enum place place, take_function *take)
 			close(fd);
 		return false;
 	}
-	complete = take_entries(m, place, directory, take);
+	complete = take_entries(m, place, directory, take, context);
 	error_number = errno;
 	closedir(directory);
 	errno = error_number;
@@ -88,35 +84,35 @@ static bool read_once(struct maildir *m, enum place place, take_function *take)
 
 /* Reads a directory, again if it changed meanwhile: a reader among renames may miss an entry.
  */
-static bool read_place(struct maildir *m, enum place place, take_function *take)
+static bool scan_place(struct maildir *m, enum place place, maildir_take *take)
 {
 	const size_t before = m->snapshot.count;
 
 	for (int i = 0; i < SCAN_TRIES; i++) {
 		struct timespec after;
 
+		snapshot_truncate(&m->snapshot, before);
 		if (!mtime_of(m->place_fd[place], &m->scanned_mtime[place]))
 			return false;
-		if (!read_once(m, place, take)) {
-			if (errno == ESTALE)
-				continue;
-			return false;
+		if (!maildir_read_place(m, place, take, NULL)) {
+			if (errno != ESTALE || i + 1 == SCAN_TRIES)
+				return false;
+			continue;
 		}
 		if (!mtime_of(m->place_fd[place], &after))
 			return false;
-		if (same_time(after, m->scanned_mtime[place]) || i + 1 == SCAN_TRIES)
+		if (same_time(after, m->scanned_mtime[place]))
 			break;
-		snapshot_truncate(&m->snapshot, before);
 	}
 	return true;
 }
 
 /* New before cur: what another program moves meanwhile is then seen twice and never missed. */
-static bool scan(struct maildir *m, take_function *take)
+static bool scan(struct maildir *m, maildir_take *take)
 {
 	struct timespec now;
 
-	if (!read_place(m, PLACE_NEW, take) || !read_place(m, PLACE_CUR, take))
+	if (!scan_place(m, PLACE_NEW, take) || !scan_place(m, PLACE_CUR, take))
 		return false;
 	/* times are coarse: a change right after the scan may leave them as they are */
 	m->scan_is_final = clock_gettime(CLOCK_REALTIME, &now) == 0 &&
@@ -125,8 +121,10 @@ static bool scan(struct maildir *m, take_function *take)
 	return true;
 }
 
-static bool take_new_entry(struct maildir *m, enum place place, const char *name, size_t octets)
+static bool take_new_entry(
+	struct maildir *m, void *context, enum place place, const char *name, size_t octets)
 {
+	(void)context;
 	return snapshot_add(&m->snapshot, place, name, octets);
 }
 
@@ -143,12 +141,13 @@ static bool inode_of(
 
 /* An entry seen by a later scan: the message may have moved or have other flags now. */
 static bool take_changed_entry(
-	struct maildir *m, enum place place, const char *name, size_t octets)
+	struct maildir *m, void *context, enum place place, const char *name, size_t octets)
 {
 	size_t count;
 	struct message *message = snapshot_find(&m->snapshot, name, octets, &count);
 	uint64_t inode;
 
+	(void)context;
 	if (message == NULL)
 		return true;
 	if (count > 1) {
@@ -178,8 +177,10 @@ static void settle_group(struct maildir *m, struct message *group, size_t count)
 
 		group[i].dropped = !inode_of(m, place, group[i].name, &group[i].inode);
 		for (size_t j = 0; j < i && !group[i].dropped; j++)
-			if (!group[j].dropped && group[j].inode == group[i].inode)
-				group[i].dropped = group[j].aliased = true;
+			if (!group[j].dropped && group[j].inode == group[i].inode) {
+				group[i].dropped = true;
+				group[j].alias_inode = group[j].inode;
+			}
 		left -= group[i].dropped;
 	}
 	for (size_t i = 0; i < count && left < 2; i++) {
@@ -208,19 +209,37 @@ static void settle_duplicates(struct maildir *m)
 	snapshot_compact(s);
 }
 
-static int open_regular(int dir_fd, const char *name)
+/* inode 0: any; a file with another one is not the message that bore this name. */
+static int open_regular(int dir_fd, const char *name, uint64_t inode)
 {
 	const int fd =
 		openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
+	int error_number = EINVAL;
 
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+	if (fstat(fd, &st) != 0)
+		error_number = errno;
+	else if (inode != 0 && inode != (uint64_t)st.st_ino)
+		error_number = ENOENT;
+	else if (S_ISREG(st.st_mode))
 		return fd;
 	close(fd);
-	errno = EINVAL;
+	errno = error_number;
 	return -1;
+}
+
+bool maildir_is_still(const struct maildir *m, const struct message *message)
+{
+	uint64_t inode;
+
+	if (message->inode == 0)
+		return true;
+	if (!inode_of(m, (enum place)message->place, message->name, &inode))
+		return false;
+	errno = ENOENT;
+	return inode == message->inode;
 }
 
 static bool unchanged_since_scan(const struct maildir *m)
@@ -249,7 +268,7 @@ int maildir_open_message(struct maildir *m, struct message *message)
 {
 	for (int i = 0;; i++) {
 		const char *const name = message->name;
-		const int fd = open_regular(m->place_fd[message->place], name);
+		const int fd = open_regular(m->place_fd[message->place], name, message->inode);
 
 		if (fd >= 0 || i == MAILDIR_TRIES || !maildir_moved(m, message, name))
 			return fd;

@@ -45,8 +45,10 @@ struct message_sent message_send(struct wire *w, int fd, struct top *top)
 		used = top == NULL ? (size_t)length : top_extent(top, chunk, (size_t)length);
 		sent.octets += wire_put_encoded(w, &e, chunk, used);
 	}
-	if (sent.read_error == 0)
+	sent.octets -= e.stuffed;
+	if (sent.read_error == 0) {
 		wire_put(w, end, encode_end(&e, end));
-	sent.octets += encode_count_end(&e) - e.stuffed;
+		sent.octets += encode_count_end(&e);
+	}
 	return sent;
 }

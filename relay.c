@@ -12,11 +12,11 @@ static void log_line(struct relay *r, size_t start, size_t end)
 {
 	char quoted[4 * RELAY_LINE_OCTETS + 8];
 
-	if (r->lines > RELAY_LINES)
+	if (end <= start || r->lines > RELAY_LINES)
 		return;
 	if (r->lines++ == RELAY_LINES)
 		log_event(LOG_WARNING, "checker-says-too-much lines=%d", RELAY_LINES);
-	else if (end > start)
+	else
 		log_event(LOG_WARNING, "checker-says text=%s",
 			log_quote(quoted, sizeof quoted, r->line + start, end - start));
 }
@@ -30,10 +30,14 @@ bool relay_read(struct relay *r, int fd)
 		return length < 0 && (errno == EINTR || errno == EAGAIN);
 	r->used += (size_t)length;
 	for (size_t i = 0; i < r->used; i++)
-		if (r->line[i] == '\n' || i + 1 == sizeof r->line) {
-			log_line(r, start, i + (r->line[i] != '\n'));
+		if (r->line[i] == '\n') {
+			log_line(r, start, i);
 			start = i + 1;
 		}
+	if (start == 0 && r->used == sizeof r->line) {
+		log_line(r, 0, r->used);
+		start = r->used;
+	}
 	memmove(r->line, r->line + start, r->used - start);
 	r->used -= start;
 	return true;

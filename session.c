@@ -364,7 +364,8 @@ static const struct command commands[] = {
 	{"APOP", ARGUMENTS_REST, command_too_late},
 };
 
-static const struct command_table table = {commands, sizeof commands / sizeof *commands, 0};
+static const struct command_table table = {
+	commands, sizeof commands / sizeof *commands, false, 0};
 
 static const char *maildir_path(const struct options *o)
 {

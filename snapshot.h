@@ -15,6 +15,8 @@ struct message {
 	const char *name; /* of the file, terminated; belongs to the snapshot */
 	uint64_t size_octets;
 	uint64_t inode; /* of a file whose unique name another one bears as well, else 0 */
+	uint64_t alias_inode; /* of a file that has further names with this unique name, else 0
+			       */
 	struct uid_time time;
 	uint8_t name_octets;
 	uint8_t unique_octets;
@@ -22,7 +24,6 @@ struct message {
 	bool size_verified; /* the octets were counted */
 	bool deleted;       /* marked by DELE */
 	bool retrieved;     /* sent whole by RETR */
-	bool aliased;       /* its file has a second name with the same unique name */
 	bool dropped;       /* not to be served: the same file under a second name, or gone */
 };
 

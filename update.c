@@ -36,19 +36,20 @@ static bool has_flag(const char *name, size_t name_octets, size_t unique_octets,
 	return false;
 }
 
-/* What the file takes on disk, for the quota; messages flagged T do not count in one. */
-static uint64_t quota_octets(const struct maildir *m, const struct message *message)
+/* What a message counts in the quota; one flagged T does not. */
+static struct quota quota_share(const struct maildir *m, const struct message *message)
 {
+	struct quota share = {.messages = 1};
 	struct stat st;
-	uint64_t octets;
 
 	if (has_flag(message->name, message->name_octets, message->unique_octets, 'T'))
-		return 0;
-	if (uid_size_field(message->name, message->unique_octets, 'S', &octets))
-		return octets;
-	if (fstatat(m->place_fd[message->place], message->name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return 0;
-	return (uint64_t)st.st_size;
+		share.messages = 0;
+	else if (uid_size_field(message->name, message->unique_octets, 'S', &share.octets))
+		return share;
+	else if (fstatat(m->place_fd[message->place], message->name, &st,
+			 AT_SYMLINK_NOFOLLOW) == 0)
+		share.octets = (uint64_t)st.st_size;
+	return share;
 }
 
 /* Whether the file opened at the start is still the one that others read: a new one has been
@@ -77,29 +78,20 @@ static void tell_quota(const struct quota *q)
 			errno, strerror(errno));
 }
 
-/* The second name of a file that was delivered to new/ and linked, not moved, to cur/: removed
- * with it, if it still is the same file. */
-static void remove_alias(const struct maildir *m, const struct message *message, ino_t inode)
+/* Removes a further name of the file whose message (context) has just been removed. */
+static bool take_alias(
+	struct maildir *m, void *context, enum place place, const char *name, size_t octets)
 {
-	char name[UID_NAME_OCTETS + 1];
+	const struct message *const message = context;
 	struct stat st;
 
-	memcpy(name, message->name, message->unique_octets);
-	name[message->unique_octets] = '\0';
-	if (fstatat(m->place_fd[PLACE_NEW], name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		st.st_ino == inode)
-		unlinkat(m->place_fd[PLACE_NEW], name, 0);
-}
-
-/* The inode of a message that may have a second name; 0 for all others. */
-static ino_t aliased_inode(const struct maildir *m, const struct message *message)
-{
-	struct stat st;
-
-	if (!message->aliased || fstatat(m->place_fd[message->place], message->name, &st,
-					 AT_SYMLINK_NOFOLLOW) != 0)
-		return 0;
-	return st.st_ino;
+	if (uid_unique_octets(name, octets) != message->unique_octets ||
+		memcmp(name, message->name, message->unique_octets) != 0)
+		return true;
+	if (fstatat(m->place_fd[place], name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		(uint64_t)st.st_ino == message->alias_inode)
+		unlinkat(m->place_fd[place], name, 0);
+	return true;
 }
 
 /* Removes a message, wherever it is by now; one that somebody else removed is removed. */
@@ -107,19 +99,26 @@ static bool remove_message(struct maildir *m, struct message *message, struct qu
 {
 	for (int i = 0;; i++) {
 		const char *const name = message->name;
-		const uint64_t octets = q->fd >= 0 ? quota_octets(m, message) : 0;
-		const ino_t inode = aliased_inode(m, message);
+		const struct quota share =
+			q->fd >= 0 ? quota_share(m, message) : (struct quota){0};
 
-		if (unlinkat(m->place_fd[message->place], name, 0) == 0) {
-			if (inode != 0)
-				remove_alias(m, message, inode);
-			q->octets += octets;
-			q->messages += octets > 0;
-			return true;
+		if (maildir_is_still(m, message) &&
+			unlinkat(m->place_fd[message->place], name, 0) == 0) {
+			q->octets += share.octets;
+			q->messages += share.messages;
+			break;
 		}
-		if (i == MAILDIR_TRIES || !maildir_moved(m, message, name))
-			return errno == ENOENT || errno == ESTALE;
+		if (i == MAILDIR_TRIES || !maildir_moved(m, message, name)) {
+			if (errno != ENOENT && errno != ESTALE)
+				return false;
+			break;
+		}
 	}
+	/* a file that was delivered or copied by linking: it would come back under its other
+	 * name */
+	for (int place = PLACE_NEW; message->alias_inode != 0 && place <= PLACE_CUR; place++)
+		maildir_read_place(m, (enum place)place, take_alias, message);
+	return true;
 }
 
 static bool rename_without_replacing(int from_fd, const char *from, int to_fd, const char *to)
@@ -172,8 +171,9 @@ static bool move_message(const struct maildir *m, const struct message *message)
 		memcpy(name, message->name, message->name_octets + 1U);
 	if (message->place == PLACE_CUR && strcmp(name, message->name) == 0)
 		return true;
-	return rename_without_replacing(
-		m->place_fd[message->place], message->name, m->place_fd[PLACE_CUR], name);
+	return maildir_is_still(m, message) &&
+	       rename_without_replacing(m->place_fd[message->place], message->name,
+		       m->place_fd[PLACE_CUR], name);
 }
 
 /* True where nothing is left to do. */

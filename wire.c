@@ -188,11 +188,13 @@ void wire_forget_input(struct wire *w)
 }
 
 /* Reads up to room octets, none past the next LF: what a socket holds is looked at before it is
- * taken; other files can only be read by the octet. */
+ * taken (and what was only looked at is wiped: it may be a password that no one asked for yet);
+ * other files can only be read by the octet. */
 static ssize_t read_exact(const struct wire *w, char *buffer, size_t room)
 {
 	const char *feed;
 	ssize_t seen;
+	size_t taken;
 
 	if (!w->in_is_socket)
 		return read(w->in_fd, buffer, 1);
@@ -200,9 +202,9 @@ static ssize_t read_exact(const struct wire *w, char *buffer, size_t room)
 	if (seen <= 0)
 		return seen;
 	feed = memchr(buffer, '\n', (size_t)seen);
-	if (feed != NULL)
-		seen = feed - buffer + 1;
-	return recv(w->in_fd, buffer, (size_t)seen, MSG_DONTWAIT);
+	taken = feed != NULL ? (size_t)(feed - buffer) + 1 : (size_t)seen;
+	explicit_bzero(buffer + taken, (size_t)seen - taken);
+	return recv(w->in_fd, buffer, taken, MSG_DONTWAIT);
 }
 
 static ssize_t read_input(struct wire *w, size_t room)
@@ -224,12 +226,26 @@ static bool input_waits(const struct wire *w)
 	return w->in_is_socket || poll(&polled, 1, 0) == 1;
 }
 
+/* A client that never lets this process wait must not outlive its time either. */
+static bool in_time(struct wire *w, int64_t since_ms)
+{
+	int64_t now_ms;
+
+	if (since_ms < 0 && w->deadline_ms < 0)
+		return true;
+	now_ms = clock_now_ms();
+	if (now_ms < deadline(w, since_ms >= 0 ? since_ms : now_ms))
+		return true;
+	over(w, WIRE_TIMEOUT, 0);
+	return false;
+}
+
 /* Gets more input, at least an octet; false when the conversation is over. */
 static bool fill(struct wire *w, int64_t *since_ms)
 {
 	bool ready = w->out_length > 0 && input_waits(w);
 
-	for (;;) {
+	while (in_time(w, *since_ms)) {
 		ssize_t octets = -1;
 		int error_number = EAGAIN;
 
@@ -256,6 +272,7 @@ static bool fill(struct wire *w, int64_t *since_ms)
 			return false;
 		ready = true;
 	}
+	return false;
 }
 
 static void compact(struct wire *w)
@@ -300,6 +317,9 @@ enum wire_line wire_read_line(struct wire *w, struct wire_text *line)
 		searched = held;
 		if (skipping || held >= WIRE_COMMAND_OCTETS) {
 			skipping = true;
+			if (since_ms < 0)
+				since_ms = clock_now_ms();
+			explicit_bzero(w->in, w->in_end);
 			w->in_start = w->in_end = searched = 0;
 		} else if (sizeof w->in - w->in_start < WIRE_COMMAND_OCTETS + 1 ||
 			   w->in_start == w->in_end) {

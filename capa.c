@@ -1,9 +1,11 @@
 /* capa: see capa.h. */
 #include "capa.h"
 
+#include "reply.h"
+
 void capa_reply(struct wire *w, enum capa_state state, bool hide_user)
 {
-	wire_reply(w, "+OK capability list follows");
+	reply_ok(w, TEXT_CAPABILITIES);
 	wire_puts(w, "TOP\r\n"
 		     "UIDL\r\n");
 	if (!hide_user)

@@ -5,6 +5,9 @@
 #include <strings.h>
 
 #include "log.h"
+#include "reply.h"
+
+#define NO_PROBLEM TEXT_COUNT
 
 bool command_number(const char *octets, size_t length, uint64_t *number)
 {
@@ -22,52 +25,53 @@ bool command_number(const char *octets, size_t length, uint64_t *number)
 	return length > 0;
 }
 
-static const char *parse_number(const char *octets, size_t length, struct command_input *input)
+static enum text parse_number(const char *octets, size_t length, struct command_input *input)
 {
 	input->has_number = true;
 	if (command_number(octets, length, &input->number))
-		return NULL;
-	return "message numbers are decimal and start at 1";
+		return NO_PROBLEM;
+	return TEXT_BAD_NUMBER;
 }
 
-static const char *parse_number_and_lines(struct command_input *input)
+static enum text parse_number_and_lines(struct command_input *input)
 {
 	const char *const octets = input->text.octets;
 	const char *const space = memchr(octets, ' ', input->text.length);
-	const char *problem;
+	enum text problem;
 	size_t first;
 
 	if (space == NULL)
-		return "a message number and a number of lines are needed";
+		return TEXT_NUMBER_AND_LINES;
 	first = (size_t)(space - octets);
 	problem = parse_number(octets, first, input);
-	if (problem != NULL)
+	if (problem != NO_PROBLEM)
 		return problem;
 	if (!command_number(space + 1, input->text.length - first - 1, &input->lines))
-		return "the number of lines is decimal and not negative";
-	return NULL;
+		return TEXT_BAD_LINES;
+	return NO_PROBLEM;
 }
 
-/* Checks the text behind the keyword; returns what is wrong with it, or NULL. */
-static const char *parse_arguments(enum command_arguments rule, struct command_input *input)
+/* Checks the text behind the keyword; returns what is wrong with it, or NO_PROBLEM. */
+static enum text parse_arguments(enum command_arguments rule, struct command_input *input)
 {
 	const struct wire_text text = input->text;
 
 	switch (rule) {
-	case ARGUMENTS_NONE: return text.length == 0 ? NULL : "this command takes no argument";
+	case ARGUMENTS_NONE: return text.length == 0 ? NO_PROBLEM : TEXT_NO_ARGUMENT;
 	case ARGUMENTS_TEXT:
-	case ARGUMENTS_TEXT_SECRET: return text.length > 0 ? NULL : "argument missing";
+	case ARGUMENTS_TEXT_SECRET: return text.length > 0 ? NO_PROBLEM : TEXT_ARGUMENT_MISSING;
 	case ARGUMENTS_REST:
-	case ARGUMENTS_REST_SECRET: return NULL;
+	case ARGUMENTS_REST_SECRET: return NO_PROBLEM;
 	case ARGUMENTS_MAYBE_NUMBER:
-		return text.length == 0 ? NULL : parse_number(text.octets, text.length, input);
+		return text.length == 0 ? NO_PROBLEM
+					: parse_number(text.octets, text.length, input);
 	case ARGUMENTS_NUMBER:
 		if (text.length == 0)
-			return "message number missing";
+			return TEXT_NUMBER_MISSING;
 		return parse_number(text.octets, text.length, input);
 	case ARGUMENTS_NUMBER_AND_LINES: return parse_number_and_lines(input);
 	}
-	return "unknown command";
+	return TEXT_UNKNOWN_COMMAND;
 }
 
 static const struct command *find(const struct command_table *table, struct wire_text keyword)
@@ -82,9 +86,9 @@ static const struct command *find(const struct command_table *table, struct wire
 	return NULL;
 }
 
-static enum command_result bad(struct wire *w, const char *text)
+static enum command_result bad(struct wire *w, enum text text)
 {
-	wire_reply(w, "-ERR %s", text);
+	reply_error(w, REPLY_NO_CODE, text);
 	return COMMAND_BAD;
 }
 
@@ -112,16 +116,16 @@ static enum command_result dispatch(
 	const size_t keyword = space != NULL ? (size_t)(space - line.octets) : line.length;
 	const struct command *command;
 	struct command_input input = {.text = {line.octets + line.length, 0}};
-	const char *problem;
+	enum text problem;
 
 	if (space != NULL)
 		input.text = (struct wire_text){space + 1, line.length - keyword - 1};
 	command = find(table, (struct wire_text){line.octets, keyword});
 	log_command(command, input.text);
 	if (command == NULL)
-		return bad(w, "unknown command");
+		return bad(w, TEXT_UNKNOWN_COMMAND);
 	problem = parse_arguments(command->arguments, &input);
-	if (problem != NULL)
+	if (problem != NO_PROBLEM)
 		return bad(w, problem);
 	return command->run(state, &input);
 }
@@ -136,10 +140,8 @@ enum command_end command_loop(struct wire *w, const struct command_table *table,
 
 		switch (wire_read_line(w, &line)) {
 		case WIRE_NO_LINE: return COMMANDS_WIRE_CLOSED;
-		case WIRE_LINE_TOO_LONG:
-			result = bad(w, "line too long, at most 255 octets");
-			break;
-		case WIRE_LINE_HAS_NUL: result = bad(w, "NUL in command line"); break;
+		case WIRE_LINE_TOO_LONG: result = bad(w, TEXT_LINE_TOO_LONG); break;
+		case WIRE_LINE_HAS_NUL: result = bad(w, TEXT_NUL); break;
 		case WIRE_LINE: result = dispatch(w, table, state, line); break;
 		}
 		if (table->secret)

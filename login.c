@@ -7,6 +7,7 @@
 
 #include "capa.h"
 #include "command.h"
+#include "reply.h"
 #include "request.h"
 #include "wire.h"
 
@@ -51,12 +52,11 @@ static enum command_result answer(struct login *l, unsigned char verdict)
 {
 	switch (verdict) {
 	case VERDICT_GRANTED: return ended(l, LOGIN_GRANTED);
-	case VERDICT_REFUSED: wire_reply(&l->wire, "-ERR [AUTH] login failed"); break;
+	case VERDICT_REFUSED: reply_error(&l->wire, REPLY_AUTH, TEXT_LOGIN_FAILED); break;
 	case VERDICT_MISCONFIGURED:
-		wire_reply(&l->wire, "-ERR [SYS/PERM] login is not possible, "
-				     "the administrator has to mend it");
+		reply_error(&l->wire, REPLY_SYS_PERM, TEXT_LOGIN_BROKEN);
 		break;
-	default: wire_reply(&l->wire, "-ERR [SYS/TEMP] login is not possible now, try later");
+	default: reply_error(&l->wire, REPLY_SYS_TEMP, TEXT_LOGIN_LATER);
 	}
 	if (++l->tries < REQUEST_TRIES)
 		return COMMAND_GOOD;
@@ -64,9 +64,9 @@ static enum command_result answer(struct login *l, unsigned char verdict)
 	return ended(l, LOGIN_FAILURES);
 }
 
-static enum command_result refuse(struct login *l, const char *text)
+static enum command_result refuse(struct login *l, enum text text)
 {
-	wire_reply(&l->wire, "-ERR [AUTH] %s", text);
+	reply_error(&l->wire, REPLY_AUTH, text);
 	return COMMAND_BAD;
 }
 
@@ -77,10 +77,10 @@ static enum command_result check(struct login *l, enum request_mechanism mechani
 	unsigned char verdict;
 
 	if (password.length == 0)
-		return refuse(l, "the password is empty");
+		return refuse(l, TEXT_EMPTY_PASSWORD);
 	if (login.length + password.length + l->timestamp_octets + 3 >
 		REQUEST_CREDENTIALS_OCTETS)
-		return refuse(l, "login and password are too long");
+		return refuse(l, TEXT_CREDENTIALS_TOO_LONG);
 	request.login_octets = (uint16_t)login.length;
 	request.password_octets = (uint16_t)password.length;
 	memcpy(request.octets, login.octets, login.length);
@@ -88,7 +88,7 @@ static enum command_result check(struct login *l, enum request_mechanism mechani
 	wire_forget_input(&l->wire);
 	if (!request_permitted(&request, l->timestamp_octets, 1, l->options->apop)) {
 		explicit_bzero(&request, sizeof request);
-		return refuse(l, "login and password must not hold control characters");
+		return refuse(l, TEXT_CREDENTIALS_CONTROLS);
 	}
 	/* replies still held here must not come behind the session's */
 	if (!wire_flush(&l->wire) || !ask_monitor(l, &request, &verdict))
@@ -102,8 +102,9 @@ static bool clear_text_refused(struct login *l)
 {
 	if (!l->options->hide_user)
 		return false;
-	wire_reply(&l->wire, "-ERR [AUTH] no login in clear text here: connect with TLS%s",
-		l->options->apop && !l->options->require_tls ? ", or use APOP" : "");
+	reply_error(&l->wire, REPLY_AUTH,
+		l->options->apop && !l->options->require_tls ? TEXT_NO_CLEARTEXT_BUT_APOP
+							     : TEXT_NO_CLEARTEXT);
 	return true;
 }
 
@@ -115,7 +116,7 @@ static enum command_result command_user(void *state, const struct command_input 
 		return COMMAND_BAD;
 	memcpy(l->user, input->text.octets, input->text.length);
 	l->user_octets = input->text.length;
-	wire_reply(&l->wire, "+OK password required");
+	reply_ok(&l->wire, TEXT_PASSWORD_REQUIRED);
 	return COMMAND_GOOD;
 }
 
@@ -127,7 +128,7 @@ static enum command_result command_pass(void *state, const struct command_input 
 	if (clear_text_refused(l))
 		return COMMAND_BAD;
 	if (login.length == 0) {
-		wire_reply(&l->wire, "-ERR USER comes first");
+		reply_error(&l->wire, REPLY_NO_CODE, TEXT_USER_FIRST);
 		return COMMAND_BAD;
 	}
 	l->user_octets = 0;
@@ -145,13 +146,13 @@ static enum command_result command_apop(void *state, const struct command_input 
 	if (l->options->require_tls && clear_text_refused(l))
 		return COMMAND_BAD;
 	if (!l->options->apop) {
-		wire_reply(&l->wire, "-ERR APOP is not offered here");
+		reply_error(&l->wire, REPLY_NO_CODE, TEXT_NO_APOP);
 		return COMMAND_BAD;
 	}
 	name = space != NULL ? (size_t)(space - text.octets) : text.length;
 	if (text.length != name + 33 || name == 0 ||
 		strspn(space + 1, "0123456789abcdef") < 32) {
-		wire_reply(&l->wire, "-ERR APOP needs a name and a digest of 32 hex digits");
+		reply_error(&l->wire, REPLY_NO_CODE, TEXT_BAD_APOP);
 		return COMMAND_BAD;
 	}
 	l->user_octets = 0;
@@ -173,7 +174,7 @@ static enum command_result command_quit(void *state, const struct command_input 
 	struct login *const l = state;
 
 	(void)input;
-	wire_reply(&l->wire, "+OK %s POP3 server signing off", l->options->host);
+	reply_ok_with(&l->wire, TEXT_GOODBYE, (struct text_values){{0, 0}, l->options->host});
 	wire_flush(&l->wire);
 	return ended(l, LOGIN_QUIT);
 }
@@ -183,7 +184,7 @@ static enum command_result command_too_early(void *state, const struct command_i
 	struct login *const l = state;
 
 	(void)input;
-	wire_reply(&l->wire, "-ERR log in first");
+	reply_error(&l->wire, REPLY_NO_CODE, TEXT_LOGIN_FIRST);
 	return COMMAND_BAD;
 }
 

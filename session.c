@@ -16,6 +16,7 @@
 #include "maildir.h"
 #include "message.h"
 #include "peer.h"
+#include "reply.h"
 #include "sandbox.h"
 #include "wire.h"
 
@@ -35,11 +36,6 @@ struct session {
 	struct peer peer;
 };
 
-static const char *plural(uint64_t count)
-{
-	return count == 1 ? "" : "s";
-}
-
 /* The message of that number (RFC 1939: counted from 1 and never renumbered); NULL when a reply
  * has said what is wrong with it. */
 static struct message *find_message(struct session *s, uint64_t number)
@@ -47,23 +43,24 @@ static struct message *find_message(struct session *s, uint64_t number)
 	const struct snapshot *const snapshot = &s->maildir.snapshot;
 
 	if (number == 0)
-		wire_reply(&s->wire, "-ERR message numbers are decimal and start at 1");
+		reply_error(&s->wire, REPLY_NO_CODE, TEXT_BAD_NUMBER);
 	else if (number > snapshot->count)
-		wire_reply(&s->wire, "-ERR no such message, only %zu in maildrop",
-			snapshot->count);
+		reply_error_with(&s->wire, REPLY_NO_CODE, TEXT_NO_SUCH_MESSAGE,
+			reply_numbers(snapshot->count, 0));
 	else if (snapshot->messages[number - 1].deleted)
-		wire_reply(&s->wire, "-ERR message %" PRIu64 " is deleted", number);
+		reply_error_with(&s->wire, REPLY_NO_CODE, TEXT_MESSAGE_DELETED,
+			reply_numbers(number, 0));
 	else
 		return &snapshot->messages[number - 1];
 	return NULL;
 }
 
-static void put_summary(struct session *s, const char *text)
+static void put_summary(struct session *s, enum text one, enum text many)
 {
 	const struct maildir *const m = &s->maildir;
 
-	wire_reply(&s->wire, "+OK %s%zu message%s (%" PRIu64 " octet%s)", text, m->left,
-		plural(m->left), m->total_octets, plural(m->total_octets));
+	reply_ok_with(
+		&s->wire, m->left == 1 ? one : many, reply_numbers(m->left, m->total_octets));
 }
 
 static enum command_result command_capa(void *state, const struct command_input *input)
@@ -136,7 +133,7 @@ static enum command_result command_list(void *state, const struct command_input 
 		put_one(s, input->number, put_size_line);
 		return COMMAND_GOOD;
 	}
-	put_summary(s, "");
+	put_summary(s, TEXT_ONE_MESSAGE, TEXT_MESSAGES);
 	put_all(s, put_size_line);
 	return COMMAND_GOOD;
 }
@@ -149,7 +146,7 @@ static enum command_result command_uidl(void *state, const struct command_input 
 		put_one(s, input->number, put_uid_line);
 		return COMMAND_GOOD;
 	}
-	wire_reply(&s->wire, "+OK unique-id listing follows");
+	reply_ok(&s->wire, TEXT_UIDS);
 	put_all(s, put_uid_line);
 	return COMMAND_GOOD;
 }
@@ -172,12 +169,13 @@ static int open_message(struct session *s, uint64_t number, struct message *mess
 	if (fd >= 0)
 		return fd;
 	if (errno == ENOENT || errno == ESTALE) {
-		wire_reply(&s->wire,
-			"-ERR message %" PRIu64 " is gone, another program removed it", number);
+		reply_error_with(
+			&s->wire, REPLY_NO_CODE, TEXT_MESSAGE_GONE, reply_numbers(number, 0));
 		return -1;
 	}
 	log_message_problem("message-unreadable", message, errno);
-	wire_reply(&s->wire, "-ERR [SYS/TEMP] message %" PRIu64 " cannot be read", number);
+	reply_error_with(
+		&s->wire, REPLY_SYS_TEMP, TEXT_MESSAGE_UNREADABLE, reply_numbers(number, 0));
 	return -1;
 }
 
@@ -231,12 +229,11 @@ static enum command_result command_retr(void *state, const struct command_input 
 	if (!verify_size(s, message, fd)) {
 		log_message_problem("message-unreadable", message, errno);
 		close(fd);
-		wire_reply(&s->wire, "-ERR [SYS/TEMP] message %" PRIu64 " cannot be read",
-			input->number);
+		reply_error_with(&s->wire, REPLY_SYS_TEMP, TEXT_MESSAGE_UNREADABLE,
+			reply_numbers(input->number, 0));
 		return COMMAND_GOOD;
 	}
-	wire_reply(&s->wire, "+OK %" PRIu64 " octet%s", message->size_octets,
-		plural(message->size_octets));
+	reply_ok_with(&s->wire, TEXT_OCTETS, reply_numbers(message->size_octets, 0));
 	result = send_message(s, message, fd, NULL, &s->retr);
 	message->retrieved = result == COMMAND_GOOD && s->wire.end == WIRE_OPEN;
 	return result;
@@ -251,7 +248,7 @@ static enum command_result command_top(void *state, const struct command_input *
 
 	if (fd < 0)
 		return COMMAND_GOOD;
-	wire_reply(&s->wire, "+OK top of message %" PRIu64 " follows", input->number);
+	reply_ok_with(&s->wire, TEXT_TOP, reply_numbers(input->number, 0));
 	top_start(&top, input->lines);
 	return send_message(s, message, fd, &top, &s->top);
 }
@@ -266,7 +263,7 @@ static enum command_result command_dele(void *state, const struct command_input 
 	maildir_mark(&s->maildir, message);
 	if (input->number > s->last)
 		s->last = (size_t)input->number;
-	wire_reply(&s->wire, "+OK message %" PRIu64 " deleted", input->number);
+	reply_ok_with(&s->wire, TEXT_DELETED, reply_numbers(input->number, 0));
 	return COMMAND_GOOD;
 }
 
@@ -286,7 +283,7 @@ static enum command_result command_rset(void *state, const struct command_input 
 	(void)input;
 	maildir_unmark_all(&s->maildir);
 	s->last = 0;
-	put_summary(s, "maildrop has ");
+	put_summary(s, TEXT_MAILDROP_ONE_MESSAGE, TEXT_MAILDROP_MESSAGES);
 	return COMMAND_GOOD;
 }
 
@@ -302,13 +299,14 @@ static enum command_result command_last(void *state, const struct command_input 
 
 static void put_farewell(struct session *s, size_t left)
 {
-	const char *const host = s->options->host;
+	const struct text_values values = {{left, 0}, s->options->host};
 
 	if (left == 0)
-		wire_reply(&s->wire, "+OK %s POP3 server signing off (maildrop empty)", host);
+		reply_ok_with(&s->wire, TEXT_GOODBYE_EMPTY, values);
+	else if (left == 1)
+		reply_ok_with(&s->wire, TEXT_GOODBYE_ONE_LEFT, values);
 	else
-		wire_reply(&s->wire, "+OK %s POP3 server signing off (%zu message%s left)",
-			host, left, plural(left));
+		reply_ok_with(&s->wire, TEXT_GOODBYE_LEFT, values);
 }
 
 /* RFC 1939 section 6: one reply, after the fact. */
@@ -328,9 +326,8 @@ static enum command_result command_quit(void *state, const struct command_input 
 			"update-failed errno=%d error=\"%s\" not-removed=%zu not-moved=%zu",
 			update.error_number, strerror(update.error_number), update.not_removed,
 			update.not_moved);
-		wire_reply(&s->wire,
-			"-ERR [SYS/TEMP] %zu deleted message%s not removed, %zu left",
-			update.not_removed, plural(update.not_removed), left);
+		reply_error_with(&s->wire, REPLY_SYS_TEMP, TEXT_NOT_REMOVED,
+			reply_numbers(update.not_removed, left));
 		s->exit_status = 111;
 	}
 	wire_flush(&s->wire);
@@ -343,7 +340,7 @@ static enum command_result command_too_late(void *state, const struct command_in
 	struct session *const s = state;
 
 	(void)input;
-	wire_reply(&s->wire, "-ERR already logged in");
+	reply_error(&s->wire, REPLY_NO_CODE, TEXT_ALREADY_IN);
 	return COMMAND_GOOD;
 }
 
@@ -384,15 +381,14 @@ static void refuse(struct session *s, enum maildir_problem problem, const char *
 	const int error_number = errno;
 
 	if (problem == MAILDIR_IN_USE) {
-		wire_reply(&s->wire, "-ERR [IN-USE] the maildrop is open in another session");
+		reply_error(&s->wire, REPLY_IN_USE, TEXT_IN_USE);
 		s->end = "in-use";
 		return;
 	}
 	if (problem == MAILDIR_UNUSABLE)
-		wire_reply(&s->wire, "-ERR [SYS/PERM] the maildrop cannot be opened, "
-				     "the administrator has to mend it");
+		reply_error(&s->wire, REPLY_SYS_PERM, TEXT_MAILDROP_BROKEN);
 	else
-		wire_reply(&s->wire, "-ERR [SYS/TEMP] the maildrop cannot be opened now");
+		reply_error(&s->wire, REPLY_SYS_TEMP, TEXT_MAILDROP_LATER);
 	log_event(LOG_ERR, "maildrop-unusable errno=%d error=\"%s\" maildir=%s at=%s",
 		error_number, strerror(error_number),
 		log_quote(quoted, sizeof quoted, maildir, strlen(maildir)),
@@ -434,7 +430,7 @@ static bool enter(struct session *s)
 		refuse(s, maildir_problem_of(errno), wish.path, wish.path);
 		return false;
 	}
-	put_summary(s, "");
+	put_summary(s, TEXT_ONE_MESSAGE, TEXT_MESSAGES);
 	return true;
 }
 
@@ -480,7 +476,7 @@ int session_serve(const struct options *o)
 		log_event(LOG_ERR,
 			"configuration problem=session-as-root "
 			"help=\"the checker must become the mail user, or --allow-root\"");
-		wire_reply(&s.wire, "-ERR [SYS/PERM] no session for this user");
+		reply_error(&s.wire, REPLY_SYS_PERM, TEXT_NO_ROOT_SESSION);
 		wire_flush(&s.wire);
 		return 100;
 	}

@@ -31,6 +31,7 @@ void wire_open(struct wire *w, int in_fd, int out_fd, enum wire_intake intake, i
 	w->intake = intake;
 	w->idle_ms = idle_ms;
 	w->deadline_ms = -1;
+	w->language = LANGUAGE_ENGLISH;
 	w->end = WIRE_OPEN;
 	w->error_number = 0;
 	w->sent_octets = 0;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "encode.h"
+#include "text.h"
 
 /* A command line with its CRLF, in octets (RFC 2449 section 4). */
 #define WIRE_COMMAND_OCTETS 255
@@ -57,8 +58,9 @@ struct wire {
 	int watch_fd; /* a socket whose hang-up ends the conversation, or -1 */
 	bool in_is_socket, out_is_socket;
 	enum wire_intake intake;
-	int64_t idle_ms;     /* for each command, and for a client that does not read */
-	int64_t deadline_ms; /* of clock_now_ms, for everything; -1: none */
+	int64_t idle_ms;        /* for each command, and for a client that does not read */
+	int64_t deadline_ms;    /* of clock_now_ms, for everything; -1: none */
+	enum language language; /* of the texts for people */
 	enum wire_end end;
 	int error_number;
 	uint64_t sent_octets;

@@ -34,8 +34,8 @@ static void send_verdict(struct monitor *m, enum request_verdict verdict)
 static void let_in(struct monitor *m)
 {
 	m->logged_in = true;
-	log_event(LOG_INFO, "login ip=%s port=%s user=%s", peer_ip(&m->peer),
-		peer_port(&m->peer), m->login);
+	log_event(LOG_INFO, "login ip=%s port=%s user=%s tls=%s", peer_ip(&m->peer),
+		peer_port(&m->peer), m->login, m->options->tls ? "yes" : "no");
 	send_verdict(m, VERDICT_GRANTED);
 	monitor_end_greeter(m, false);
 	sandbox_monitor();
@@ -226,6 +226,19 @@ static bool try_login(struct monitor *m, struct request *request)
 	return false;
 }
 
+static bool permitted(struct monitor *m, const struct request *request)
+{
+	const struct options *const o = m->options;
+	const struct request_limits limits = {.offered = o->offered,
+		.credentials_most =
+			o->long_credentials ? REQUEST_OCTETS : REQUEST_CREDENTIALS_OCTETS,
+		.timestamp_octets = strlen(m->timestamp),
+		.tries = m->tries + 1};
+
+	m->tries += request->kind != OFFER_STLS;
+	return request_permitted(request, &limits);
+}
+
 /* Gets the greeter's next request. False when there is none to come, or it is none that may
  * come: then everything ends. The greeter keeps the login timeout itself; one that does not is
  * ended. */
@@ -245,8 +258,7 @@ static bool next_request(struct monitor *m, struct request *request)
 	length = recv(m->greeter_fd, request, sizeof *request, MSG_TRUNC);
 	if (length == 0)
 		return false;
-	if (length == (ssize_t)sizeof *request &&
-		request_permitted(request, strlen(m->timestamp), ++m->tries, m->options->apop))
+	if (length == (ssize_t)sizeof *request && permitted(m, request))
 		return true;
 	explicit_bzero(request, sizeof *request);
 	log_event(LOG_ERR, "greeter-misbehaves ip=%s octets=%zd", peer_ip(&m->peer), length);
@@ -256,10 +268,17 @@ static bool next_request(struct monitor *m, struct request *request)
 
 int auth_serve_logins(struct monitor *m)
 {
-	struct request request;
+	static struct request request; /* large */
 
-	while (next_request(m, &request))
-		if (try_login(m, &request))
-			return m->exit_status;
+	while (next_request(m, &request)) {
+		if (request.kind != OFFER_STLS) {
+			if (try_login(m, &request))
+				return m->exit_status;
+		} else if (monitor_start_tls(m)) {
+			send_verdict(m, VERDICT_GRANTED);
+		} else {
+			kill(m->greeter_pid, SIGKILL);
+		}
+	}
 	return 0;
 }

@@ -16,7 +16,7 @@
 #define AUTH_GRACE_MS 5000 /* from a polite request to SIGKILL */
 
 struct monitor {
-	const struct options *options;
+	struct options *options;
 	struct peer peer;
 	struct setup setup;
 	int greeter_fd; /* -1: it has been told that somebody is in, or is gone */

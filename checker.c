@@ -27,11 +27,11 @@ static void close_ends(int ends[2])
 	}
 }
 
-/* A pipe takes 512 octets at once, long before anybody reads: nothing can block or break here,
- * whatever the checker does with descriptor 3. */
+/* A pipe takes these octets at once, long before anybody reads: nothing can block or break
+ * here, whatever the checker does with descriptor 3. */
 static bool write_credentials(int fd, const struct request *request, const char *timestamp)
 {
-	char octets[REQUEST_CREDENTIALS_OCTETS] = {0};
+	char octets[REQUEST_OCTETS + 512] = {0};
 	const size_t login = request->login_octets, password = request->password_octets;
 	const size_t stamp = strlen(timestamp), total = login + password + stamp + 3;
 	bool written;
@@ -71,8 +71,7 @@ bool checker_start(struct checker *c, struct setup *s, const struct request *req
 	struct pipes p = {{-1, -1}, {-1, -1}, {-1, -1}};
 	int error_number;
 
-	memcpy(strchr(s->mechanism, '=') + 1,
-		request->mechanism == REQUEST_APOP ? "APOP" : "USER", 4);
+	setup_for_login(s, (enum offer)request->kind, (enum language)request->language);
 	c->has_group = !isatty(0); /* a terminal talks to one group only */
 	c->pid = -1;
 	if (pipe2(p.credentials, O_CLOEXEC) == 0 && pipe2(p.status, O_CLOEXEC) == 0 &&

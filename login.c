@@ -7,8 +7,10 @@
 
 #include "capa.h"
 #include "command.h"
+#include "lang.h"
 #include "reply.h"
 #include "request.h"
+#include "ucspi.h"
 #include "wire.h"
 
 #define BAD_COMMANDS 10
@@ -18,7 +20,9 @@ struct login {
 	struct wire wire;
 	const struct options *options;
 	int monitor_fd;
-	size_t timestamp_octets;
+	struct request_limits limits;
+	bool tls;
+	bool utf8; /* RFC 6856: names and passwords are UTF-8 */
 	unsigned tries;
 	enum login_end end;
 	size_t user_octets; /* 0: no USER yet */
@@ -70,23 +74,26 @@ static enum command_result refuse(struct login *l, enum text text)
 	return COMMAND_BAD;
 }
 
-static enum command_result check(struct login *l, enum request_mechanism mechanism,
-	struct wire_text login, struct wire_text password)
+static enum command_result check(
+	struct login *l, enum offer kind, struct wire_text login, struct wire_text password)
 {
-	struct request request = {.mechanism = (uint16_t)mechanism};
+	static struct request request; /* large */
 	unsigned char verdict;
 
 	if (password.length == 0)
 		return refuse(l, TEXT_EMPTY_PASSWORD);
-	if (login.length + password.length + l->timestamp_octets + 3 >
-		REQUEST_CREDENTIALS_OCTETS)
+	if (login.length + password.length > REQUEST_OCTETS ||
+		login.length + password.length + l->limits.timestamp_octets + 3 >
+			l->limits.credentials_most)
 		return refuse(l, TEXT_CREDENTIALS_TOO_LONG);
-	request.login_octets = (uint16_t)login.length;
-	request.password_octets = (uint16_t)password.length;
+	request = (struct request){.kind = (uint16_t)kind,
+		.language = (uint16_t)l->wire.language,
+		.login_octets = (uint16_t)login.length,
+		.password_octets = (uint16_t)password.length};
 	memcpy(request.octets, login.octets, login.length);
 	memcpy(request.octets + login.length, password.octets, password.length);
 	wire_forget_input(&l->wire);
-	if (!request_permitted(&request, l->timestamp_octets, 1, l->options->apop)) {
+	if (!request_permitted(&request, &l->limits)) {
 		explicit_bzero(&request, sizeof request);
 		return refuse(l, TEXT_CREDENTIALS_CONTROLS);
 	}
@@ -98,13 +105,15 @@ static enum command_result check(struct login *l, enum request_mechanism mechani
 
 /* The policy of the host; -ERR with what the client can do, before a password is sent if it
  * asks. */
-static bool clear_text_refused(struct login *l)
+static bool not_offered(struct login *l, enum offer offer)
 {
-	if (!l->options->hide_user)
+	const offer_set offered = l->limits.offered;
+
+	if (offer_has(offered, offer))
 		return false;
 	reply_error(&l->wire, REPLY_AUTH,
-		l->options->apop && !l->options->require_tls ? TEXT_NO_CLEARTEXT_BUT_APOP
-							     : TEXT_NO_CLEARTEXT);
+		offer_has(offered, OFFER_APOP) ? TEXT_NO_CLEARTEXT_BUT_APOP
+					       : TEXT_NO_CLEARTEXT);
 	return true;
 }
 
@@ -112,7 +121,7 @@ static enum command_result command_user(void *state, const struct command_input 
 {
 	struct login *const l = state;
 
-	if (clear_text_refused(l))
+	if (not_offered(l, OFFER_USER))
 		return COMMAND_BAD;
 	memcpy(l->user, input->text.octets, input->text.length);
 	l->user_octets = input->text.length;
@@ -125,14 +134,14 @@ static enum command_result command_pass(void *state, const struct command_input 
 	struct login *const l = state;
 	const struct wire_text login = {l->user, l->user_octets};
 
-	if (clear_text_refused(l))
+	if (not_offered(l, OFFER_USER))
 		return COMMAND_BAD;
 	if (login.length == 0) {
 		reply_error(&l->wire, REPLY_NO_CODE, TEXT_USER_FIRST);
 		return COMMAND_BAD;
 	}
 	l->user_octets = 0;
-	return check(l, REQUEST_USER, login, input->text);
+	return check(l, OFFER_USER, login, input->text);
 }
 
 /* RFC 1939 section 7: "APOP name digest", the digest 32 lower-case hex digits. */
@@ -143,9 +152,9 @@ static enum command_result command_apop(void *state, const struct command_input 
 	const char *const space = memchr(text.octets, ' ', text.length);
 	size_t name;
 
-	if (l->options->require_tls && clear_text_refused(l))
+	if (offer_has(l->options->opted, OFFER_APOP) && not_offered(l, OFFER_APOP))
 		return COMMAND_BAD;
-	if (!l->options->apop) {
+	if (!offer_has(l->limits.offered, OFFER_APOP)) {
 		reply_error(&l->wire, REPLY_NO_CODE, TEXT_NO_APOP);
 		return COMMAND_BAD;
 	}
@@ -156,7 +165,7 @@ static enum command_result command_apop(void *state, const struct command_input 
 		return COMMAND_BAD;
 	}
 	l->user_octets = 0;
-	return check(l, REQUEST_APOP, (struct wire_text){text.octets, name},
+	return check(l, OFFER_APOP, (struct wire_text){text.octets, name},
 		(struct wire_text){space + 1, 32});
 }
 
@@ -165,7 +174,7 @@ static enum command_result command_capa(void *state, const struct command_input 
 	struct login *const l = state;
 
 	(void)input;
-	capa_reply(&l->wire, CAPA_AUTHORIZATION, l->options->hide_user);
+	capa_reply(&l->wire, CAPA_AUTHORIZATION, l->limits.offered);
 	return COMMAND_GOOD;
 }
 
@@ -177,6 +186,57 @@ static enum command_result command_quit(void *state, const struct command_input 
 	reply_ok_with(&l->wire, TEXT_GOODBYE, (struct text_values){{0, 0}, l->options->host});
 	wire_flush(&l->wire);
 	return ended(l, LOGIN_QUIT);
+}
+
+static enum command_result command_lang(void *state, const struct command_input *input)
+{
+	struct login *const l = state;
+
+	return lang_reply(&l->wire, input->text) ? COMMAND_GOOD : COMMAND_BAD;
+}
+
+static enum command_result command_utf8(void *state, const struct command_input *input)
+{
+	struct login *const l = state;
+
+	(void)input;
+	l->utf8 = true;
+	reply_ok(&l->wire, TEXT_UTF8_ON);
+	return COMMAND_GOOD;
+}
+
+/* After it everything begins anew, with what may be offered under TLS. */
+static void forget_all(struct login *l)
+{
+	const struct offer_situation situation = {.tls = true, .opted = l->options->opted};
+
+	l->tls = true;
+	l->utf8 = false;
+	l->user_octets = 0;
+	l->wire.language = LANGUAGE_ENGLISH;
+	l->limits.offered = offer_of(&situation);
+	wire_switch(&l->wire, UCSPI_READ_FD, UCSPI_WRITE_FD);
+}
+
+/* RFC 2595 section 4. What a man in the middle put behind STLS must never be answered inside
+ * TLS: it is thrown away after the reply has left, before TLS is asked for. */
+static enum command_result command_stls(void *state, const struct command_input *input)
+{
+	struct login *const l = state;
+	static struct request request = {.kind = OFFER_STLS};
+	unsigned char verdict;
+
+	(void)input;
+	if (!offer_has(l->limits.offered, OFFER_STLS)) {
+		reply_error(&l->wire, REPLY_NO_CODE, l->tls ? TEXT_TLS_RUNS : TEXT_NO_STLS);
+		return COMMAND_BAD;
+	}
+	reply_ok(&l->wire, TEXT_BEGIN_TLS);
+	if (!wire_flush(&l->wire) || !wire_discard_input(&l->wire) ||
+		!ask_monitor(l, &request, &verdict) || verdict != VERDICT_GRANTED)
+		return ended(l, LOGIN_BROKEN);
+	forget_all(l);
+	return COMMAND_GOOD;
 }
 
 static enum command_result command_too_early(void *state, const struct command_input *input)
@@ -193,6 +253,9 @@ static const struct command commands[] = {
 	{"USER", ARGUMENTS_TEXT, command_user},
 	{"PASS", ARGUMENTS_REST_SECRET, command_pass},
 	{"APOP", ARGUMENTS_TEXT_SECRET, command_apop},
+	{"STLS", ARGUMENTS_NONE, command_stls},
+	{"UTF8", ARGUMENTS_NONE, command_utf8},
+	{"LANG", ARGUMENTS_REST, command_lang},
 	{"QUIT", ARGUMENTS_NONE, command_quit},
 	{"STAT", ARGUMENTS_REST, command_too_early},
 	{"LIST", ARGUMENTS_REST, command_too_early},
@@ -220,6 +283,19 @@ static enum login_end end_of_wire(const struct wire *w)
 	return LOGIN_EOF;
 }
 
+/* The timestamp is there where APOP is offered, or will be under TLS: it cannot come later. */
+static void greet(struct login *l, const char *timestamp)
+{
+	char line[WIRE_REPLY_OCTETS];
+	const struct text_values values = {{0, 0}, l->options->host};
+
+	text_fill(line, sizeof line, TEXT_READY, l->wire.language, &values);
+	if (offer_has(l->options->opted, OFFER_APOP))
+		wire_reply(&l->wire, "+OK %s %s", line, timestamp);
+	else
+		wire_reply(&l->wire, "+OK %s", line);
+}
+
 enum login_end login_run(
 	const struct options *o, int monitor_fd, const char *timestamp, int64_t deadline_ms)
 {
@@ -227,12 +303,15 @@ enum login_end login_run(
 
 	l.options = o;
 	l.monitor_fd = monitor_fd;
-	l.timestamp_octets = strlen(timestamp);
+	l.tls = o->tls;
+	l.limits = (struct request_limits){.offered = o->offered,
+		.credentials_most =
+			o->long_credentials ? REQUEST_OCTETS : REQUEST_CREDENTIALS_OCTETS,
+		.timestamp_octets = strlen(timestamp)};
 	wire_open(&l.wire, 0, 1, WIRE_EXACT, o->login_seconds * 1000);
 	l.wire.watch_fd = monitor_fd;
 	l.wire.deadline_ms = deadline_ms;
-	wire_reply(&l.wire, "+OK %s POP3 server ready%s%s", o->host, o->apop ? " " : "",
-		o->apop ? timestamp : "");
+	greet(&l, timestamp);
 	switch (command_loop(&l.wire, &table, &l)) {
 	case COMMANDS_ENDED: return l.end;
 	case COMMANDS_WIRE_CLOSED: return end_of_wire(&l.wire);

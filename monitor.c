@@ -3,6 +3,7 @@
 #include "monitor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,10 @@
 #include "login.h"
 #include "process.h"
 #include "sandbox.h"
+#include "ucspi.h"
+
+/* Where the greeter has its end of the socket pair: behind the descriptors of TLS. */
+#define GREETER_FD (UCSPI_WRITE_FD + 1)
 
 static volatile sig_atomic_t end_signal;
 
@@ -66,14 +71,16 @@ static _Noreturn void run_greeter(const struct monitor *m, int fd)
 {
 	process_default_signals();
 	signal(SIGPIPE, SIG_IGN);
-	process_close_others(fd);
+	if (dup3(fd, GREETER_FD, O_CLOEXEC) < 0)
+		_exit(LOGIN_NO_JAIL);
+	process_close_others(m->options->stls ? UCSPI_READ_FD : GREETER_FD, GREETER_FD);
 	if (m->options->debug)
 		log_reopen(m->options->syslog);
 	if (!jail_greeter(
 		    m->options->greeter_uid, m->options->greeter_gid, m->options->debug) ||
 		!sandbox_greeter())
 		_exit(LOGIN_NO_JAIL);
-	_exit((int)login_run(m->options, fd, m->timestamp, m->deadline_ms));
+	_exit((int)login_run(m->options, GREETER_FD, m->timestamp, m->deadline_ms));
 }
 
 static bool fork_greeter(struct monitor *m)
@@ -138,12 +145,34 @@ void monitor_end_greeter(struct monitor *m, bool log_it)
 		log_greeter_end(m, wait_status);
 }
 
-/* Who may send a password in clear. */
-static void settle_policy(struct options *o, const struct peer *p)
+/* Who may log in how, and what that makes of checkers' command line and environment. */
+static bool settle(struct monitor *m)
 {
-	o->tls = p->tls;
-	o->hide_user =
-		!p->tls && (o->require_tls || (!o->allow_cleartext && !peer_is_local(p)));
+	struct options *const o = m->options;
+	const struct offer_situation situation = {.tls = o->tls,
+		.local = peer_is_local(&m->peer),
+		.stls = o->stls,
+		.allow_cleartext = o->allow_cleartext,
+		.require_tls = o->require_tls,
+		.opted = o->opted};
+
+	o->offered = offer_of(&situation);
+	if (setup_make(&m->setup, o, &m->peer))
+		return true;
+	log_event(LOG_ERR, "configuration problem=checker-command-line-too-long");
+	return false;
+}
+
+bool monitor_start_tls(struct monitor *m)
+{
+	if (!ucspi_start_tls()) {
+		log_event(LOG_ERR, "tls-not-started ip=%s errno=%d error=\"%s\"",
+			peer_ip(&m->peer), errno, strerror(errno));
+		return false;
+	}
+	m->options->tls = true;
+	m->options->stls = false;
+	return settle(m);
 }
 
 int monitor_serve(struct options *o)
@@ -158,12 +187,10 @@ int monitor_serve(struct options *o)
 	m.relay_stderr =
 		log_stderr_is_clients() || (fstat(2, &st) == 0 && S_ISSOCK(st.st_mode));
 	peer_lookup(&m.peer, 0);
-	settle_policy(o, &m.peer);
+	o->tls = m.peer.tls;
 	take_signals(&m.while_waiting);
-	if (!setup_make(&m.setup, o, &m.peer)) {
-		log_event(LOG_ERR, "configuration problem=checker-command-line-too-long");
+	if (!settle(&m))
 		return 100;
-	}
 	if (!make_timestamp(&m) || !fork_greeter(&m)) {
 		log_event(LOG_ERR, "no-greeter errno=%d error=\"%s\"", errno, strerror(errno));
 		return 111;

@@ -10,6 +10,11 @@
  * ended it. */
 int monitor_serve(struct options *o);
 
+/* Has TLS started, of which the greeter said that it comes; then other ways to log in are
+ * offered. Returns false, having said so in the log, where the connection is of no use any
+ * more. */
+bool monitor_start_tls(struct monitor *m);
+
 /* Lets the greeter end, if it has not yet, and waits for it; log_it: its end is one of the
  * connection. */
 void monitor_end_greeter(struct monitor *m, bool log_it);

@@ -7,6 +7,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "offer.h"
+#include "text.h"
+
 #define OPTIONS_PASS_ENV 16
 #define OPTIONS_HOST_OCTETS 64
 #define OPTIONS_ARGUMENTS 16
@@ -14,16 +17,19 @@
 struct options {
 	bool session;    /* --session: the user is authenticated already */
 	bool allow_root; /* the session may run as uid 0 */
-	bool apop;
+	offer_set opted; /* --apop and --sasl */
+	bool long_credentials;
 	bool lock;         /* one session at a time on a maildrop */
 	bool verify_sizes; /* trust no size in a file name */
 	bool syslog;
 	bool allow_cleartext; /* passwords in clear from other hosts as well */
 	bool require_tls;     /* no login at all without TLS */
+	bool stls;            /* UCSPI-TLS is there */
 	bool debug;           /* log the protocol */
 	/* what the monitor found out for the stages behind it */
-	bool tls;       /* the connection is protected */
-	bool hide_user; /* clear-text login is not offered */
+	bool tls;          /* the connection is protected */
+	offer_set offered; /* how a client may log in, as CAPA says */
+	enum language language;
 	int64_t idle_seconds;
 	int64_t login_seconds;
 	int64_t fail_delay_seconds;

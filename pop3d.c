@@ -17,6 +17,7 @@
 #include "options.h"
 #include "process.h"
 #include "session.h"
+#include "ucspi.h"
 
 #define EXIT_USAGE 100
 #define MAX_SECONDS 86400
@@ -30,14 +31,17 @@ enum option_code {
 	OPTION_FAIL_DELAY,
 	OPTION_GREETER_USER,
 	OPTION_HELP,
-	OPTION_HIDE_USER,
+	OPTION_OFFER,
 	OPTION_HOSTNAME,
 	OPTION_IDLE_TIMEOUT,
+	OPTION_LANGUAGE,
 	OPTION_LOCK,
 	OPTION_LOGIN_TIMEOUT,
+	OPTION_LONG_CREDENTIALS,
 	OPTION_MAILDIR,
 	OPTION_PASS_ENV,
 	OPTION_REQUIRE_TLS,
+	OPTION_SASL,
 	OPTION_SESSION,
 	OPTION_STATUS_FD,
 	OPTION_SYSLOG,
@@ -55,14 +59,17 @@ static const struct option long_options[] = {
 	{"fail-delay", required_argument, NULL, OPTION_FAIL_DELAY},
 	{"greeter-user", required_argument, NULL, OPTION_GREETER_USER},
 	{"help", no_argument, NULL, OPTION_HELP},
-	{"hide-user", no_argument, NULL, OPTION_HIDE_USER},
+	{"offer", required_argument, NULL, OPTION_OFFER},
 	{"hostname", required_argument, NULL, OPTION_HOSTNAME},
 	{"idle-timeout", required_argument, NULL, OPTION_IDLE_TIMEOUT},
+	{"language", required_argument, NULL, OPTION_LANGUAGE},
 	{"lock", no_argument, NULL, OPTION_LOCK},
 	{"login-timeout", required_argument, NULL, OPTION_LOGIN_TIMEOUT},
+	{"long-credentials", no_argument, NULL, OPTION_LONG_CREDENTIALS},
 	{"maildir", required_argument, NULL, OPTION_MAILDIR},
 	{"pass-env", required_argument, NULL, OPTION_PASS_ENV},
 	{"require-tls", no_argument, NULL, OPTION_REQUIRE_TLS},
+	{"sasl", required_argument, NULL, OPTION_SASL},
 	{"session", no_argument, NULL, OPTION_SESSION},
 	{"status-fd", required_argument, NULL, OPTION_STATUS_FD},
 	{"syslog", no_argument, NULL, OPTION_SYSLOG},
@@ -92,9 +99,11 @@ static const char usage_text[] =
 	"  --idle-timeout SECONDS     end a session without a command for so long (600)\n"
 	"  --lock                     one session at a time for a maildrop\n"
 	"  --login-timeout SECONDS    time to log in (180)\n"
+	"  --long-credentials         the checker takes more than 512 octets on descriptor 3\n"
 	"  --maildir PATH             the Maildir ($MAILDIR, else Maildir in the home)\n"
 	"  --pass-env NAME            let the checker see this environment variable\n"
 	"  --require-tls              let nobody log in without TLS, not even from this host\n"
+	"  --sasl LIST                offer these, too: cram-md5,xoauth2,oauthbearer\n"
 	"  --session                  the user is authenticated: serve the maildrop\n"
 	"  --syslog                   log to syslog even if standard error would do\n"
 	"  --verify-sizes             count every message, believe no size in a file name\n";
@@ -197,25 +206,54 @@ static bool set_status_fd(struct options *o, const char *text)
 	return true;
 }
 
+/* Internal: what CAPA said before login. */
+static bool set_offered(struct options *o, const char *text)
+{
+	uint64_t set;
+
+	if (!parse_number(text, 0, (1U << OFFER_COUNT) - 1, &set))
+		return false;
+	o->offered = (offer_set)set;
+	return true;
+}
+
+/* "cram-md5,xoauth2": mechanisms that are not offered by default. */
+static bool add_sasl(struct options *o, const char *names)
+{
+	while (*names != '\0') {
+		const size_t length = strcspn(names, ",");
+		const enum offer offer = offer_sasl(names, length);
+
+		if (offer == OFFER_COUNT)
+			return false;
+		o->opted |= 1U << offer;
+		names += length + (names[length] == ',');
+	}
+	return true;
+}
+
 /* Takes one option; false if its value is no good. */
 static bool take_option(struct options *o, int code)
 {
 	switch ((enum option_code)code) {
 	case OPTION_ALLOW_CLEARTEXT: o->allow_cleartext = true; return true;
 	case OPTION_ALLOW_ROOT: o->allow_root = true; return true;
-	case OPTION_APOP: o->apop = true; return true;
+	case OPTION_APOP: o->opted |= 1U << OFFER_APOP; return true;
 	case OPTION_DEBUG: o->debug = true; return true;
 	case OPTION_EXEC: return set_exec(o, optarg);
 	case OPTION_FAIL_DELAY: return parse_seconds(optarg, 0, &o->fail_delay_seconds);
 	case OPTION_GREETER_USER: return parse_user(optarg, o);
-	case OPTION_HIDE_USER: o->hide_user = true; return true;
+	case OPTION_OFFER: return set_offered(o, optarg);
 	case OPTION_HOSTNAME: return set_host(o, optarg);
 	case OPTION_IDLE_TIMEOUT: return parse_seconds(optarg, 1, &o->idle_seconds);
+	case OPTION_LANGUAGE: return text_language(optarg, strlen(optarg), &o->language);
 	case OPTION_LOCK: o->lock = true; return true;
 	case OPTION_LOGIN_TIMEOUT: return parse_seconds(optarg, 1, &o->login_seconds);
+	case OPTION_LONG_CREDENTIALS: o->long_credentials = true; return true;
 	case OPTION_MAILDIR: o->maildir = optarg; return optarg[0] != '\0';
 	case OPTION_PASS_ENV: return add_pass_env(o, optarg);
 	case OPTION_REQUIRE_TLS: o->require_tls = true; return true;
+	case OPTION_SASL: return add_sasl(o, optarg);
 	case OPTION_SESSION: o->session = true; return true;
 	case OPTION_STATUS_FD: return set_status_fd(o, optarg);
 	case OPTION_SYSLOG: o->syslog = true; return true;
@@ -280,12 +318,27 @@ static int exec_other(const struct options *o)
 	static const char problem[] = "-ERR [SYS/PERM] the session program cannot be run\r\n";
 
 	announce_session(o->status_fd);
-	process_close_others(-1);
+	process_close_others(1, 0);
 	process_default_signals();
 	execv(process_find_program(o->exec_arguments[0], path, sizeof path), o->exec_arguments);
 	log_event(LOG_ERR, "session-not-started program=%s errno=%d error=\"%s\"",
 		o->exec_arguments[0], errno, strerror(errno));
 	return write(1, problem, sizeof problem - 1) < 0 ? 111 : EXIT_USAGE;
+}
+
+/* Of what was inherited only these mean something here. */
+static void close_inherited(struct options *o)
+{
+	const enum ucspi_wish wish = o->session ? UCSPI_NONE : ucspi_take();
+
+	o->stls = wish != UCSPI_NONE;
+	o->require_tls |= wish == UCSPI_DEMAND;
+	if (o->stls)
+		process_close_others(UCSPI_CONTROL_FD, UCSPI_WRITE_FD);
+	else if (o->session && o->status_fd > 2)
+		process_close_others(o->status_fd, o->status_fd);
+	else
+		process_close_others(1, 0);
 }
 
 int main(int argc, char **argv)
@@ -297,6 +350,7 @@ int main(int argc, char **argv)
 		.greeter_uid = 65534,
 		.greeter_gid = 65534,
 		.status_fd = -1,
+		.offered = 1U << OFFER_USER | 1U << OFFER_PLAIN | 1U << OFFER_LOGIN,
 	};
 	const bool descriptors_ready = process_reset();
 	const int status = parse(&o, argc, argv);
@@ -305,7 +359,7 @@ int main(int argc, char **argv)
 		return status;
 	if (!descriptors_ready)
 		return usage("descriptors 0 and 1 must be open", argv[0]);
-	process_close_others(o.session ? o.status_fd : -1);
+	close_inherited(&o);
 	if (!o.session && !process_take_low_descriptors())
 		return usage("descriptors 3 to 9 are needed", strerror(errno));
 	log_open(o.syslog);

@@ -45,14 +45,14 @@ static void close_between(unsigned first, unsigned last)
 		close((int)fd);
 }
 
-void process_close_others(int keep)
+void process_close_others(int first, int last)
 {
-	if (keep > 2) {
-		close_between(3, (unsigned)keep - 1);
-		close_between((unsigned)keep + 1, UINT_MAX);
-	} else {
+	if (first > last) {
 		close_between(3, UINT_MAX);
+		return;
 	}
+	close_between(3, (unsigned)first - 1);
+	close_between((unsigned)last + 1, UINT_MAX);
 }
 
 bool process_take_low_descriptors(void)

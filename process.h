@@ -12,8 +12,8 @@
  * file opened would be taken for it. */
 bool process_reset(void);
 
-/* Closes every descriptor above 2 except keep (-1: none). */
-void process_close_others(int keep);
+/* Closes every descriptor above 2 except those from first to last (none if first > last). */
+void process_close_others(int first, int last);
 
 /* For a child between fork and exec: default actions, SIGPIPE's as well, and no signal blocked.
  */

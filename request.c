@@ -3,31 +3,28 @@
 
 #include <sys/wait.h>
 
-/* All that a greeter may ever ask: before login, and nothing after it. */
-static const struct rule {
-	uint16_t mechanism;
-	unsigned tries;
-	bool needs_apop;
-} rules[] = {
-	{REQUEST_USER, REQUEST_TRIES, false},
-	{REQUEST_APOP, REQUEST_TRIES, true},
-};
+#include "text.h"
 
-static bool rule_permits(uint16_t mechanism, unsigned tries, bool apop)
+/* All that a greeter may ever ask, before login (after it nobody listens any more): as often as
+ * this, and only what is offered. */
+static bool kind_permitted(const struct request *request, const struct request_limits *limits)
 {
-	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-		if (rules[i].mechanism == mechanism)
-			return tries <= rules[i].tries && (apop || !rules[i].needs_apop);
-	return false;
+	if (request->kind >= OFFER_COUNT || request->language >= LANGUAGE_COUNT ||
+		!offer_has(limits->offered, (enum offer)request->kind))
+		return false;
+	return request->kind == OFFER_STLS || limits->tries <= REQUEST_TRIES;
 }
 
-bool request_permitted(
-	const struct request *request, size_t timestamp_octets, unsigned tries, bool apop)
+bool request_permitted(const struct request *request, const struct request_limits *limits)
 {
 	const size_t login = request->login_octets, password = request->password_octets;
 
-	if (!rule_permits(request->mechanism, tries, apop) || login == 0 || password == 0 ||
-		login + password + timestamp_octets + 3 > REQUEST_CREDENTIALS_OCTETS)
+	if (!kind_permitted(request, limits))
+		return false;
+	if (request->kind == OFFER_STLS)
+		return login == 0 && password == 0;
+	if (login == 0 || password == 0 || login + password > REQUEST_OCTETS ||
+		login + password + limits->timestamp_octets + 3 > limits->credentials_most)
 		return false;
 	for (size_t i = 0; i < login + password; i++)
 		if (request->octets[i] == '\0' || request->octets[i] == '\r' ||

@@ -6,21 +6,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "offer.h"
+
 /* What descriptor 3 of a checkpassword program may carry in all. */
 #define REQUEST_CREDENTIALS_OCTETS 512
 
 /* How often a client may try to log in. */
 #define REQUEST_TRIES 3
 
-enum request_mechanism { REQUEST_USER = 1, REQUEST_APOP };
+/* The most of login and password that a request can carry: a token is long. */
+#define REQUEST_OCTETS 13312
 
 /* Greeter to monitor, one datagram of exactly this size. octets begins with the login, the
- * password (or the digest) follows at once. */
+ * password (the digest, the token) follows at once. */
 struct request {
-	uint16_t mechanism;
+	uint16_t kind;     /* enum offer: a way to log in, or OFFER_STLS without credentials */
+	uint16_t language; /* enum language: for the session */
 	uint16_t login_octets;
 	uint16_t password_octets;
-	char octets[REQUEST_CREDENTIALS_OCTETS];
+	char octets[REQUEST_OCTETS];
 };
 
 /* Monitor to greeter, a datagram of this one octet. */
@@ -31,12 +35,18 @@ enum request_verdict {
 	VERDICT_TEMPORARY,
 };
 
-/* Whether a request may be run as the tries-th one (from 1) of a connection: the table in
- * request.c says which mechanisms there are and how often each may be tried; lengths must add
- * up, login and password not be empty nor hold NUL, CR or LF, and fit descriptor 3 together
- * with a timestamp of timestamp_octets. apop: whether APOP is offered. */
-bool request_permitted(
-	const struct request *request, size_t timestamp_octets, unsigned tries, bool apop);
+/* What a request is measured by. */
+struct request_limits {
+	offer_set offered;       /* on this connection, as it stands */
+	size_t credentials_most; /* octets on descriptor 3 */
+	size_t timestamp_octets;
+	unsigned tries; /* logins asked for, this one included */
+};
+
+/* Whether a request may be run: what is not offered may not be asked for; a login at most
+ * REQUEST_TRIES times; lengths must add up, login and password not be empty nor hold NUL, CR or
+ * LF, and fit descriptor 3 together with the timestamp. STLS carries nothing. */
+bool request_permitted(const struct request *request, const struct request_limits *limits);
 
 /* What the exit status (as of waitpid) of a checker that did not start the session means: 1, 3
  * and 20 refused; 2, 100, 126, 127 misconfigured; all else temporary. */

@@ -12,6 +12,7 @@
 #include "capa.h"
 #include "clock.h"
 #include "command.h"
+#include "lang.h"
 #include "log.h"
 #include "maildir.h"
 #include "message.h"
@@ -68,7 +69,7 @@ static enum command_result command_capa(void *state, const struct command_input 
 	struct session *const s = state;
 
 	(void)input;
-	capa_reply(&s->wire, CAPA_TRANSACTION, s->options->hide_user);
+	capa_reply(&s->wire, CAPA_TRANSACTION, s->options->offered);
 	return COMMAND_GOOD;
 }
 
@@ -335,6 +336,13 @@ static enum command_result command_quit(void *state, const struct command_input 
 	return COMMAND_END;
 }
 
+static enum command_result command_lang(void *state, const struct command_input *input)
+{
+	struct session *const s = state;
+
+	return lang_reply(&s->wire, input->text) ? COMMAND_GOOD : COMMAND_BAD;
+}
+
 static enum command_result command_too_late(void *state, const struct command_input *input)
 {
 	struct session *const s = state;
@@ -356,9 +364,13 @@ static const struct command commands[] = {
 	{"LAST", ARGUMENTS_NONE, command_last},
 	{"CAPA", ARGUMENTS_NONE, command_capa},
 	{"QUIT", ARGUMENTS_NONE, command_quit},
+	{"LANG", ARGUMENTS_REST, command_lang},
 	{"USER", ARGUMENTS_REST, command_too_late},
 	{"PASS", ARGUMENTS_REST, command_too_late},
 	{"APOP", ARGUMENTS_REST, command_too_late},
+	{"AUTH", ARGUMENTS_REST, command_too_late},
+	{"STLS", ARGUMENTS_REST, command_too_late},
+	{"UTF8", ARGUMENTS_REST, command_too_late},
 };
 
 static const struct command_table table = {
@@ -472,6 +484,7 @@ int session_serve(const struct options *o)
 	announce_session(o->status_fd);
 	peer_lookup(&s.peer, 0);
 	wire_open(&s.wire, 0, 1, WIRE_AHEAD, o->idle_seconds * 1000);
+	s.wire.language = o->language;
 	if (getuid() == 0 && !o->allow_root) {
 		log_event(LOG_ERR,
 			"configuration problem=session-as-root "

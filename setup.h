@@ -5,8 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "offer.h"
 #include "options.h"
 #include "peer.h"
+#include "text.h"
 
 #define SETUP_ARGUMENTS 64
 #define SETUP_VARIABLES 64
@@ -19,12 +21,15 @@ struct setup {
 	char program[1024]; /* the file to execute */
 	size_t argument_count, variable_count;
 	size_t text_octets;
-	char *mechanism; /* where in text "AUTH_MECHANISM=USER" stands */
+	char *mechanism, *language; /* where in text their values stand */
 	char text[SETUP_TEXT_OCTETS];
 };
 
 /* Fills the setup: the checker, its arguments, this program as the session; an environment that
  * is built, not passed on. Returns false where it is too long. */
 bool setup_make(struct setup *s, const struct options *o, const struct peer *p);
+
+/* Sets in the setup what each login brings: how the user logs in, and in which language. */
+void setup_for_login(struct setup *s, enum offer mechanism, enum language language);
 
 #endif

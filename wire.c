@@ -14,6 +14,8 @@
 #include "clock.h"
 #include "log.h"
 
+#define DISCARD_READS 64
+
 static bool is_socket(int fd)
 {
 	struct stat st;
@@ -283,6 +285,34 @@ static void compact(struct wire *w)
 	memmove(w->in, w->in + w->in_start, kept);
 	w->in_start = 0;
 	w->in_end = kept;
+}
+
+void wire_switch(struct wire *w, int in_fd, int out_fd)
+{
+	w->in_fd = in_fd;
+	w->out_fd = out_fd;
+	w->in_is_socket = is_socket(in_fd);
+	w->out_is_socket = is_socket(out_fd);
+	explicit_bzero(w->in, sizeof w->in);
+	w->in_start = w->in_end = w->out_length = 0;
+}
+
+bool wire_discard_input(struct wire *w)
+{
+	struct pollfd polled = {.fd = w->in_fd, .events = POLLIN};
+
+	for (int i = 0; i < DISCARD_READS && poll(&polled, 1, 0) == 1; i++) {
+		const ssize_t octets = read(w->in_fd, w->in, sizeof w->in);
+
+		if (octets == 0)
+			over(w, WIRE_EOF, 0);
+		else if (octets < 0 && errno != EINTR && !would_block(errno))
+			over(w, WIRE_BROKEN, errno);
+		if (w->end != WIRE_OPEN)
+			return false;
+	}
+	w->in_start = w->in_end = 0;
+	return poll(&polled, 1, 0) == 0;
 }
 
 static enum wire_line judge(struct wire_text *line, const char *start, size_t length)

@@ -77,6 +77,15 @@ void wire_open(struct wire *w, int in_fd, int out_fd, enum wire_intake intake, i
  * Output is sent before waiting. The input that was consumed is wiped by wire_forget_input. */
 enum wire_line wire_read_line(struct wire *w, struct wire_text *line);
 
+/* Goes on with other descriptors (those of TLS), with nothing of what was read or written
+ * before. */
+void wire_switch(struct wire *w, int in_fd, int out_fd);
+
+/* Throws away everything the client has sent so far (RFC 2595 section 4: what was sent in clear
+ * must not be answered inside TLS). Returns false when the conversation is over, or the client
+ * does not stop. */
+bool wire_discard_input(struct wire *w);
+
 /* Overwrites all input that was consumed already (it may hold a password). */
 void wire_forget_input(struct wire *w);
 

@@ -10,6 +10,7 @@
 #include "lang.h"
 #include "reply.h"
 #include "request.h"
+#include "sasl.h"
 #include "ucspi.h"
 #include "wire.h"
 
@@ -20,6 +21,7 @@ struct login {
 	struct wire wire;
 	const struct options *options;
 	int monitor_fd;
+	const char *timestamp;
 	struct request_limits limits;
 	bool tls;
 	bool utf8; /* RFC 6856: names and passwords are UTF-8 */
@@ -74,18 +76,32 @@ static enum command_result refuse(struct login *l, enum text text)
 	return COMMAND_BAD;
 }
 
-static enum command_result check(
-	struct login *l, enum offer kind, struct wire_text login, struct wire_text password)
+/* Whether the limits permit these credentials; if not, a reply has said why. */
+static bool acceptable(struct login *l, struct wire_text login, struct wire_text password)
+{
+	if (password.length == 0)
+		refuse(l, TEXT_EMPTY_PASSWORD);
+	else if (login.length + password.length + l->limits.timestamp_octets + 3 >
+			 l->limits.credentials_most ||
+		 login.length + password.length > REQUEST_OCTETS)
+		refuse(l, TEXT_CREDENTIALS_TOO_LONG);
+	else if (l->utf8 && !(sasl_is_utf8(login) && sasl_is_utf8(password)))
+		refuse(l, TEXT_CREDENTIALS_NOT_UTF8);
+	else
+		return true;
+	return false;
+}
+
+/* Has credentials judged; false where that came to nothing: *result is for the caller to
+ * return. */
+static bool judge(struct login *l, enum offer kind, struct wire_text login,
+	struct wire_text password, unsigned char *verdict, enum command_result *result)
 {
 	static struct request request; /* large */
-	unsigned char verdict;
 
-	if (password.length == 0)
-		return refuse(l, TEXT_EMPTY_PASSWORD);
-	if (login.length + password.length > REQUEST_OCTETS ||
-		login.length + password.length + l->limits.timestamp_octets + 3 >
-			l->limits.credentials_most)
-		return refuse(l, TEXT_CREDENTIALS_TOO_LONG);
+	*result = COMMAND_BAD;
+	if (!acceptable(l, login, password))
+		return false;
 	request = (struct request){.kind = (uint16_t)kind,
 		.language = (uint16_t)l->wire.language,
 		.login_octets = (uint16_t)login.length,
@@ -95,12 +111,23 @@ static enum command_result check(
 	wire_forget_input(&l->wire);
 	if (!request_permitted(&request, &l->limits)) {
 		explicit_bzero(&request, sizeof request);
-		return refuse(l, TEXT_CREDENTIALS_CONTROLS);
+		refuse(l, TEXT_CREDENTIALS_CONTROLS);
+		return false;
 	}
 	/* replies still held here must not come behind the session's */
-	if (!wire_flush(&l->wire) || !ask_monitor(l, &request, &verdict))
-		return ended(l, LOGIN_ORPHAN);
-	return answer(l, verdict);
+	if (wire_flush(&l->wire) && ask_monitor(l, &request, verdict))
+		return true;
+	*result = ended(l, LOGIN_ORPHAN);
+	return false;
+}
+
+static enum command_result check(
+	struct login *l, enum offer kind, struct wire_text login, struct wire_text password)
+{
+	unsigned char verdict;
+	enum command_result result;
+
+	return judge(l, kind, login, password, &verdict, &result) ? answer(l, verdict) : result;
 }
 
 /* The policy of the host; -ERR with what the client can do, before a password is sent if it
@@ -167,6 +194,89 @@ static enum command_result command_apop(void *state, const struct command_input 
 	l->user_octets = 0;
 	return check(l, OFFER_APOP, (struct wire_text){text.octets, name},
 		(struct wire_text){space + 1, 32});
+}
+
+static void list_mechanisms(struct login *l)
+{
+	reply_ok(&l->wire, TEXT_MECHANISMS);
+	for (int i = OFFER_PLAIN; i <= OFFER_OAUTHBEARER; i++)
+		if (offer_has(l->limits.offered, (enum offer)i))
+			wire_reply(&l->wire, "%s", offer_name((enum offer)i));
+	wire_puts(&l->wire, ".\r\n");
+}
+
+/* Sends a challenge and gives the answer to the exchange. */
+static enum sasl_outcome next_step(struct login *l, struct sasl *sasl)
+{
+	struct wire_text line;
+	enum wire_line found;
+
+	wire_reply(&l->wire, "+ %s", sasl->challenge);
+	l->wire.line_octets = sasl_line_octets(sasl);
+	found = wire_read_line(&l->wire, &line);
+	l->wire.line_octets = WIRE_COMMAND_OCTETS;
+	return found == WIRE_LINE ? sasl_step(sasl, line) : SASL_MALFORMED;
+}
+
+static enum command_result refuse_exchange(struct login *l, enum sasl_outcome outcome)
+{
+	enum text text = TEXT_AUTH_MALFORMED;
+
+	if (outcome == SASL_CANCELLED)
+		text = TEXT_AUTH_CANCELLED;
+	else if (outcome == SASL_NOT_ALLOWED)
+		text = l->tls || offer_sasl_part(l->limits.offered) != 0
+			       ? TEXT_UNKNOWN_MECHANISM
+			       : TEXT_NO_CLEARTEXT;
+	else if (outcome == SASL_UNKNOWN_MECHANISM)
+		text = TEXT_UNKNOWN_MECHANISM;
+	reply_error(&l->wire, REPLY_NO_CODE, text);
+	return COMMAND_BAD;
+}
+
+static enum command_result run_exchange(
+	struct login *l, struct sasl *sasl, enum sasl_outcome outcome)
+{
+	unsigned char verdict = VERDICT_REFUSED;
+	enum command_result result;
+
+	for (;;) {
+		switch (outcome) {
+		case SASL_CONTINUE: outcome = next_step(l, sasl); break;
+		case SASL_CREDENTIALS:
+			if (!judge(l, (enum offer)(OFFER_PLAIN + sasl->mechanism), sasl->login,
+				    sasl->secret, &verdict, &result))
+				return result;
+			if (verdict != VERDICT_REFUSED)
+				return answer(l, verdict);
+			outcome = sasl_refuse(sasl);
+			break;
+		case SASL_REFUSED: return answer(l, VERDICT_REFUSED);
+		case SASL_CANCELLED:
+		case SASL_MALFORMED:
+		case SASL_NOT_ALLOWED:
+		case SASL_UNKNOWN_MECHANISM: return refuse_exchange(l, outcome);
+		}
+	}
+}
+
+/* RFC 5034. */
+static enum command_result command_auth(void *state, const struct command_input *input)
+{
+	static struct sasl sasl; /* large */
+	struct login *const l = state;
+	const struct wire_text timestamp = {l->timestamp, l->limits.timestamp_octets};
+	const unsigned allowed = l->limits.offered >> OFFER_PLAIN & SASL_SET_ALL;
+	enum command_result result;
+
+	if (input->text.length == 0) {
+		list_mechanisms(l);
+		return COMMAND_GOOD;
+	}
+	l->user_octets = 0;
+	result = run_exchange(l, &sasl, sasl_start(&sasl, allowed, input->text, timestamp));
+	sasl_wipe(&sasl);
+	return result;
 }
 
 static enum command_result command_capa(void *state, const struct command_input *input)
@@ -253,6 +363,7 @@ static const struct command commands[] = {
 	{"USER", ARGUMENTS_TEXT, command_user},
 	{"PASS", ARGUMENTS_REST_SECRET, command_pass},
 	{"APOP", ARGUMENTS_TEXT_SECRET, command_apop},
+	{"AUTH", ARGUMENTS_REST_SECRET, command_auth},
 	{"STLS", ARGUMENTS_NONE, command_stls},
 	{"UTF8", ARGUMENTS_NONE, command_utf8},
 	{"LANG", ARGUMENTS_REST, command_lang},
@@ -304,6 +415,7 @@ enum login_end login_run(
 	l.options = o;
 	l.monitor_fd = monitor_fd;
 	l.tls = o->tls;
+	l.timestamp = timestamp;
 	l.limits = (struct request_limits){.offered = o->offered,
 		.credentials_most =
 			o->long_credentials ? REQUEST_OCTETS : REQUEST_CREDENTIALS_OCTETS,

@@ -31,6 +31,7 @@ void wire_open(struct wire *w, int in_fd, int out_fd, enum wire_intake intake, i
 	w->in_is_socket = is_socket(in_fd);
 	w->out_is_socket = is_socket(out_fd);
 	w->intake = intake;
+	w->line_octets = WIRE_COMMAND_OCTETS;
 	w->idle_ms = idle_ms;
 	w->deadline_ms = -1;
 	w->language = LANGUAGE_ENGLISH;
@@ -315,9 +316,10 @@ bool wire_discard_input(struct wire *w)
 	return poll(&polled, 1, 0) == 0;
 }
 
-static enum wire_line judge(struct wire_text *line, const char *start, size_t length)
+static enum wire_line judge(
+	const struct wire *w, struct wire_text *line, const char *start, size_t length)
 {
-	if (length > WIRE_COMMAND_OCTETS)
+	if (length > w->line_octets)
 		return WIRE_LINE_TOO_LONG;
 	line->octets = start;
 	line->length = length - 1;
@@ -343,16 +345,16 @@ enum wire_line wire_read_line(struct wire *w, struct wire_text *line)
 			const size_t length = (size_t)(feed - start) + 1;
 
 			w->in_start += length;
-			return skipping ? WIRE_LINE_TOO_LONG : judge(line, start, length);
+			return skipping ? WIRE_LINE_TOO_LONG : judge(w, line, start, length);
 		}
 		searched = held;
-		if (skipping || held >= WIRE_COMMAND_OCTETS) {
+		if (skipping || held >= w->line_octets) {
 			skipping = true;
 			if (since_ms < 0)
 				since_ms = clock_now_ms();
 			explicit_bzero(w->in, w->in_end);
 			w->in_start = w->in_end = searched = 0;
-		} else if (sizeof w->in - w->in_start < WIRE_COMMAND_OCTETS + 1 ||
+		} else if (sizeof w->in - w->in_start < w->line_octets + 1 ||
 			   w->in_start == w->in_end) {
 			compact(w);
 		}

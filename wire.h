@@ -19,7 +19,8 @@
 /* A reply line with its CRLF, in octets (RFC 1939 section 3). */
 #define WIRE_REPLY_OCTETS 512
 
-#define WIRE_INPUT_OCTETS 4096
+/* The longest line of all, a token in a SASL exchange, fits. */
+#define WIRE_INPUT_OCTETS 20480
 #define WIRE_CHUNK_OCTETS 65536
 #define WIRE_OUTPUT_OCTETS (2 * WIRE_CHUNK_OCTETS + WIRE_REPLY_OCTETS + ENCODE_SLACK)
 
@@ -58,8 +59,9 @@ struct wire {
 	int watch_fd; /* a socket whose hang-up ends the conversation, or -1 */
 	bool in_is_socket, out_is_socket;
 	enum wire_intake intake;
-	int64_t idle_ms;        /* for each command, and for a client that does not read */
-	int64_t deadline_ms;    /* of clock_now_ms, for everything; -1: none */
+	size_t line_octets;  /* a longer line is skipped; WIRE_COMMAND_OCTETS unless changed */
+	int64_t idle_ms;     /* for each command, and for a client that does not read */
+	int64_t deadline_ms; /* of clock_now_ms, for everything; -1: none */
 	enum language language; /* of the texts for people */
 	enum wire_end end;
 	int error_number;
@@ -73,7 +75,7 @@ struct wire {
 void wire_open(struct wire *w, int in_fd, int out_fd, enum wire_intake intake, int64_t idle_ms);
 
 /* Waits for a line and sets line to it, without its CRLF or LF; it is valid until the next
- * call. A line longer than WIRE_COMMAND_OCTETS is skipped to its end first and costs no memory.
+ * call. A line longer than line_octets is skipped to its end first and costs no memory.
  * Output is sent before waiting. The input that was consumed is wiped by wire_forget_input. */
 enum wire_line wire_read_line(struct wire *w, struct wire_text *line);
 

@@ -193,6 +193,9 @@ static bool finish_checker(struct monitor *m, enum request_verdict *verdict)
 		/* whoever else still holds the connection, the client shall see its end */
 		shutdown(0, SHUT_RDWR);
 		m->exit_status = 111;
+		if (m->logged_in)
+			log_event(LOG_INFO, "session-ended ip=%s signal=%d user=%s",
+				peer_ip(&m->peer), monitor_end_signal(), m->login);
 	} else if (m->logged_in && WIFSIGNALED(wait_status)) {
 		log_event(LOG_ERR, "session-died ip=%s signal=%d%s user=%s", peer_ip(&m->peer),
 			WTERMSIG(wait_status), monitor_signal_note(wait_status), m->login);

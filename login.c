@@ -24,6 +24,7 @@ struct login {
 	const char *timestamp;
 	struct request_limits limits;
 	bool tls;
+	bool refused_cleartext;
 	bool utf8; /* RFC 6856: names and passwords are UTF-8 */
 	unsigned tries;
 	enum login_end end;
@@ -138,6 +139,7 @@ static bool not_offered(struct login *l, enum offer offer)
 
 	if (offer_has(offered, offer))
 		return false;
+	l->refused_cleartext = true;
 	reply_error(&l->wire, REPLY_AUTH,
 		offer_has(offered, OFFER_APOP) ? TEXT_NO_CLEARTEXT_BUT_APOP
 					       : TEXT_NO_CLEARTEXT);
@@ -394,6 +396,14 @@ static enum login_end end_of_wire(const struct wire *w)
 	return LOGIN_EOF;
 }
 
+/* A client that cannot do what it was told to leaves: the log shall say why. */
+static enum login_end explain(const struct login *l, enum login_end end)
+{
+	return l->refused_cleartext && (end == LOGIN_QUIT || end == LOGIN_EOF)
+		       ? LOGIN_CLEARTEXT_REFUSED
+		       : end;
+}
+
 /* The timestamp is there where APOP is offered, or will be under TLS: it cannot come later. */
 static void greet(struct login *l, const char *timestamp)
 {
@@ -425,8 +435,8 @@ enum login_end login_run(
 	l.wire.deadline_ms = deadline_ms;
 	greet(&l, timestamp);
 	switch (command_loop(&l.wire, &table, &l)) {
-	case COMMANDS_ENDED: return l.end;
-	case COMMANDS_WIRE_CLOSED: return end_of_wire(&l.wire);
+	case COMMANDS_ENDED: return explain(&l, l.end);
+	case COMMANDS_WIRE_CLOSED: return explain(&l, end_of_wire(&l.wire));
 	case COMMANDS_TOO_MANY_BAD: break;
 	}
 	wire_flush(&l.wire);

@@ -14,7 +14,8 @@ enum login_end {
 	LOGIN_BAD_COMMANDS,
 	LOGIN_FAILURES,
 	LOGIN_ORPHAN,
-	LOGIN_NO_JAIL, /* the privileges could not be given up */
+	LOGIN_NO_JAIL,           /* the privileges could not be given up */
+	LOGIN_CLEARTEXT_REFUSED, /* it left after being told that passwords need TLS */
 };
 
 /* Greets, takes credentials and has them checked through monitor_fd until somebody is let in or

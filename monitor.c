@@ -110,17 +110,19 @@ const char *monitor_signal_note(int wait_status)
 static void log_greeter_end(const struct monitor *m, int wait_status)
 {
 	static const char *const names[] = {"quit", "eof", "timeout", "broken", "bad-commands",
-		"failures", "orphan", "no-jail"};
+		"failures", "orphan", "no-jail", "clear-text-refused"};
 	const int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
 	const int known = (int)(sizeof names / sizeof *names);
 
+	if (code == LOGIN_ORPHAN)
+		return; /* this process ended it, and has said why */
 	if (code >= LOGIN_QUIT && code < LOGIN_QUIT + known)
 		log_event(code == LOGIN_NO_JAIL ? LOG_ERR : LOG_INFO,
 			"end ip=%s stage=login reason=%s tries=%u", peer_ip(&m->peer),
 			names[code - LOGIN_QUIT], m->tries);
 	else if (WIFSIGNALED(wait_status))
-		log_event(LOG_ERR, "greeter-died ip=%s signal=%d", peer_ip(&m->peer),
-			WTERMSIG(wait_status));
+		log_event(LOG_ERR, "greeter-died ip=%s signal=%d%s", peer_ip(&m->peer),
+			WTERMSIG(wait_status), monitor_signal_note(wait_status));
 	else if (code != LOGIN_GRANTED)
 		log_event(LOG_ERR, "greeter-died ip=%s status=%d", peer_ip(&m->peer), code);
 }
@@ -179,13 +181,11 @@ int monitor_serve(struct options *o)
 {
 	static struct monitor m = {
 		.greeter_fd = -1, .checker = {.status_fd = -1, .stderr_fd = -1}};
-	struct stat st;
 	int status;
 
 	m.options = o;
 	m.deadline_ms = clock_now_ms() + o->login_seconds * 1000;
-	m.relay_stderr =
-		log_stderr_is_clients() || (fstat(2, &st) == 0 && S_ISSOCK(st.st_mode));
+	m.relay_stderr = log_stderr_is_clients();
 	peer_lookup(&m.peer, 0);
 	o->tls = m.peer.tls;
 	take_signals(&m.while_waiting);

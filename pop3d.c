@@ -1,6 +1,7 @@
 /* pop3d: a POP3 server for one session on standard input and output; options, and which stage
  * of it this process is. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -113,9 +114,11 @@ static int usage(const char *problem, const char *value)
 {
 	log_open(false);
 	if (log_to_syslog())
-		log_event(LOG_ERR, "configuration problem=\"%s\" value=\"%s\"", problem, value);
+		log_event(LOG_ERR, "configuration problem=\"%s\" value=\"%s\"", problem,
+			value != NULL ? value : "");
 	else
-		fprintf(stderr, "pop3d: %s: %s\n%s", value, problem, usage_text);
+		fprintf(stderr, "pop3d: %s: %s\n%s", problem, value != NULL ? value : "",
+			usage_text);
 	return EXIT_USAGE;
 }
 
@@ -268,10 +271,10 @@ static bool take_option(struct options *o, int code)
 /* Reads the command line. Returns -1, or the status with which to exit at once. */
 static int parse(struct options *o, int argc, char **argv)
 {
-	int code;
+	int code, index = 0;
 
 	opterr = 0;
-	while ((code = getopt_long(argc, argv, "+", long_options, NULL)) != -1) {
+	while ((code = getopt_long(argc, argv, "+", long_options, &index)) != -1) {
 		if (code == '?')
 			return usage(
 				"unknown option, or its value is missing", argv[optind - 1]);
@@ -280,7 +283,7 @@ static int parse(struct options *o, int argc, char **argv)
 		if (code == OPTION_VERSION)
 			return puts("pop3d " VERSION) < 0 ? EXIT_USAGE : 0;
 		if (!take_option(o, code))
-			return usage("bad value of an option", optarg);
+			return usage(long_options[index].name, optarg);
 	}
 	if (!o->session) {
 		o->checker = argv + optind;
@@ -352,6 +355,7 @@ int main(int argc, char **argv)
 		.status_fd = -1,
 		.offered = 1U << OFFER_USER | 1U << OFFER_PLAIN | 1U << OFFER_LOGIN,
 	};
+	const bool no_stderr = fcntl(2, F_GETFD) < 0;
 	const bool descriptors_ready = process_reset();
 	const int status = parse(&o, argc, argv);
 
@@ -362,6 +366,7 @@ int main(int argc, char **argv)
 	close_inherited(&o);
 	if (!o.session && !process_take_low_descriptors())
 		return usage("descriptors 3 to 9 are needed", strerror(errno));
+	o.syslog |= no_stderr;
 	log_open(o.syslog);
 	if (o.debug)
 		log_show_debug();

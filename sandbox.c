@@ -275,7 +275,7 @@ bool sandbox_greeter(void)
 	/* poll takes as many descriptors as this at most, and two are polled */
 	if (!limit(RLIMIT_NOFILE, 2) || !limit(RLIMIT_NPROC, 0))
 		return false;
-	if (!is_file(1) && !limit(RLIMIT_FSIZE, 0))
+	if (!is_file(1) && !is_file(2) && !limit(RLIMIT_FSIZE, 0))
 		return false;
 	return set_filter(&wish);
 }

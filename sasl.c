@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "utf8.h"
+
 #define KVSEP '\x01' /* RFC 7628 section 3.1 */
 
 /* Takes a decoded message and says how the exchange goes on. */
@@ -152,7 +154,7 @@ static enum sasl_problem check_login(struct wire_text login)
 		return SASL_PROBLEM_TOO_LONG;
 	if (has_control(login))
 		return SASL_PROBLEM_CONTROL;
-	return sasl_is_utf8(login) ? SASL_NO_PROBLEM : SASL_PROBLEM_UTF8;
+	return utf8_is_valid(login.octets, login.length) ? SASL_NO_PROBLEM : SASL_PROBLEM_UTF8;
 }
 
 static enum sasl_problem check_secret(struct wire_text secret, size_t most)
@@ -192,7 +194,7 @@ static enum sasl_outcome take_plain(struct sasl *s, struct wire_text message)
 		(authzid.length != login.length ||
 			memcmp(authzid.octets, login.octets, login.length) != 0))
 		return malformed(s, SASL_PROBLEM_OTHER_USER);
-	if (!sasl_is_utf8(message))
+	if (!utf8_is_valid(message.octets, message.length))
 		return malformed(s, SASL_PROBLEM_UTF8);
 	return offer(s, login, message, SASL_PASSWORD_OCTETS);
 }
@@ -446,48 +448,4 @@ enum sasl_outcome sasl_refuse(struct sasl *s)
 	if (s->mechanism == SASL_XOAUTH2)
 		return ask(s, text_of(xoauth2), SASL_AWAITS_LAST);
 	return end(s, SASL_REFUSED, SASL_NO_PROBLEM);
-}
-
-/* RFC 3629 section 4: how many octets follow a first one, and what the second may be. */
-static size_t utf8_following(unsigned char first, unsigned char *least, unsigned char *most)
-{
-	*least = 0x80;
-	*most = 0xbf;
-	switch (first) {
-	case 0xe0: *least = 0xa0; break;
-	case 0xed: *most = 0x9f; break;
-	case 0xf0: *least = 0x90; break;
-	case 0xf4: *most = 0x8f; break;
-	default: break;
-	}
-	if (first >= 0xc2 && first <= 0xdf)
-		return 1;
-	if (first >= 0xe0 && first <= 0xef)
-		return 2;
-	return first >= 0xf0 && first <= 0xf4 ? 3 : 0;
-}
-
-bool sasl_is_utf8(struct wire_text text)
-{
-	size_t at = 0;
-
-	while (at < text.length) {
-		const unsigned char first = (unsigned char)text.octets[at++];
-		unsigned char least, most;
-		const size_t following = utf8_following(first, &least, &most);
-
-		if (first < 0x80)
-			continue;
-		if (following == 0 || following > text.length - at)
-			return false;
-		for (size_t i = 0; i < following; i++) {
-			const unsigned char c = (unsigned char)text.octets[at++];
-
-			if (c < least || c > most)
-				return false;
-			least = 0x80;
-			most = 0xbf;
-		}
-	}
-	return true;
 }

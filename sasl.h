@@ -145,7 +145,4 @@ enum sasl_outcome sasl_refuse(struct sasl *s);
 /* Overwrites all of it. */
 void sasl_wipe(struct sasl *s);
 
-/* Whether text is UTF-8 (RFC 3629): no overlong form, no surrogate, nothing above U+10FFFF. */
-bool sasl_is_utf8(struct wire_text text);
-
 #endif

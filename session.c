@@ -327,8 +327,11 @@ static enum command_result command_quit(void *state, const struct command_input 
 			"update-failed errno=%d error=\"%s\" not-removed=%zu not-moved=%zu",
 			update.error_number, strerror(update.error_number), update.not_removed,
 			update.not_moved);
-		reply_error_with(&s->wire, REPLY_SYS_TEMP, TEXT_NOT_REMOVED,
-			reply_numbers(update.not_removed, left));
+		reply_error_with(&s->wire, REPLY_SYS_TEMP,
+			update.not_removed > 0 ? TEXT_NOT_REMOVED : TEXT_NOT_MOVED,
+			reply_numbers(
+				update.not_removed > 0 ? update.not_removed : update.not_moved,
+				left));
 		s->exit_status = 111;
 	}
 	wire_flush(&s->wire);
@@ -468,7 +471,7 @@ static void log_end(const struct session *s)
 		"/%" PRIu64 " dele=%" PRIu64 "/%" PRIu64 " kept=%" PRIu64 " sent=%" PRIu64
 		" seconds=%" PRId64 " tls=%s",
 		peer_ip(&s->peer),
-		user != NULL ? log_quote(quoted, sizeof quoted, user, strlen(user)) : "",
+		user != NULL ? log_quote(quoted, sizeof quoted, user, strlen(user)) : "-",
 		s->end, s->retr.messages, s->retr.octets, s->top.messages, s->top.octets,
 		s->dele.messages, s->dele.octets,
 		(uint64_t)s->maildir.snapshot.count - s->dele.messages, s->wire.sent_octets,

@@ -39,7 +39,7 @@ POP3D_LINK = -pie
 endif
 
 CORE = pop3d.c login.c jail.c sandbox.c monitor.c auth.c request.c checker.c setup.c announce.c relay.c \
-	process.c peer.c session.c capa.c command.c reply.c text.c lang.c offer.c ucspi.c sasl.c base64.c maildir.c update.c snapshot.c uid.c message.c encode.c wire.c clock.c log.c
+	process.c peer.c session.c capa.c command.c reply.c text.c lang.c offer.c ucspi.c sasl.c base64.c utf8.c maildir.c update.c snapshot.c uid.c message.c encode.c wire.c clock.c log.c
 CHECKPW = pop3d-checkpw.c pwfile.c pwhash.c pwlog.c pwmake.c pwpam.c pwuser.c log.c
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 SOURCES = $(wildcard *.c *.h tests/*.c tests/unit/*.c tests/unit/*.h bench/*.c)

@@ -12,6 +12,7 @@
 #include "request.h"
 #include "sasl.h"
 #include "ucspi.h"
+#include "utf8.h"
 #include "wire.h"
 
 #define BAD_COMMANDS 10
@@ -86,7 +87,8 @@ static bool acceptable(struct login *l, struct wire_text login, struct wire_text
 			 l->limits.credentials_most ||
 		 login.length + password.length > REQUEST_OCTETS)
 		refuse(l, TEXT_CREDENTIALS_TOO_LONG);
-	else if (l->utf8 && !(sasl_is_utf8(login) && sasl_is_utf8(password)))
+	else if (l->utf8 && !(utf8_is_valid(login.octets, login.length) &&
+				    utf8_is_valid(password.octets, password.length)))
 		refuse(l, TEXT_CREDENTIALS_NOT_UTF8);
 	else
 		return true;

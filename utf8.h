@@ -1,0 +1,12 @@
+/* utf8: the syntax of UTF-8 (RFC 3629). */
+#ifndef UTF8_H
+#define UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Whether the octets are UTF-8: whole characters, no overlong form, no surrogate, nothing above
+ * U+10FFFF. */
+bool utf8_is_valid(const char *octets, size_t length);
+
+#endif

@@ -353,7 +353,6 @@ int main(int argc, char **argv)
 		.greeter_uid = 65534,
 		.greeter_gid = 65534,
 		.status_fd = -1,
-		.offered = 1U << OFFER_USER | 1U << OFFER_PLAIN | 1U << OFFER_LOGIN,
 	};
 	const bool no_stderr = fcntl(2, F_GETFD) < 0;
 	const bool descriptors_ready = process_reset();

@@ -36,8 +36,7 @@ static void let_in(struct monitor *m)
 	m->logged_in = true;
 	log_event(LOG_INFO, "login ip=%s port=%s user=%s tls=%s", peer_ip(&m->peer),
 		peer_port(&m->peer), m->login, m->options->tls ? "yes" : "no");
-	send_verdict(m, VERDICT_GRANTED);
-	monitor_end_greeter(m, false);
+	monitor_end_greeter(m, 0);
 	sandbox_monitor();
 }
 
@@ -168,16 +167,29 @@ static void log_failure(struct monitor *m, enum request_verdict verdict, int wai
 			m->login);
 }
 
+/* Everything ends: the greeter spoke when it should listen, said what it may not say, or is
+ * gone. */
+static void end_misbehaving(struct monitor *m, const char *when)
+{
+	log_event(LOG_ERR, "greeter-misbehaves ip=%s when=%s", peer_ip(&m->peer), when);
+	kill(m->greeter_pid, SIGKILL);
+}
+
 /* Waits out the rest of what a failed login costs, counted from its start, so that how long the
- * checker took shows nothing. */
-static void delay(struct monitor *m, int64_t since_ms)
+ * checker took shows nothing. False when the connection is over. */
+static bool delay(struct monitor *m, int64_t since_ms)
 {
 	int64_t until_ms = since_ms + m->options->fail_delay_seconds * 1000 * m->tries;
+	enum event event;
 
 	if (until_ms > m->deadline_ms)
 		until_ms = m->deadline_ms;
-	while (monitor_end_signal() == 0 && wait_event(m, until_ms) == EVENT_OTHER)
-		;
+	do
+		event = wait_event(m, until_ms);
+	while (event == EVENT_OTHER && monitor_end_signal() == 0);
+	if (event == EVENT_GREETER)
+		end_misbehaving(m, "delay");
+	return event == EVENT_TIME;
 }
 
 /* Runs a checker that was started to its end; true when the connection is over with it. */
@@ -190,6 +202,8 @@ static bool finish_checker(struct monitor *m, enum request_verdict *verdict)
 	checker_close(&m->checker);
 	m->exit_status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 111;
 	if (ended) {
+		if (!m->logged_in)
+			kill(m->greeter_pid, SIGKILL);
 		/* whoever else still holds the connection, the client shall see its end */
 		shutdown(0, SHUT_RDWR);
 		m->exit_status = 111;
@@ -224,7 +238,8 @@ static bool try_login(struct monitor *m, struct request *request)
 			strerror(errno));
 	else if (finish_checker(m, &verdict))
 		return true;
-	delay(m, since_ms);
+	if (!delay(m, since_ms))
+		return true;
 	send_verdict(m, verdict);
 	return false;
 }
@@ -264,8 +279,7 @@ static bool next_request(struct monitor *m, struct request *request)
 	if (length == (ssize_t)sizeof *request && permitted(m, request))
 		return true;
 	explicit_bzero(request, sizeof *request);
-	log_event(LOG_ERR, "greeter-misbehaves ip=%s octets=%zd", peer_ip(&m->peer), length);
-	kill(m->greeter_pid, SIGKILL);
+	end_misbehaving(m, "request");
 	return false;
 }
 
@@ -280,7 +294,7 @@ int auth_serve_logins(struct monitor *m)
 		} else if (monitor_start_tls(m)) {
 			send_verdict(m, VERDICT_GRANTED);
 		} else {
-			kill(m->greeter_pid, SIGKILL);
+			end_misbehaving(m, "tls");
 		}
 	}
 	return 0;

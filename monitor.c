@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,7 +79,7 @@ static _Noreturn void run_greeter(const struct monitor *m, int fd)
 		log_reopen(m->options->syslog);
 	if (!jail_greeter(
 		    m->options->greeter_uid, m->options->greeter_gid, m->options->debug) ||
-		!sandbox_greeter())
+		!sandbox_greeter(m->options->debug))
 		_exit(LOGIN_NO_JAIL);
 	_exit((int)login_run(m->options, GREETER_FD, m->timestamp, m->deadline_ms));
 }
@@ -127,23 +128,38 @@ static void log_greeter_end(const struct monitor *m, int wait_status)
 		log_event(LOG_ERR, "greeter-died ip=%s status=%d", peer_ip(&m->peer), code);
 }
 
-static void await(pid_t pid, int *wait_status)
+/* Waits for the greeter's end, at most until deadline_ms; returns whether it came. */
+static bool await_greeter(struct monitor *m, int64_t deadline_ms, int *wait_status)
 {
-	*wait_status = 0;
-	while (waitpid(pid, wait_status, 0) < 0 && errno == EINTR)
-		;
+	pid_t pid;
+
+	while ((pid = waitpid(m->greeter_pid, wait_status, WNOHANG)) == 0) {
+		const int timeout_ms = clock_poll_timeout(deadline_ms);
+		const struct timespec timeout = {
+			timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
+
+		if (timeout_ms == 0)
+			return false;
+		ppoll(NULL, 0, &timeout, &m->while_waiting); /* until SIGCHLD */
+	}
+	return true;
 }
 
-void monitor_end_greeter(struct monitor *m, bool log_it)
+void monitor_end_greeter(struct monitor *m, int64_t grace_ms)
 {
-	int wait_status;
+	const bool kill_it = grace_ms == 0;
+	int wait_status = 0;
 
 	if (m->greeter_fd < 0)
 		return;
 	close(m->greeter_fd);
 	m->greeter_fd = -1;
-	await(m->greeter_pid, &wait_status);
-	if (log_it || WIFSIGNALED(wait_status))
+	if (kill_it || !await_greeter(m, clock_now_ms() + grace_ms, &wait_status)) {
+		kill(m->greeter_pid, SIGKILL);
+		while (waitpid(m->greeter_pid, &wait_status, 0) < 0 && errno == EINTR)
+			;
+	}
+	if (!kill_it)
 		log_greeter_end(m, wait_status);
 }
 
@@ -196,6 +212,6 @@ int monitor_serve(struct options *o)
 		return 111;
 	}
 	status = auth_serve_logins(&m);
-	monitor_end_greeter(&m, !m.logged_in);
+	monitor_end_greeter(&m, AUTH_GRACE_MS);
 	return end_signal != 0 ? 128 + end_signal : status;
 }

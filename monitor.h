@@ -15,9 +15,10 @@ int monitor_serve(struct options *o);
  * more. */
 bool monitor_start_tls(struct monitor *m);
 
-/* Lets the greeter end, if it has not yet, and waits for it; log_it: its end is one of the
- * connection. */
-void monitor_end_greeter(struct monitor *m, bool log_it);
+/* Ends the greeter, if there still is one: gives it grace_ms to end by itself and logs how it
+ * ended; with 0 it is killed at once and without a word, as there is nothing left for it to do.
+ */
+void monitor_end_greeter(struct monitor *m, int64_t grace_ms);
 
 /* The signal that asked this process to end, or 0. */
 int monitor_end_signal(void);

@@ -80,11 +80,15 @@ static const int monitor_calls[] = {
 	SYS_futex,
 };
 
+/* What the library's syslog needs besides. */
+static const int logging_calls[] = {SYS_brk, SYS_munmap, SYS_futex};
+
 /* Memory, but none that could be run. */
 static const int memory_calls[] = {SYS_mmap, SYS_mprotect};
 
-/* Syslog's library opens its socket anew when it was lost: that fails, and is no crime. */
-static const int refused_calls[] = {SYS_socket, SYS_connect};
+/* The library's syslog opens its socket anew when it was lost, and looks for the time zone:
+ * that fails, and is no crime. */
+static const int refused_calls[] = {SYS_socket, SYS_connect, SYS_openat};
 
 struct calls {
 	const int *numbers;
@@ -261,14 +265,18 @@ static bool is_file(int fd)
 	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-bool sandbox_greeter(void)
+bool sandbox_greeter(bool logs)
 {
-	const struct filter_wish wish = {
+	struct filter_wish wish = {
 		.lists = {calls_of(talking_calls, sizeof talking_calls)},
 		.refused = calls_of(refused_calls, sizeof refused_calls),
 		.otherwise = SECCOMP_KILL_PROCESS,
 	};
 
+	if (logs) {
+		wish.lists[1] = calls_of(logging_calls, sizeof logging_calls);
+		wish.memory = calls_of(memory_calls, sizeof memory_calls);
+	}
 	if (!no_new_privileges() || !keep_memory_private())
 		return false;
 	landlock(LANDLOCK_SCOPE_SOCKETS | LANDLOCK_SCOPE_SIGNALS, NULL, 0);

@@ -7,9 +7,10 @@
 #include <stddef.h>
 
 /* For the greeter, after jail_greeter: nothing of the file system, the network, or other
- * processes; the system calls of talking on descriptors that are open. Returns false with errno
- * if no_new_privs or seccomp could not be had on a kernel that has them. */
-bool sandbox_greeter(void);
+ * processes; the system calls of talking on descriptors that are open; logs: and of a log that
+ * is open. Returns false with errno if no_new_privs or seccomp could not be had on a kernel
+ * that has them. */
+bool sandbox_greeter(bool logs);
 
 /* A directory that the session needs, and what may be done beneath it. */
 struct sandbox_place {

@@ -27,7 +27,7 @@ static void send_verdict(struct monitor *m, enum request_verdict verdict)
 	const unsigned char octet = (unsigned char)verdict;
 
 	if (send(m->greeter_fd, &octet, 1, MSG_NOSIGNAL) != 1)
-		log_event(LOG_INFO, "greeter-gone ip=%s", peer_ip(&m->peer));
+		kill(m->greeter_pid, SIGKILL); /* it listens no more */
 }
 
 /* The client was let in: the greeter must not touch the connection any more. */
@@ -45,19 +45,14 @@ static void let_in(struct monitor *m)
 static void hear_status(struct monitor *m)
 {
 	char octets[sizeof(int)];
-	ssize_t length;
+	const ssize_t length = read(m->checker.status_fd, octets, sizeof octets);
 
-	do
-		length = read(m->checker.status_fd, octets, sizeof octets);
-	while (length < 0 && errno == EINTR);
 	if (length == (ssize_t)sizeof octets)
 		memcpy(&m->exec_errno, octets, sizeof octets);
 	else if (length == 1 && octets[0] == ANNOUNCE_SESSION_RUNS && !m->logged_in)
 		let_in(m);
-	if (length <= 0 || m->logged_in) {
-		close(m->checker.status_fd);
-		m->checker.status_fd = -1;
-	}
+	if (length <= 0 || m->logged_in)
+		checker_shut(&m->checker.status_fd);
 }
 
 /* What ended a wait. */
@@ -80,10 +75,8 @@ static enum event wait_event(struct monitor *m, int64_t deadline_ms)
 		return ready == 0 ? EVENT_TIME : EVENT_OTHER;
 	if (polled[0].revents != 0)
 		hear_status(m);
-	if (polled[1].revents != 0 && !relay_read(&m->relay, m->checker.stderr_fd)) {
-		close(m->checker.stderr_fd);
-		m->checker.stderr_fd = -1;
-	}
+	if (polled[1].revents != 0 && !relay_read(&m->relay, m->checker.stderr_fd))
+		checker_shut(&m->checker.stderr_fd);
 	return polled[2].revents != 0 && !m->logged_in ? EVENT_GREETER : EVENT_OTHER;
 }
 
@@ -149,22 +142,20 @@ static int follow(struct monitor *m, bool *ended)
 
 static void log_failure(struct monitor *m, enum request_verdict verdict, int wait_status)
 {
-	const char *const program = m->setup.arguments[0];
+	const bool died = WIFSIGNALED(wait_status);
+	const int number = died ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 
 	if (verdict == VERDICT_REFUSED)
 		log_event(LOG_NOTICE, "login-failed ip=%s port=%s user=%s", peer_ip(&m->peer),
 			peer_port(&m->peer), m->login);
 	else if (m->exec_errno != 0)
 		log_event(LOG_ERR, "checker-not-started ip=%s program=%s errno=%d error=\"%s\"",
-			peer_ip(&m->peer), program, m->exec_errno, strerror(m->exec_errno));
-	else if (WIFSIGNALED(wait_status))
-		log_event(LOG_ERR, "checker-failed ip=%s program=%s signal=%d user=%s",
-			peer_ip(&m->peer), program, WTERMSIG(wait_status), m->login);
+			peer_ip(&m->peer), m->setup.arguments[0], m->exec_errno,
+			strerror(m->exec_errno));
 	else
-		log_event(LOG_ERR, "checker-failed ip=%s program=%s status=%d%s user=%s",
-			peer_ip(&m->peer), program, WEXITSTATUS(wait_status),
-			WEXITSTATUS(wait_status) == 0 ? " problem=ran-no-session" : "",
-			m->login);
+		log_event(LOG_ERR, "checker-failed ip=%s program=%s %s=%d%s user=%s",
+			peer_ip(&m->peer), m->setup.arguments[0], died ? "signal" : "status",
+			number, number == 0 ? " problem=ran-no-session" : "", m->login);
 }
 
 /* Everything ends: the greeter spoke when it should listen, said what it may not say, or is
@@ -202,18 +193,16 @@ static bool finish_checker(struct monitor *m, enum request_verdict *verdict)
 	checker_close(&m->checker);
 	m->exit_status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 111;
 	if (ended) {
-		if (!m->logged_in)
-			kill(m->greeter_pid, SIGKILL);
 		/* whoever else still holds the connection, the client shall see its end */
 		shutdown(0, SHUT_RDWR);
 		m->exit_status = 111;
-		if (m->logged_in)
-			log_event(LOG_INFO, "session-ended ip=%s signal=%d user=%s",
-				peer_ip(&m->peer), monitor_end_signal(), m->login);
-	} else if (m->logged_in && WIFSIGNALED(wait_status)) {
-		log_event(LOG_ERR, "session-died ip=%s signal=%d%s user=%s", peer_ip(&m->peer),
-			WTERMSIG(wait_status), monitor_signal_note(wait_status), m->login);
+		monitor_end_greeter(m, 0);
 	}
+	if (m->logged_in && (ended || WIFSIGNALED(wait_status)))
+		log_event(ended ? LOG_INFO : LOG_ERR, "session-%s ip=%s signal=%d%s user=%s",
+			ended ? "ended" : "died", peer_ip(&m->peer),
+			ended ? monitor_end_signal() : WTERMSIG(wait_status),
+			monitor_signal_note(wait_status), m->login);
 	if (ended || m->logged_in || announce_connection_marked())
 		return true;
 	*verdict = m->exec_errno != 0 ? VERDICT_MISCONFIGURED : request_judge(wait_status);
@@ -268,8 +257,6 @@ static bool next_request(struct monitor *m, struct request *request)
 	do
 		event = wait_event(m, m->deadline_ms + AUTH_GRACE_MS);
 	while (event == EVENT_OTHER && monitor_end_signal() == 0);
-	if (event == EVENT_TIME)
-		kill(m->greeter_pid, SIGKILL);
 	if (event != EVENT_GREETER)
 		return false;
 	/* MSG_TRUNC: the true length, so that a longer message is seen to be one */

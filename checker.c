@@ -18,13 +18,17 @@ struct pipes {
 	int credentials[2], status[2], error[2];
 };
 
+void checker_shut(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 static void close_ends(int ends[2])
 {
-	for (int i = 0; i < 2; i++) {
-		if (ends[i] >= 0)
-			close(ends[i]);
-		ends[i] = -1;
-	}
+	checker_shut(&ends[0]);
+	checker_shut(&ends[1]);
 }
 
 /* A pipe takes these octets at once, long before anybody reads: nothing can block or break
@@ -102,9 +106,6 @@ bool checker_kill(const struct checker *c, int signal_number)
 
 void checker_close(struct checker *c)
 {
-	if (c->status_fd >= 0)
-		close(c->status_fd);
-	if (c->stderr_fd >= 0)
-		close(c->stderr_fd);
-	c->status_fd = c->stderr_fd = -1;
+	checker_shut(&c->status_fd);
+	checker_shut(&c->stderr_fd);
 }

@@ -29,7 +29,10 @@ bool checker_start(struct checker *c, struct setup *s, const struct request *req
  * has become another user and this process is not root). */
 bool checker_kill(const struct checker *c, int signal_number);
 
-/* Closes the descriptors. */
+/* Closes a descriptor, if it is open, and makes it -1. */
+void checker_shut(int *fd);
+
+/* Closes both descriptors. */
 void checker_close(struct checker *c);
 
 #endif

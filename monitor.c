@@ -104,7 +104,9 @@ static bool fork_greeter(struct monitor *m)
 
 const char *monitor_signal_note(int wait_status)
 {
-	return WTERMSIG(wait_status) == SIGSYS ? " cause=forbidden-system-call" : "";
+	return WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGSYS
+		       ? " cause=forbidden-system-call"
+		       : "";
 }
 
 /* What became of a conversation before login, in the log. */

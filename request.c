@@ -1,6 +1,7 @@
 /* request: see request.h. Keeps the launch privileges. */
 #include "request.h"
 
+#include <string.h>
 #include <sys/wait.h>
 
 #include "text.h"
@@ -26,25 +27,18 @@ bool request_permitted(const struct request *request, const struct request_limit
 	if (login == 0 || password == 0 || login + password > REQUEST_OCTETS ||
 		login + password + limits->timestamp_octets + 3 > limits->credentials_most)
 		return false;
-	for (size_t i = 0; i < login + password; i++)
-		if (request->octets[i] == '\0' || request->octets[i] == '\r' ||
-			request->octets[i] == '\n')
-			return false;
-	return true;
+	return memchr(request->octets, '\0', login + password) == NULL &&
+	       memchr(request->octets, '\r', login + password) == NULL &&
+	       memchr(request->octets, '\n', login + password) == NULL;
 }
 
 enum request_verdict request_judge(int wait_status)
 {
-	if (!WIFEXITED(wait_status))
-		return VERDICT_TEMPORARY;
-	switch (WEXITSTATUS(wait_status)) {
-	case 1:
-	case 3:
-	case 20: return VERDICT_REFUSED;
-	case 2:
-	case 100:
-	case 126:
-	case 127: return VERDICT_MISCONFIGURED;
-	default: return VERDICT_TEMPORARY;
-	}
+	const int status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 111;
+
+	if (status == 1 || status == 3 || status == 20)
+		return VERDICT_REFUSED;
+	if (status == 2 || status == 100 || status == 126 || status == 127)
+		return VERDICT_MISCONFIGURED;
+	return VERDICT_TEMPORARY;
 }

@@ -81,14 +81,16 @@ static const int monitor_calls[] = {
 };
 
 /* What the library's syslog needs besides. */
-static const int logging_calls[] = {SYS_brk, SYS_munmap, SYS_futex};
+static const int logging_calls[] = {SYS_brk, SYS_munmap, SYS_futex, SYS_getrandom};
 
 /* Memory, but none that could be run. */
 static const int memory_calls[] = {SYS_mmap, SYS_mprotect};
 
-/* The library's syslog opens its socket anew when it was lost, and looks for the time zone:
- * that fails, and is no crime. */
-static const int refused_calls[] = {SYS_socket, SYS_connect, SYS_openat};
+/* Syslog's library opens its socket anew when it was lost: that fails, and is no crime. */
+static const int refused_calls[] = {SYS_socket, SYS_connect};
+
+/* It also looks for the time zone, in vain. */
+static const int logging_refused_calls[] = {SYS_socket, SYS_connect, SYS_openat};
 
 struct calls {
 	const int *numbers;
@@ -276,6 +278,7 @@ bool sandbox_greeter(bool logs)
 	if (logs) {
 		wish.lists[1] = calls_of(logging_calls, sizeof logging_calls);
 		wish.memory = calls_of(memory_calls, sizeof memory_calls);
+		wish.refused = calls_of(logging_refused_calls, sizeof logging_refused_calls);
 	}
 	if (!no_new_privileges() || !keep_memory_private())
 		return false;

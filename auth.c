@@ -255,7 +255,7 @@ static bool next_request(struct monitor *m, struct request *request)
 	ssize_t length;
 
 	do
-		event = wait_event(m, m->deadline_ms + AUTH_GRACE_MS);
+		event = wait_event(m, m->deadline_ms + AUTH_SLACK_MS);
 	while (event == EVENT_OTHER && monitor_end_signal() == 0);
 	if (event != EVENT_GREETER)
 		return false;

@@ -420,7 +420,7 @@ class Server:
         return processes_of(self.process.pid)
 
     def log(self):
-        if self.log_file is None:
+        if self.log_file is None or self.log_file.closed:
             return ""
         return os.pread(self.log_file.fileno(), 1 << 20, 0).decode("latin-1")
 

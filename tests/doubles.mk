@@ -1,0 +1,13 @@
+# Programs of the tests that are all of pop3d but for one part, which they replace:
+#     make -f Makefile -f tests/doubles.mk build/sandbox-probe build/hostile-greeter
+
+SANDBOX_PROBE_WRAPS = command_loop sandbox_monitor
+HOSTILE_GREETER_WRAPS = login_run monitor_serve jail_greeter sandbox_greeter request_permitted
+
+LINK_DOUBLE = $(POP3D_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -o $@ $^
+
+$(O)/sandbox-probe: $(O)/tests/sandbox-probe.o $(CORE:%.c=$(O)/%.o)
+	$(LINK_DOUBLE) $(SANDBOX_PROBE_WRAPS:%=-Wl,--wrap=%) $(POP3D_LINK)
+
+$(O)/hostile-greeter: $(O)/tests/hostile-greeter.o $(CORE:%.c=$(O)/%.o)
+	$(LINK_DOUBLE) $(HOSTILE_GREETER_WRAPS:%=-Wl,--wrap=%) $(POP3D_LINK)

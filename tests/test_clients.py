@@ -1,0 +1,302 @@
+"""Real clients fetch, keep and delete, behind tcpserver."""
+import poplib
+import re
+import subprocess
+
+import pytest
+
+import harness
+from launch import Tcpserver, checker_options, curl, find_program, run_client
+
+TEXT = b"From: a@example.org\nSubject: %s\n\n"
+
+# What every client can take: files as they are on disk.
+PLAIN = {
+    b"1.lf": TEXT % b"LF" + b"one\ntwo\n",
+    b"2.crlf": (TEXT % b"CRLF" + b"one\ntwo\n").replace(b"\n", b"\r\n"),
+    b"3.mixed": TEXT % b"mixed" + b"one\r\ntwo\nthree\r\n",
+    b"4.dots": TEXT % b"dots" + b".\n..\n.first\n...\n\n.",
+    b"5.no-final-newline": TEXT % b"no final newline" + b"the end",
+    b"6.8-bit": TEXT % b"8 bit" + bytes(range(128, 256)) + b"\n",
+    b"7.blank-lines": TEXT % b"blank lines" + b"\n\n\ntext\n\n\n\n",
+    b"8.flags:2,RS": TEXT % b"flags" + b"seen already\n",
+    b"9.long-line": TEXT % b"a long line" + b"x" * 900 + b"\n",
+}
+
+# What is beyond the standards of mail, but not of this server.
+NASTY = {
+    b"11.empty": b"",
+    b"12.a-lone-dot": b".",
+    b"13.only-dots": b".\n.\n.\n",
+    b"14.headers-only": b"Subject: headers only\n",
+    b"15.no-headers": b"\nno headers\n",
+    b"16.a-newline": b"\n",
+    b"17.bare-cr": TEXT % b"bare CR" + b"one\rtwo\r\rthree\n",
+    b"18.nul": TEXT % b"NUL" + b"a\0b\0\n",
+    b"19.cr-at-the-end": TEXT % b"CR at the end" + b"one\r",
+    b"20.very-long-line": TEXT % b"a very long line" + b"y" * 1000000 + b"\n",
+    b"21.large": TEXT % b"large" + b"0123456789abcdef\n" * 200000,
+}
+
+
+def wire_form(content):
+    """The octets that a client must get: every line with CRLF, a bare CR as it is."""
+    if content and not content.endswith(b"\n"):
+        content += b"\r\n"
+    return re.sub(rb"(?<!\r)\n", b"\r\n", content)
+
+
+@pytest.fixture
+def server(lab, home):
+    """tcpserver with a cheap checker, for the mailbox of home."""
+    options = checker_options(lab)
+    started = Tcpserver(lab, home, [*options, "--", lab.checker, home.table])
+    yield started
+    started.stop()
+
+
+def in_order(messages):
+    return [messages[name] for name in sorted(messages, key=lambda name: int(name.split(b".")[0]))]
+
+
+def unique(name):
+    return name.split(b":")[0]
+
+
+def left(home):
+    """The unique names that are still in the Maildir."""
+    return {unique(path.split(b"/", 1)[1]) for path in home.maildir.names()}
+
+
+def same(got, wanted, what):
+    """Compares two lists of messages, and shows the first that differs."""
+    assert len(got) == len(wanted), f"{what}: got {len(got)} messages, expected {len(wanted)}"
+    for number, (one, other) in enumerate(zip(got, wanted), 1):
+        assert one == other, (f"{what}, message {number}:\nexpected {harness.shorten(other)}\n"
+                              f"got      {harness.shorten(one)}")
+
+
+def check_end(done, what):
+    assert done.returncode == 0, (f"{what} ended with {done.returncode}\n"
+                                  f"{done.stdout.decode('latin-1')[-3000:]}\n"
+                                  f"{done.stderr.decode('latin-1')[-3000:]}")
+
+
+# -- curl
+
+
+def test_curl_fetches_every_octet(home, server):
+    # but the empty one: there curl 7.88 writes the CRLF of the "+OK" line
+    messages = {**PLAIN, **NASTY}
+    del messages[b"11.empty"]
+    home.maildir.add_all(messages)
+    wanted = [wire_form(content) for content in in_order(messages)]
+    scan = "".join(f"{n} {len(octets)}\r\n" for n, octets in enumerate(wanted, 1))
+    assert curl(server, home).decode() == scan
+    same([curl(server, home, str(n)) for n in range(1, len(wanted) + 1)], wanted, "curl")
+    assert len(left(home)) == len(messages)
+
+
+def test_curl_lists_uids_and_deletes(home, server):
+    home.maildir.add_all(PLAIN)
+    listing = curl(server, home, "", "-X", "UIDL").decode().splitlines()
+    assert listing == [f"{n} {unique(name).decode()}" for n, name in enumerate(sorted(PLAIN), 1)]
+    assert curl(server, home, "", "-l").count(b"\r\n") == len(PLAIN)
+    # -I: a reply of one line
+    curl(server, home, "2", "-X", "DELE", "-I")
+    assert left(home) == {unique(name) for name in PLAIN} - {b"2.crlf"}
+
+
+def test_curl_asks_top(home, server):
+    home.maildir.add_all(PLAIN)
+    assert curl(server, home, "", "-X", "TOP 1 1") == wire_form(TEXT % b"LF" + b"one\n")
+
+
+# -- Python
+
+
+def test_poplib_fetches_deletes_and_resets(home, server, monkeypatch):
+    messages = {**PLAIN, **NASTY}
+    home.maildir.add_all(messages)
+    wanted = [wire_form(content) for content in in_order(messages)]
+    monkeypatch.setattr(poplib, "_MAXLINE", 2000000)
+    client = poplib.POP3(server.address, server.port, timeout=harness.TIMEOUT)
+    client.user(home.login)
+    client.pass_(home.password)
+    assert client.stat() == (len(wanted), sum(map(len, wanted)))
+    assert client.capa().keys() >= {"TOP", "UIDL", "USER", "PIPELINING", "RESP-CODES"}
+    got = []
+    for number in range(1, len(wanted) + 1):
+        lines = client.retr(number)[1]
+        got.append(b"".join(line + b"\r\n" for line in lines))
+    same(got, wanted, "poplib")
+    client.dele(1)
+    client.rset()
+    client.dele(3)
+    assert client.top(1, 0)[1] == [b"From: a@example.org", b"Subject: LF", b""]
+    with pytest.raises(poplib.error_proto):
+        client.retr(3)
+    client.quit()
+    assert left(home) == {unique(name) for name in messages} - {b"3.mixed"}
+
+
+# -- Perl
+
+
+NET_POP3 = r"""
+use strict; use warnings; use Net::POP3;
+my ($host, $port, $login, $password, $directory, $delete) = @ARGV;
+my $pop = Net::POP3->new($host, Port => $port, Timeout => 30) or die "no connection\n";
+my $count = $pop->login($login, $password);
+die "login failed\n" unless defined $count;
+my $list = $pop->list;
+my $uids = $pop->uidl;
+open(my $out, '>', "$directory/uids") or die;
+print $out "$_ $$list{$_} $$uids{$_}\n" for sort { $a <=> $b } keys %$list;
+close $out;
+for my $number (sort { $a <=> $b } keys %$list) {
+	open(my $file, '>', "$directory/$number") or die;
+	binmode $file;
+	$pop->get($number, $file) or die "get $number failed\n";
+	close $file;
+	$pop->delete($number) if $delete;
+}
+$pop->quit or die "quit failed\n";
+"""
+
+
+@pytest.mark.parametrize("delete", [False, True], ids=["keep", "delete"])
+def test_net_pop3(home, server, tmp_path, delete):
+    perl = find_program("perl", "perl")
+    if subprocess.run([perl, "-MNet::POP3", "-e", "1"], capture_output=True,
+                      check=False).returncode != 0:
+        pytest.skip("no Net::POP3 (package perl; ./bootstrap deps)")
+    home.maildir.add_all(PLAIN)
+    done = run_client([perl, "-e", NET_POP3, server.address, str(server.port), home.login,
+                       home.password, str(tmp_path), "1" if delete else ""])
+    check_end(done, "Net::POP3")
+    wire = [wire_form(content) for content in in_order(PLAIN)]
+    names = sorted(PLAIN)
+    assert (tmp_path / "uids").read_text().splitlines() == [
+        f"{n} {len(octets)} {unique(name).decode()}"
+        for n, (octets, name) in enumerate(zip(wire, names), 1)]
+    same([(tmp_path / str(n)).read_bytes() for n in range(1, len(wire) + 1)],
+         [octets.replace(b"\r\n", b"\n") for octets in wire], "Net::POP3")
+    assert left(home) == (set() if delete else {unique(name) for name in PLAIN})
+
+
+# -- mail fetchers: each hands messages to a script that files them
+
+
+@pytest.fixture
+def filer(tmp_path):
+    """A delivery command, and what was delivered through it, in order."""
+    delivered = tmp_path / "delivered"
+    delivered.mkdir()
+    script = tmp_path / "deliver"
+    script.write_text(f"""#!/bin/sh
+number=$(ls "{delivered}" | wc -l)
+cat >"{delivered}/$(printf %03d "$number")"
+""", encoding="ascii")
+    script.chmod(0o755)
+
+    def messages():
+        return [path.read_bytes() for path in sorted(delivered.iterdir())]
+
+    return str(script), messages
+
+
+def write_private(path, text):
+    path.write_text(text, encoding="ascii")
+    path.chmod(0o600)
+    return str(path)
+
+
+def on_disk(messages):
+    """The messages as they are stored by a system whose lines end in LF."""
+    return [wire_form(content).replace(b"\r\n", b"\n") for content in in_order(messages)]
+
+
+@pytest.mark.parametrize("delete", [False, True], ids=["keep", "delete"])
+def test_fetchmail(home, server, tmp_path, filer, delete):
+    program = find_program("fetchmail", "fetchmail")
+    script, delivered = filer
+    home.maildir.add_all(PLAIN)
+    settings = write_private(tmp_path / "fetchmailrc", f"""
+set no bouncemail
+set invisible
+set no syslog
+poll localhost via {server.address} service {server.port} protocol pop3 uidl
+	user "{home.login}" password "{home.password}" is nobody here
+	{"no keep" if delete else "keep"} fetchall no rewrite sslproto ''
+	mda "{script}"
+""")
+    command = [program, "--nodetach", "--nosyslog", "-v", "-f", settings, "-i",
+               str(tmp_path / "ids"), "--pidfile", str(tmp_path / "pid")]
+    environment = {"HOME": str(tmp_path), "FETCHMAILHOME": str(tmp_path)}
+    check_end(run_client(command, env=environment), "fetchmail")
+    same(delivered(), on_disk(PLAIN), "fetchmail")
+    assert left(home) == (set() if delete else {unique(name) for name in PLAIN})
+
+
+@pytest.mark.parametrize("delete", [False, True], ids=["keep", "delete"])
+def test_mpop(home, server, tmp_path, filer, delete):
+    program = find_program("mpop", "mpop")
+    script, delivered = filer
+    messages = {**PLAIN, **NASTY}
+    home.maildir.add_all(messages)
+    settings = write_private(tmp_path / "mpoprc", f"""
+account test
+host {server.address}
+port {server.port}
+user {home.login}
+password {home.password}
+auth user
+tls off
+keep {"off" if delete else "on"}
+received_header off
+uidls_file {tmp_path}/uids
+delivery mda {script}
+""")
+    environment = {"HOME": str(tmp_path)}
+    check_end(run_client([program, "-C", settings, "-d", "test"], env=environment), "mpop")
+    same(delivered(), on_disk(messages), "mpop")
+    assert left(home) == (set() if delete else {unique(name) for name in messages})
+    if not delete:
+        # the unique ids are the same the next time: nothing is fetched twice
+        check_end(run_client([program, "-C", settings, "test"], env=environment), "mpop")
+        assert len(delivered()) == len(messages)
+
+
+@pytest.mark.parametrize("delete", [False, True], ids=["keep", "delete"])
+def test_getmail(home, server, tmp_path, filer, delete):
+    program = find_program("getmail", "getmail6")
+    script, delivered = filer
+    home.maildir.add_all(PLAIN)
+    write_private(tmp_path / "getmailrc", f"""[retriever]
+type = SimplePOP3Retriever
+server = {server.address}
+port = {server.port}
+username = {home.login}
+password = {home.password}
+
+[destination]
+type = MDA_external
+path = {script}
+allow_root_commands = true
+
+[options]
+delete = {delete}
+read_all = false
+delivered_to = false
+received = false
+""")
+    command = [program, "--getmaildir", str(tmp_path), "--rcfile", "getmailrc"]
+    environment = {"HOME": str(tmp_path)}
+    check_end(run_client(command, env=environment), "getmail")
+    # the first line is getmail's own
+    same([octets.partition(b"\n")[2] for octets in delivered()], on_disk(PLAIN), "getmail")
+    assert left(home) == (set() if delete else {unique(name) for name in PLAIN})
+    if not delete:
+        check_end(run_client(command, env=environment), "getmail")
+        assert len(delivered()) == len(PLAIN)

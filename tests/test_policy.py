@@ -1,0 +1,352 @@
+"""Who may send a password in clear, what the server says about it, and what guessing costs."""
+import concurrent.futures
+import hashlib
+import os
+import subprocess
+import time
+
+import pytest
+
+import harness
+from harness import HOST, ROOT, TIMEOUT
+from launch import Script, find_program
+
+FAR = {"TCPREMOTEIP": "192.0.2.7", "TCPREMOTEPORT": "4711", "TCPLOCALIP": "192.0.2.1",
+       "TCPLOCALPORT": "110"}
+FAR6 = {**FAR, "TCPREMOTEIP": "2001:db8::7", "TCPLOCALIP": "2001:db8::1"}
+MAPPED = {**FAR, "TCPREMOTEIP": "::ffff:192.0.2.7"}
+SAME = {**FAR, "TCPREMOTEIP": "192.0.2.1"}
+LOOPBACK = {**FAR, "TCPREMOTEIP": "127.0.0.1"}
+LOOPBACK6 = {**FAR6, "TCPREMOTEIP": "::1"}
+TLS = {"SSL_PROTOCOL": "TLSv1.3", "SSL_CIPHER": "TLS_AES_256_GCM_SHA384"}
+CIPHER_ONLY = {"SSL_CIPHER": "TLS_AES_256_GCM_SHA384"}
+
+TAKEN, TLS_FIRST, TLS_OR_APOP = "taken", "tls first", "tls first, or apop"
+
+# name -> environment, options, what becomes of a password in clear
+CASES = {
+    "far": (FAR, [], TLS_FIRST),
+    "far-ipv6": (FAR6, [], TLS_FIRST),
+    "far-mapped": (MAPPED, [], TLS_FIRST),
+    "far-apop": (FAR, ["--apop"], TLS_OR_APOP),
+    "far-allowed": (FAR, ["--allow-cleartext"], TAKEN),
+    "far-ipv6-allowed": (FAR6, ["--allow-cleartext"], TAKEN),
+    "far-tls": ({**FAR, **TLS}, [], TAKEN),
+    "far-tls-cipher": ({**FAR, **CIPHER_ONLY}, [], TAKEN),
+    "far-tls-empty": ({**FAR, "SSL_PROTOCOL": ""}, [], TLS_FIRST),
+    "far-required": (FAR, ["--require-tls"], TLS_FIRST),
+    "far-required-and-allowed": (FAR, ["--require-tls", "--allow-cleartext"], TLS_FIRST),
+    "far-required-tls": ({**FAR, **TLS}, ["--require-tls"], TAKEN),
+    "far-required-apop": (FAR, ["--require-tls", "--apop"], TLS_FIRST),
+    "same-host": (SAME, [], TAKEN),
+    "loopback": (LOOPBACK, [], TAKEN),
+    "loopback-ipv6": (LOOPBACK6, [], TAKEN),
+    "loopback-required": (LOOPBACK, ["--require-tls"], TLS_FIRST),
+    "loopback-required-tls": ({**LOOPBACK, **TLS}, ["--require-tls"], TAKEN),
+    "loopback-required-apop": (LOOPBACK, ["--require-tls", "--apop"], TLS_FIRST),
+    "pipe": ({}, [], TAKEN),
+    "pipe-required": ({}, ["--require-tls"], TLS_FIRST),
+}
+
+
+def capabilities(server):
+    return server.ask_multi("CAPA")[1].decode().split("\r\n")[:-1]
+
+
+def offers_clear_text(lines):
+    """What of the list shows a password to who listens."""
+    sasl = [word for line in lines if line.startswith("SASL") for word in line.split()[1:]]
+    return [line for line in lines if line == "USER"] + \
+        [word for word in sasl if word in ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")]
+
+
+def says_what_to_do(reply, outcome):
+    assert reply.startswith("-ERR "), reply
+    assert "TLS" in reply, reply
+    assert ("APOP" in reply) is (outcome == TLS_OR_APOP), reply
+
+
+def try_login(server, home, outcome):
+    """CAPA, and USER and PASS as it lets expect; then CAPA again."""
+    before = capabilities(server)
+    assert (offers_clear_text(before) != []) is (outcome == TAKEN), server.report()
+    reply = server.ask(f"USER {home.login}")
+    if outcome != TAKEN:
+        says_what_to_do(reply, outcome)
+        says_what_to_do(server.ask(f"PASS {home.password}"), outcome)
+        assert capabilities(server) == before, server.report()
+        return
+    assert reply == "+OK password required", server.report()
+    assert server.ask(f"PASS {home.password}").startswith("+OK 4 messages"), server.report()
+    # RFC 2449 section 5: what was announced stays announced
+    assert set(before) <= set(capabilities(server)), server.report()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_clear_text_is_taken_where_nobody_can_listen(lab, home, case):
+    environment, options, outcome = CASES[case]
+    home.add_seeds()
+    server = lab.serve(home, *options, transport="pipes", env=environment)
+    assert server.line().startswith(f"+OK {HOST} POP3 server ready"), server.report()
+    try_login(server, home, outcome)
+    if outcome == TAKEN:
+        server.ask("QUIT")
+        server.ended()
+        tls = "yes" if {"SSL_PROTOCOL", "SSL_CIPHER"} & set(environment) else "no"
+        assert f" tls={tls}" in server.log(), server.report()
+
+
+@pytest.mark.parametrize("case", [name for name, case in CASES.items() if case[2] != TAKEN])
+def test_no_checker_runs_for_a_refused_password(lab, home, case):
+    """Neither for USER and PASS nor for a SASL mechanism that shows the password."""
+    environment, options, _ = CASES[case]
+    checker = Script(home, "echo >@NOTES@/ran\nexit 1\n")
+    server = lab.serve(home, *options, transport="pipes", env=environment, checker=[checker.path])
+    server.line()
+    for line in ("USER kermit", "PASS geheim", "AUTH PLAIN AGtlcm1pdABnZWhlaW0=", "AUTH LOGIN"):
+        assert server.ask(line).startswith("-ERR"), server.report()
+    server.ask("QUIT")
+    server.ended()
+    assert checker.note("ran") is None, server.report()
+
+
+@pytest.mark.parametrize("case, works", [("far-apop", True), ("far-required-apop", False),
+                                         ("loopback-required-apop", False)])
+def test_apop_is_good_in_clear_unless_tls_is_required(lab, home, case, works):
+    environment, options, _ = CASES[case]
+    home.add_seeds()
+    server = lab.serve(home, *options, transport="pipes", env=environment,
+                       checker=harness.apop_checker(home))
+    greeting = server.line()
+    stamp = greeting[greeting.index("<"):]
+    digest = hashlib.md5((stamp + home.password).encode(), usedforsecurity=False).hexdigest()
+    reply = server.ask(f"APOP {home.login} {digest}")
+    if works:
+        assert reply.startswith("+OK"), server.report()
+    else:
+        says_what_to_do(reply, TLS_FIRST)
+
+
+def test_a_socket_beats_what_the_environment_says(lab, home):
+    """A peer that is known from its socket is not made local, nor far, by a variable."""
+    home.add_seeds()
+    server = lab.serve(home, transport="tcp", env=FAR)
+    server.line()
+    try_login(server, home, TAKEN)
+
+
+# -- a real network, of namespaces
+
+
+class Network:
+    """Two network namespaces with a pair of Ethernet ends between them."""
+
+    def __init__(self, ip):
+        self.ip = ip
+        self.names = [f"pop3d-test-{os.getpid()}-{end}" for end in ("a", "b")]
+        try:
+            self._make()
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, *arguments):
+        done = subprocess.run([self.ip, *arguments], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"no network namespaces here: ip {' '.join(arguments)}: {done.stderr}")
+
+    def _make(self):
+        for name in self.names:
+            self.run("netns", "add", name)
+        self.run("-n", self.names[0], "link", "add", "veth0", "type", "veth", "peer", "name",
+                 "veth0", "netns", self.names[1])
+        for name, last in zip(self.names, "12"):
+            for address in (f"192.0.2.{last}/24", f"2001:db8::{last}/64"):
+                more = ["nodad"] if ":" in address else []
+                self.run("-n", name, "address", "add", address, "dev", "veth0", *more)
+            self.run("-n", name, "link", "set", "veth0", "up")
+            self.run("-n", name, "link", "set", "lo", "up")
+
+    def inside(self, number):
+        return [self.ip, "netns", "exec", self.names[number]]
+
+    def close(self):
+        for name in self.names:
+            subprocess.run([self.ip, "netns", "delete", name], check=False, capture_output=True)
+
+
+# accepts one connection and becomes the server on it
+LISTENER = """import os, socket, sys
+address, port = sys.argv[1], int(sys.argv[2])
+listener = socket.create_server((address, port), family=socket.AF_INET6 if ":" in address
+                                else socket.AF_INET)
+print("ready", flush=True)
+connection = listener.accept()[0]
+os.dup2(connection.fileno(), 0)
+os.dup2(connection.fileno(), 1)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+CLIENT = """import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), 20) as client:
+    client.sendall(b"CAPA\\r\\nUSER kermit\\r\\nPASS geheim\\r\\nQUIT\\r\\n")
+    while piece := client.recv(4096):
+        sys.stdout.buffer.write(piece)
+"""
+
+
+@pytest.fixture(scope="module")
+def network():
+    if not ROOT:
+        pytest.skip("needs root for network namespaces")
+    network = Network(find_program("ip", "iproute2"))
+    yield network
+    network.close()
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
+@pytest.mark.parametrize("options, client, outcome", [
+    ([], 1, TLS_FIRST), (["--allow-cleartext"], 1, TAKEN), ([], 0, TAKEN),
+    (["--require-tls"], 0, TLS_FIRST)], ids=["far", "far-allowed", "same-host", "required"])
+def test_who_is_far_is_seen_from_the_socket(lab, home, network, address, options, client, outcome):
+    """client 1 is another host, client 0 is this one by its own address in the network."""
+    home.add_seeds()
+    python = ["python3", "-IS", "-c"]
+    server = subprocess.Popen(
+        [*network.inside(0), *python, LISTENER, address, "1110", lab.pop3d, "--hostname", HOST,
+         "--fail-delay", "0", *options, "--", lab.checker, home.table],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**lab.environment(), **LOOPBACK})
+    try:
+        assert server.stdout.readline() == b"ready\n", server.stderr.read()
+        done = subprocess.run([*network.inside(client), *python, CLIENT, address, "1110"],
+                              capture_output=True, timeout=TIMEOUT, check=False)
+        log = server.communicate(timeout=TIMEOUT)[1].decode()
+    finally:
+        server.kill()
+        server.wait()
+    lines = done.stdout.decode().split("\r\n")
+    assert ("USER" in lines) is (outcome == TAKEN), (lines, log, done.stderr)
+    taken = [line for line in lines if line.startswith("+OK 4 messages")]
+    assert bool(taken) is (outcome == TAKEN), (lines, log)
+    far = {"192.0.2.1": "192.0.2.2", "2001:db8::1": "2001:db8::2"}[address]
+    assert f"ip={far if client else address} " in log, log
+
+
+# -- guessing is slow
+
+
+SLOW, FAST = 0.3, 0.0  # seconds that the checker takes for a known and for an unknown user
+SLACK = 0.15           # seconds
+DELAYS = [1, 2, 3]
+
+
+def guess(lab, home, checker, login):
+    """Three guesses; how long each took, and how much CPU all processes used meanwhile."""
+    server = lab.serve(home, "--fail-delay", str(DELAYS[0]), checker=[checker.path])
+    server.line()
+    taken = []
+    for _ in DELAYS:
+        server.ask(f"USER {login}")
+        begin = time.monotonic()
+        server.send(b"PASS wrong\r\n")
+        reply = server.line()
+        taken.append(time.monotonic() - begin)
+        assert reply == "-ERR [AUTH] login failed", server.report()
+    assert server.rest() == b"", server.report()
+    return taken
+
+
+def test_an_unknown_user_and_a_wrong_password_are_answered_alike(lab, home):
+    """In the same words and after the same time, though the checker needs longer for one."""
+    checker = Script(home, 'case $(tr "\\0" " " <&3) in\n'
+                           f"known*) sleep {SLOW} ;;\nesac\nexit 1\n")
+    logins = ["known", "unknown"] * 3
+    with concurrent.futures.ThreadPoolExecutor(len(logins)) as pool:
+        times = list(pool.map(lambda login: guess(lab, home, checker, login), logins))
+    for taken in times:
+        for delay, seconds in zip(DELAYS, taken):
+            assert delay - 0.01 <= seconds < delay + SLACK + 1, times
+    for i in range(len(DELAYS)):
+        known = min(taken[i] for taken in times[0::2])
+        unknown = min(taken[i] for taken in times[1::2])
+        assert abs(known - unknown) < SLACK < SLOW, times
+
+
+def ticks_of(server):
+    """CPU that all processes of a connection have used, in ticks of 10 ms, and how often they ran."""
+    ticks = switches = 0
+    for pid in server.processes():
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            ticks += sum(map(int, file.read().rpartition(")")[2].split()[11:13]))
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            switches += sum(int(line.split()[1]) for line in file if "ctxt_switches" in line)
+    return ticks, switches
+
+
+def test_a_delay_costs_no_cpu(lab, home):
+    server = lab.serve(home, "--fail-delay", "2")
+    server.line()
+    server.ask("USER kermit")
+    server.send(b"PASS wrong\r\n")
+    assert harness.retry_until(lambda: len(server.processes()) == 2 and
+                               "login-failed" in server.log()), server.report()
+    before = ticks_of(server)
+    time.sleep(1)
+    assert server.got.count(b"-ERR") == 0, server.report()
+    after = ticks_of(server)
+    assert after[0] - before[0] <= 1 and after[1] - before[1] <= 2, (before, after)
+    assert server.line() == "-ERR [AUTH] login failed", server.report()
+
+
+def test_a_delay_ends_with_the_login_timeout(lab, home):
+    server = lab.serve(home, "--fail-delay", "60", "--login-timeout", "1")
+    server.line()
+    begin = time.monotonic()
+    server.ask("USER kermit")
+    server.send(b"PASS wrong\r\n")
+    server.rest()
+    server.ended()
+    assert 0.9 < time.monotonic() - begin < 3, server.report()
+
+
+def test_a_client_that_leaves_during_a_delay_leaves_nothing_behind(lab, home):
+    """What it did not wait for it cannot have again at once: the processes end with the delay."""
+    server = lab.serve(home, "--fail-delay", "1")
+    server.line()
+    server.ask("USER kermit")
+    server.send(b"PASS wrong\r\n")
+    server.close()
+    server.ended(5)
+
+
+def test_no_delay_for_who_is_let_in(lab, home):
+    home.add_seeds()
+    server = lab.serve(home, "--fail-delay", "60")
+    server.line()
+    begin = time.monotonic()
+    server.ask("USER kermit")
+    assert server.ask("PASS geheim").startswith("+OK"), server.report()
+    assert time.monotonic() - begin < 5
+
+
+def test_checkers_that_fail_are_delayed_as_well(lab, home):
+    """Or their failures would tell which users get as far as that."""
+    checker = Script(home, "exit 111\n")
+    server = lab.serve(home, "--fail-delay", "1", checker=[checker.path])
+    server.line()
+    server.ask("USER kermit")
+    begin = time.monotonic()
+    assert server.ask("PASS x").startswith("-ERR [SYS/TEMP]"), server.report()
+    assert time.monotonic() - begin > 0.95
+
+
+def test_a_socket_is_needed_for_none_of_this(lab, home):
+    """The third failure ends the connection, whatever it is made of."""
+    for transport in ("socketpair", "pipes", "tcp"):
+        server = lab.serve(home, transport=transport)
+        server.line()
+        for _ in range(3):
+            server.ask("USER kermit")
+            assert server.ask("PASS wrong").startswith("-ERR [AUTH]"), server.report()
+        assert server.rest() == b"", server.report()
+        server.ended()

@@ -1,0 +1,316 @@
+/* maildir: other programs at work while the directories are read, and failing reads.
+ *
+ * readdir is this file's own: it calls the library's, and a hook of the test behind it. So
+ * what happens in between happens at the same place every time. */
+#include "unit.h"
+
+#include <dlfcn.h>
+#include <signal.h>
+
+#include "unit_maildir.h"
+
+/* Called after each entry, or NULL at the end, with the count of calls so far; may put another
+ * entry in its place. */
+typedef struct dirent *hook_function(struct dirent *entry, unsigned calls);
+
+static hook_function *hook;
+static unsigned calls;
+
+/* What the hook does belongs to no test of descriptors or directories. */
+struct dirent *readdir(DIR *directory)
+{
+	static struct dirent *(*real)(DIR *);
+	hook_function *const wanted = hook;
+	struct dirent *entry;
+
+	if (real == NULL)
+		*(void **)(void *)&real = dlsym(RTLD_NEXT, "readdir");
+	entry = real(directory);
+	if (wanted == NULL)
+		return entry;
+	hook = NULL;
+	entry = wanted(entry, ++calls);
+	if (hook == NULL)
+		hook = wanted;
+	return entry;
+}
+
+static struct dirent *nothing_more(struct dirent *entry, unsigned call)
+{
+	(void)call;
+	return entry;
+}
+
+static enum maildir_problem open_with(hook_function *wanted)
+{
+	enum maildir_problem problem;
+	int error_number;
+
+	calls = 0;
+	hook = wanted;
+	problem = try_open_with(false, false);
+	error_number = errno;
+	hook = NULL;
+	errno = error_number;
+	return problem;
+}
+
+/* How many directories were read to their ends. */
+static unsigned ends;
+
+static struct dirent *move_between(struct dirent *entry, unsigned call)
+{
+	(void)call;
+	if (entry == NULL && ++ends == 1) {
+		move("new/1.a", "cur/1.a:2,");
+		move("new/2.b,W=900", "cur/2.b,W=900:2,S");
+	}
+	return entry;
+}
+
+TEST(message_moved_between_the_readings_is_there_once)
+{
+	put("new/1.a", "a\n");
+	put("new/2.b,W=900", "b\n");
+	put("new/3.c", "c\n");
+	age("cur", 3600, 3600);
+	ends = 0;
+	assert_int_equal(open_with(move_between), MAILDIR_READY);
+	assert_int_equal(m.snapshot.count, 3);
+	is_uid(1, "1.a");
+	is_uid(2, "2.b,W=900");
+	assert_int_equal(m.total_octets, 906);
+	has_contents(1, "a\n");
+	has_contents(2, "b\n");
+	has_contents(3, "c\n");
+}
+
+static struct dirent *remove_between(struct dirent *entry, unsigned call)
+{
+	(void)call;
+	if (entry == NULL && ++ends == 2) {
+		erase("new/1.a");
+		move("new/2.b", "cur/2.b:2,S");
+	}
+	return entry;
+}
+
+TEST(message_gone_before_its_size_is_counted_is_not_listed)
+{
+	put("new/1.a", "a\n");
+	put("new/2.b", "b\n");
+	put("new/3.c", "c\n");
+	age("new", 3600, 3600);
+	age("cur", 3600, 3600);
+	ends = 0;
+	assert_int_equal(open_with(remove_between), MAILDIR_READY);
+	assert_int_equal(m.snapshot.count, 2);
+	has_contents(1, "b\n");
+	has_contents(2, "c\n");
+	assert_int_equal(m.left, 2);
+	assert_int_equal(m.total_octets, 6);
+}
+
+/* Hides an entry, as a directory that changes can, and changes it. */
+static struct dirent *hide_an_entry(struct dirent *entry, unsigned call)
+{
+	(void)call;
+	if (ends > 0 || entry == NULL || strcmp(entry->d_name, "1.a") != 0)
+		return entry;
+	ends = 1;
+	put("new/2.b", "b\n");
+	entry->d_name[0] = '.';
+	return entry;
+}
+
+TEST(directory_that_changes_while_it_is_read_is_read_again)
+{
+	put("new/1.a", "a\n");
+	age("new", 3600, 3600);
+	ends = 0;
+	assert_int_equal(open_with(hide_an_entry), MAILDIR_READY);
+	assert_int_equal(m.snapshot.count, 2);
+	has_contents(1, "a\n");
+	has_contents(2, "b\n");
+	/* what was read twice is not taken for a second name */
+	assert_int_equal(message(1)->alias_inode, 0);
+}
+
+static struct dirent *change_always(struct dirent *entry, unsigned call)
+{
+	char name[32];
+
+	if (entry != NULL || call > 1000)
+		return entry;
+	snprintf(name, sizeof name, "new/%u", call);
+	put(name, "x\n");
+	age("new", 7200 + call, 7200 + call);
+	return entry;
+}
+
+TEST(directory_that_never_stops_changing_is_read_a_few_times_only)
+{
+	put("new/1.a", "a\n");
+	assert_int_equal(open_with(change_always), MAILDIR_READY);
+	assert_in_range(calls, 4, 60);
+	assert_in_range(m.snapshot.count, 1, 10);
+}
+
+static int error_to_give;
+
+static struct dirent *fail_at_the_third(struct dirent *entry, unsigned call)
+{
+	if (call != 3)
+		return entry;
+	errno = error_to_give;
+	return NULL;
+}
+
+TEST(failing_read_is_no_short_list)
+{
+	static const int errors[] = {EIO, ENOMEM, EBADF};
+	const size_t fds = unit_count_fds();
+
+	put("new/1.a", "a\n");
+	put("new/2.b", "b\n");
+	put("cur/3.c:2,", "c\n");
+	for (size_t i = 0; i < COUNT_OF(errors); i++) {
+		error_to_give = errors[i];
+		assert_int_equal(open_with(fail_at_the_third), MAILDIR_TEMPORARY);
+		assert_int_equal(errno, errors[i]);
+		close_box();
+		assert_int_equal(unit_count_fds(), fds);
+	}
+}
+
+/* NFS: the directory's handle is stale, the next look finds it again. */
+TEST(stale_directory_is_read_again)
+{
+	put("new/1.a", "a\n");
+	put("new/2.b", "b\n");
+	error_to_give = ESTALE;
+	assert_int_equal(open_with(fail_at_the_third), MAILDIR_READY);
+	assert_int_equal(m.snapshot.count, 2);
+	is_uid(1, "1.a");
+	is_uid(2, "2.b");
+}
+
+static struct dirent *fail_always(struct dirent *entry, unsigned call)
+{
+	(void)entry;
+	(void)call;
+	errno = error_to_give;
+	return NULL;
+}
+
+TEST(directory_that_stays_stale_is_no_empty_one)
+{
+	put("new/1.a", "a\n");
+	error_to_give = ESTALE;
+	assert_int_equal(open_with(fail_always), MAILDIR_TEMPORARY);
+	assert_int_equal(errno, ESTALE);
+	assert_in_range(calls, 2, 20);
+}
+
+/* A file system that does not tell what an entry is. */
+static struct dirent *hide_type(struct dirent *entry, unsigned call)
+{
+	(void)call;
+	if (entry != NULL)
+		entry->d_type = DT_UNKNOWN;
+	return entry;
+}
+
+TEST(only_regular_files_are_messages_where_types_are_unknown)
+{
+	put("new/1.a", "a\n");
+	put_fifo("new/2.fifo");
+	assert_int_equal(symlinkat("1.a", box.fd, "new/3.link"), 0);
+	assert_int_equal(mkdirat(box.fd, "new/4.directory", 0755), 0);
+	assert_int_equal(open_with(hide_type), MAILDIR_READY);
+	assert_int_equal(m.snapshot.count, 1);
+	is_uid(1, "1.a");
+}
+
+static struct dirent *move_away_each_time(struct dirent *entry, unsigned call)
+{
+	static const char *const names[] = {"cur/1.a:2,", "cur/1.a:2,S"};
+
+	(void)call;
+	if (entry == NULL) {
+		move(names[ends % 2], names[(ends + 1) % 2]);
+		ends++;
+	}
+	return entry;
+}
+
+TEST(message_that_never_stays_is_looked_for_a_few_times_only)
+{
+	put("new/1.a", "a\n");
+	open_box();
+	move("new/1.a", "cur/1.a:2,");
+	ends = calls = 0;
+	hook = move_away_each_time;
+	has_problem(1, ENOENT);
+	hook = NULL;
+	assert_in_range(ends, 2, 40);
+}
+
+/* With other programs for real: each message moved from new/ to cur/ at some moment. */
+TEST(no_message_is_missed_while_all_are_moved)
+{
+	enum { MESSAGES = 200 };
+	char from[32], to[32];
+
+	hook = nothing_more;
+	for (int round = 0; round < 5; round++) {
+		pid_t pid;
+
+		for (int i = 0; i < MESSAGES; i++) {
+			snprintf(from, sizeof from, "new/%d.x,W=%d", i, i);
+			put(from, "");
+		}
+		pid = fork();
+		if (pid == 0) {
+			for (int i = 0; i < MESSAGES; i++) {
+				snprintf(from, sizeof from, "new/%d.x,W=%d", i, i);
+				snprintf(to, sizeof to, "cur/%d.x,W=%d:2,", i, i);
+				if (renameat(box.fd, from, box.fd, to) != 0)
+					_exit(1);
+			}
+			_exit(0);
+		}
+		for (int i = 0; i < 6; i++) {
+			open_box();
+			assert_int_equal(m.snapshot.count, MESSAGES);
+			assert_int_equal(m.total_octets, MESSAGES * (MESSAGES - 1) / 2);
+			for (size_t n = 1; n <= MESSAGES; n++)
+				assert_int_equal(message(n)->time.seconds, n - 1);
+		}
+		assert_int_equal(unit_await(pid), 0);
+		close_box();
+		for (int i = 0; i < MESSAGES; i++) {
+			snprintf(to, sizeof to, "cur/%d.x,W=%d:2,", i, i);
+			erase(to);
+		}
+	}
+	hook = NULL;
+}
+
+static const struct CMUnitTest tests[] = {
+	MAILDIR_TEST(message_moved_between_the_readings_is_there_once),
+	MAILDIR_TEST(message_gone_before_its_size_is_counted_is_not_listed),
+	MAILDIR_TEST(directory_that_changes_while_it_is_read_is_read_again),
+	MAILDIR_TEST(directory_that_never_stops_changing_is_read_a_few_times_only),
+	MAILDIR_TEST(failing_read_is_no_short_list),
+	MAILDIR_TEST(stale_directory_is_read_again),
+	MAILDIR_TEST(directory_that_stays_stale_is_no_empty_one),
+	MAILDIR_TEST(only_regular_files_are_messages_where_types_are_unknown),
+	MAILDIR_TEST(message_that_never_stays_is_looked_for_a_few_times_only),
+	MAILDIR_TEST(no_message_is_missed_while_all_are_moved),
+};
+
+int main(void)
+{
+	return UNIT_RUN("maildir_races", tests);
+}

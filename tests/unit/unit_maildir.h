@@ -1,0 +1,188 @@
+/* unit_maildir: a Maildir of its own for each test, and the other program that changes it. */
+#ifndef UNIT_MAILDIR_H
+#define UNIT_MAILDIR_H
+
+#include "unit.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "maildir.h"
+#include "message.h"
+
+static struct unit_dir box; /* with new, cur and tmp */
+static struct maildir m;
+static bool is_open;
+
+static inline int maildir_setup(void **state)
+{
+	static const char *const names[] = {"new", "cur", "tmp"};
+
+	(void)state;
+	unit_dir_make(&box);
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		assert_int_equal(mkdirat(box.fd, names[i], 0755), 0);
+	return 0;
+}
+
+static inline void close_box(void)
+{
+	if (is_open)
+		maildir_close(&m);
+	is_open = false;
+}
+
+static inline int maildir_teardown(void **state)
+{
+	(void)state;
+	if (geteuid() != getuid())
+		assert_int_equal(seteuid(getuid()), 0);
+	close_box();
+	fchmodat(box.fd, "new", 0755, 0);
+	fchmodat(box.fd, "cur", 0755, 0);
+	unit_dir_remove(&box);
+	return 0;
+}
+
+static inline void put(const char *path, const char *text)
+{
+	unit_write(box.fd, path, text, strlen(text));
+}
+
+static inline void move(const char *from, const char *to)
+{
+	assert_int_equal(renameat(box.fd, from, box.fd, to), 0);
+}
+
+static inline void erase(const char *path)
+{
+	assert_int_equal(unlinkat(box.fd, path, 0), 0);
+}
+
+static inline bool exists(const char *path)
+{
+	struct stat st;
+
+	return fstatat(box.fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+#define assert_exists(path)                                                                    \
+	do {                                                                                   \
+		if (!exists(path))                                                             \
+			print_error("no file %s\n", path);                                     \
+		assert_true(exists(path));                                                     \
+	} while (0)
+
+#define assert_gone(path)                                                                      \
+	do {                                                                                   \
+		if (exists(path))                                                              \
+			print_error("there is a file %s\n", path);                             \
+		assert_false(exists(path));                                                    \
+	} while (0)
+
+static inline void put_fifo(const char *path)
+{
+	assert_int_equal(mkfifoat(box.fd, path, 0644), 0);
+}
+
+static inline void put_socket(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const int octets =
+		snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", box.path, path);
+
+	assert_in_range(octets, 1, sizeof address.sun_path - 1);
+	assert_int_equal(
+		bind(fd, (const struct sockaddr *)(const void *)&address, sizeof address), 0);
+	close(fd);
+}
+
+/* Gives a file or directory times of so many seconds ago. */
+static inline void age(const char *path, time_t access_seconds, time_t change_seconds)
+{
+	const time_t now = time(NULL);
+	const struct timespec times[2] = {
+		{.tv_sec = now - access_seconds}, {.tv_sec = now - change_seconds}};
+
+	assert_int_equal(utimensat(box.fd, path, times, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+static inline enum maildir_problem try_open_with(bool lock, bool verify_sizes)
+{
+	const struct maildir_wish wish = {box.path, lock, verify_sizes};
+	const char *failed_path = NULL;
+	const enum maildir_problem problem = maildir_open(&m, &wish, &failed_path);
+
+	is_open = problem == MAILDIR_READY;
+	if (!is_open || maildir_load(&m))
+		return problem;
+	return maildir_problem_of(errno);
+}
+
+static inline void open_box(void)
+{
+	close_box();
+	assert_int_equal(try_open_with(false, false), MAILDIR_READY);
+}
+
+/* The message of that number, counted from 1. */
+static inline struct message *message(size_t number)
+{
+	assert_in_range(number, 1, m.snapshot.count);
+	return &m.snapshot.messages[number - 1];
+}
+
+static inline void is_named(size_t number, enum place place, const char *name)
+{
+	assert_string_equal(message(number)->name, name);
+	assert_int_equal(message(number)->place, place);
+}
+
+static inline void has_contents(size_t number, const char *expected)
+{
+	const int fd = maildir_open_message(&m, message(number));
+	char octets[4096];
+	ssize_t length;
+
+	if (fd < 0)
+		print_error("message %zu: %s\n", number, strerror(errno));
+	assert_true(fd >= 0);
+	length = read(fd, octets, sizeof octets);
+	close(fd);
+	assert_true(length >= 0);
+	assert_text(expected, octets, (size_t)length);
+}
+
+/* Opening fails, and so. */
+static inline void has_problem(size_t number, int error_number)
+{
+	errno = 0;
+	assert_int_equal(maildir_open_message(&m, message(number)), -1);
+	if (errno != error_number)
+		print_error("expected %s, got %s\n", strerror(error_number), strerror(errno));
+	assert_int_equal(errno, error_number);
+}
+
+static inline void is_uid(size_t number, const char *expected)
+{
+	char text[UID_TEXT_OCTETS];
+	const struct message *const wanted = message(number);
+
+	uid_text(text, wanted->name, wanted->unique_octets, wanted->inode);
+	assert_string_equal(text, expected);
+}
+
+/* As root nothing is forbidden: become somebody else, until the test is over. */
+static inline void be_nobody(void)
+{
+	if (getuid() != 0)
+		return;
+	assert_int_equal(seteuid(NOBODY), 0);
+}
+
+#define MAILDIR_TEST(name)                                                                     \
+	cmocka_unit_test_setup_teardown(name, maildir_setup, maildir_teardown)
+
+#endif

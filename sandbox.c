@@ -247,11 +247,12 @@ static void landlock(unsigned scoped, const struct sandbox_place *places, size_t
 		close(fd);
 }
 
-static bool limit(int resource, rlim_t value)
+/* By the system call: libcs disagree about the type of its first parameter. */
+static bool limit(int resource, uint64_t value)
 {
-	const struct rlimit both = {value, value};
+	const uint64_t both[2] = {value, value};
 
-	return setrlimit((__typeof__(RLIMIT_CORE))resource, &both) == 0;
+	return syscall(SYS_prlimit64, 0, resource, both, NULL) == 0;
 }
 
 /* Nothing of this process's memory for others: no core dump, no ptrace, no /proc/PID/mem. */

@@ -92,12 +92,18 @@ static enum command_result bad(struct wire *w, enum text text)
 	return COMMAND_BAD;
 }
 
-/* For --debug. What stands behind an unknown keyword may be a password as well. */
+/* What stands behind an unknown keyword may be a password as well. */
+static bool is_secret(const struct command *command)
+{
+	return command == NULL || command->arguments == ARGUMENTS_TEXT_SECRET ||
+	       command->arguments == ARGUMENTS_REST_SECRET;
+}
+
+/* For --debug. */
 static void log_command(const struct command *command, struct wire_text arguments)
 {
 	char quoted[256];
-	const bool secret = command == NULL || command->arguments == ARGUMENTS_TEXT_SECRET ||
-			    command->arguments == ARGUMENTS_REST_SECRET;
+	const bool secret = is_secret(command);
 
 	if (!log_shows_debug())
 		return;
@@ -116,18 +122,19 @@ static enum command_result dispatch(
 	const size_t keyword = space != NULL ? (size_t)(space - line.octets) : line.length;
 	const struct command *command;
 	struct command_input input = {.text = {line.octets + line.length, 0}};
+	enum command_result result;
 	enum text problem;
 
 	if (space != NULL)
 		input.text = (struct wire_text){space + 1, line.length - keyword - 1};
 	command = find(table, (struct wire_text){line.octets, keyword});
 	log_command(command, input.text);
-	if (command == NULL)
-		return bad(w, TEXT_UNKNOWN_COMMAND);
-	problem = parse_arguments(command->arguments, &input);
-	if (problem != NO_PROBLEM)
-		return bad(w, problem);
-	return command->run(state, &input);
+	problem = command != NULL ? parse_arguments(command->arguments, &input)
+				  : TEXT_UNKNOWN_COMMAND;
+	result = problem == NO_PROBLEM ? command->run(state, &input) : bad(w, problem);
+	if (is_secret(command))
+		wire_forget_input(w); /* also where it came in the wrong state */
+	return result;
 }
 
 enum command_end command_loop(struct wire *w, const struct command_table *table, void *state)

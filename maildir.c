@@ -304,7 +304,7 @@ static void count_size(struct maildir *m, struct message *message)
 		return;
 	}
 	message->size_octets = size_on_disk(m, message);
-	log_event(LOG_WARNING, "message-unreadable errno=%d error=\"%s\" file=%s/%s",
+	log_event(LOG_WARNING, "message-unreadable errno=%d error=\"%s\" place=%s message=%s",
 		error_number, strerror(error_number), place_names[message->place],
 		log_quote(quoted, sizeof quoted, message->name, message->name_octets));
 }

@@ -284,6 +284,7 @@ static void compact(struct wire *w)
 	const size_t kept = w->in_end - w->in_start;
 
 	memmove(w->in, w->in + w->in_start, kept);
+	explicit_bzero(w->in + kept, w->in_end - kept);
 	w->in_start = 0;
 	w->in_end = kept;
 }

@@ -21,6 +21,7 @@ SECURITY = shipped("doc", "SECURITY")
 AS_ROOT, AS_USER = "started as root", "started by a user"
 PRIVILEGED_LINES = 300  # what a reader can check at one sitting
 CAP_KILL = 1 << 5
+PROCESSES = ["greeter", "debugging", "session", "monitor"]  # debugging: a greeter with --debug
 LIMITS = {"core": "Max core file size", "files": "Max open files",
           "processes": "Max processes", "file-size": "Max file size"}
 
@@ -40,9 +41,9 @@ def process_table(title, column):
 
 
 def attempt_table():
-    """Attempt -> what becomes of it in the greeter, the session and the monitor."""
+    """Attempt -> what becomes of it in each process."""
     heading, *rows = [line.split() for line in indented("attempts")]
-    assert heading == ["greeter", "session", "monitor"], heading
+    assert heading == PROCESSES, heading
     return {row[0]: dict(zip(heading, row[1:])) for row in rows}
 
 
@@ -200,6 +201,28 @@ def test_processes_behind_the_login_are_what_the_document_says(lab, home, uid, c
     assert server.quit().startswith("+OK"), server.report()
 
 
+def test_processes_whose_standard_error_is_the_client_hold_no_more(lab, home, syslog):  # noqa: F811
+    """As under xinetd: the log is a socket, and the session's standard error a pipe."""
+    server, roles = start_connection(lab, home, None, stderr="client", wrapper=syslog.wrapper)
+    greeter = retry_until(roles.child)
+    client = server.client_socket
+    held = jail.descriptors(greeter)
+    assert (held.pop(0), held.pop(1), held.pop(2)) == (client, client, jail.NULL)
+    assert len(held) == 1 and all(target.startswith("socket:") for target in held.values()), held
+    server.ask(f"USER {home.login}")
+    assert server.ask(f"PASS {home.password}").startswith("+OK"), server.report()
+    held = jail.descriptors(roles.wait_for_session())
+    assert (held.pop(0), held.pop(1)) == (client, client)
+    assert held.pop(2).startswith("pipe:")
+    maildir = os.fsdecode(home.maildir.path)
+    others = [target for target in held.values() if not target.startswith(maildir)]
+    assert len(others) == 1 and others[0].startswith("socket:") and others != [client], held
+    held = jail.descriptors(roles.monitor)
+    others = sorted(target.partition(":")[0] for target in held.values()
+                    if target not in (client, jail.NULL))
+    assert others == ["pipe", "socket"], held
+
+
 # -- from inside
 
 
@@ -241,11 +264,11 @@ class Attempts:
         self.lab, self.program, self.uid = lab, program, uid
         self.seen = {}  # attempt -> process -> outcome
 
-    def connect(self, name):
+    def connect(self, name, *options):
         home = harness.Home(self.lab)
         fill_for_attempts(self.lab, home)
         server = jail.start_program(self.lab, self.program, home, "--pass-env", "TRY_MONITOR",
-                                    uid=self.uid, env={"TRY_MONITOR": name})
+                                    *options, uid=self.uid, env={"TRY_MONITOR": name})
         assert server.line().startswith("+OK "), server.report()
         return home, server
 
@@ -260,27 +283,32 @@ class Attempts:
         assert reply.startswith("+OK errno "), server.report()
         return errno_name(int(reply.rpartition(" ")[2]))
 
-    def make(self, name):
-        home, server = self.connect(name)
-        in_greeter = self.outcome(server, name, "greeter-died")
+    def before_login(self, name, *options):
+        home, server = self.connect(name, *options)
+        outcome = self.outcome(server, name, "greeter-died")
         jail.finish(self.lab, server)
         shutil.rmtree(home.path)
+        return outcome
+
+    def make(self, name):
+        seen = {"greeter": self.before_login(name),
+                "debugging": self.before_login(name, "--debug")}
         home, server = self.connect(name)
         server.ask(f"USER {home.login}")
         assert server.ask(f"PASS {home.password}").startswith("+OK"), server.report()
         tried = retry_until(lambda: re.search(rf"tried name={name} errno=(\d+)", server.log()))
         assert tried, server.report()
-        in_monitor = "works" if tried[1] == "0" else errno_name(int(tried[1]))
-        in_session = self.outcome(server, name, "session-died")
+        seen["monitor"] = "works" if tried[1] == "0" else errno_name(int(tried[1]))
+        seen["session"] = self.outcome(server, name, "session-died")
         jail.finish(self.lab, server)
         shutil.rmtree(home.path)
-        self.seen[name] = {"greeter": in_greeter, "session": in_session, "monitor": in_monitor}
+        self.seen[name] = seen
 
     def show(self):
-        lines = [f"{'attempt':24} {'greeter':10} {'session':10} monitor"]
-        lines += [f"{name:24} {seen['greeter']:10} {seen['session']:10} {seen['monitor']}"
+        lines = ["".join(f"{word:24}" for word in ["attempt", *PROCESSES])]
+        lines += ["".join(f"{word:24}" for word in [name, *(seen[each] for each in PROCESSES)])
                   for name, seen in self.seen.items()]
-        return "\n".join(lines)
+        return "\n".join(line.rstrip() for line in lines)
 
 
 def holds(said, seen, column, landlock):

@@ -1,0 +1,228 @@
+"""Two hundred connections at once that want nothing: what they cost, and that they end."""
+import os
+import random
+import socket
+import time
+
+import pytest
+
+import jail
+from harness import ROOT, retry_until
+from launch import Tcpserver, Xinetd, checker_options, replace_once, tree_of
+
+CONNECTIONS = 200
+LOGIN_TIMEOUT = 3  # seconds
+SLACK = 12         # seconds; a machine with few processors takes its time to end so many
+LIMIT = 20
+# monitor and greeter of a connection, in octets: half of it is enough where the program is static.
+# Who is not root sees what a process has in memory only, shared with others or not
+MEMORY = (320 if ROOT and not jail.SANITIZED else 16384) * 1024
+
+
+class Crowd:
+    """The clients."""
+
+    def __init__(self, server, count=CONNECTIONS):
+        self.server = server
+        self.sockets = []
+        for _ in range(count):
+            client = socket.socket()
+            client.setblocking(False)
+            client.connect_ex((server.address, server.port))
+            self.sockets.append(client)
+        self.got = [b""] * count
+
+    def listen(self):
+        """Takes what has come; closes what has ended."""
+        for number, client in enumerate(self.sockets):
+            if client is None:
+                continue
+            try:
+                piece = client.recv(65536)
+            except BlockingIOError:
+                continue
+            except ConnectionError:
+                piece = b""
+            self.got[number] += piece
+            if not piece:
+                client.close()
+                self.sockets[number] = None
+
+    def say(self, octets_for):
+        for number, client in enumerate(self.sockets):
+            if client is not None:
+                try:
+                    client.send(octets_for(number))
+                except OSError:
+                    pass
+
+    def greeted(self):
+        self.listen()
+        return sum(text.startswith(b"+OK ") for text in self.got)
+
+    def waiting(self):
+        self.listen()
+        return sum(client is not None for client in self.sockets)
+
+    def close(self):
+        for client in filter(None, self.sockets):
+            client.close()
+
+
+def processes(server):
+    """pid -> octets of memory of each pop3d below the superserver; shared pages by their part."""
+    found = {}
+    for pid in tree_of(server.process.pid)[1:]:
+        try:
+            if jail.read_status(pid)["Name"] == "pop3d":
+                found[pid] = memory_of(pid)
+        except (OSError, KeyError):
+            pass
+    return found
+
+
+def memory_of(pid):
+    """Pss where it may be read, else Rss."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("Pss:")) * 1024
+    except PermissionError:
+        return int(jail.read_status(pid)["VmRSS"].split()[0]) * 1024
+
+
+class ManyTcpserver(Tcpserver):
+    """With room for the crowd."""
+
+    most = CONNECTIONS + 10
+
+    def command(self):
+        program, *rest = super().command()
+        return [program, "-c", str(self.most), "-b", str(CONNECTIONS + 10), *rest]
+
+
+class LimitedTcpserver(ManyTcpserver):
+    most = LIMIT
+
+
+class LimitedXinetd(Xinetd):
+    """xinetd's limits: so many of all, so many of one address."""
+
+    instances, per_source = LIMIT, LIMIT
+
+    def write(self, name, text):
+        text = replace_once(r"^\tinstances\s*= \d+$", f"\tinstances = {self.instances}", text)
+        text = replace_once(r"^\tper_source\s*= \d+$", f"\tper_source = {self.per_source}", text)
+        text = replace_once(r"^\tcps\s*= \d+ \d+$", "\tcps = 1000 1", text)
+        return super().write(name, text)
+
+
+class XinetdPerSource(LimitedXinetd):
+    instances = CONNECTIONS
+
+
+@pytest.fixture
+def flood(lab, home):
+    """Starts a superserver and the crowd, and ends both."""
+    started = []
+
+    def start(kind, *options, count=CONNECTIONS):
+        arguments = [*checker_options(lab), "--login-timeout", str(LOGIN_TIMEOUT), *options, "--",
+                     lab.checker, home.table]
+        server = kind(lab, home, arguments)
+        started.append(server)
+        crowd = Crowd(server, count)
+        started.append(crowd)
+        return server, crowd
+
+    yield start
+    for each in reversed(started):
+        (each.close if isinstance(each, Crowd) else each.stop)()
+
+
+def random_garbage(number):
+    return random.Random(number).randbytes(4096)
+
+
+def endless_line(_):
+    return b"x" * 65536
+
+
+# what a client of the crowd says, and how often
+TALK = {"silent": None, "a line now and then": lambda number: b"CAPA\r\n",
+        "half a line now and then": lambda number: b"CA", "garbage": random_garbage,
+        "one endless line": endless_line}
+
+
+@pytest.mark.parametrize("talk", TALK)
+def test_a_crowd_that_wants_nothing_costs_little_and_ends(flood, talk):
+    begin = time.monotonic()
+    server, crowd = flood(ManyTcpserver)
+    saw_all = retry_until(lambda: crowd.greeted() == CONNECTIONS, LOGIN_TIMEOUT, 0.02)
+    connected = time.monotonic() - begin
+    most_processes, most_memory = 0, 0
+    while time.monotonic() - begin < LOGIN_TIMEOUT - 0.5 or most_processes == 0:
+        if TALK[talk] is not None:
+            crowd.say(TALK[talk])
+        crowd.listen()
+        now = processes(server)
+        most_processes = max(most_processes, len(now))
+        most_memory = max(most_memory, sum(now.values()))
+        time.sleep(0.2)
+    gone = retry_until(lambda: crowd.waiting() == 0 and not processes(server),
+                       LOGIN_TIMEOUT + SLACK, 0.1)
+    seconds = time.monotonic() - begin
+    print(f"\n{CONNECTIONS} connections, {talk}: all greeted after {connected:.1f} s, at most "
+          f"{most_processes} processes with {most_memory / 1024:.0f} KiB in all, "
+          f"{most_memory / 1024 / CONNECTIONS:.0f} KiB each; all gone after {seconds:.1f} s")
+    assert saw_all, f"{crowd.greeted()} of {CONNECTIONS} were greeted\n{server.log()[-2000:]}"
+    assert gone, f"{crowd.waiting()} connections, {len(processes(server))} processes are left"
+    assert most_processes <= 2 * CONNECTIONS
+    assert most_memory <= MEMORY * CONNECTIONS
+    assert seconds >= LOGIN_TIMEOUT * 0.9 or talk == "garbage", "they were not kept to the end"
+
+
+def test_good_clients_are_served_among_a_silent_crowd(lab, home, flood):
+    home.add_seeds()
+    server, crowd = flood(ManyTcpserver)
+    assert retry_until(lambda: crowd.greeted() == CONNECTIONS, LOGIN_TIMEOUT, 0.02)
+    got = server.all_that_comes(
+        f"USER {home.login}\r\nPASS {home.password}\r\nSTAT\r\nQUIT\r\n".encode())
+    assert b"\r\n+OK 4 2007\r\n" in got, got
+
+
+# -- what superservers do about it
+
+
+def test_tcpserver_c_lets_so_many_in_and_the_others_wait(flood):
+    server, crowd = flood(LimitedTcpserver, count=3 * LIMIT)
+    assert retry_until(lambda: crowd.greeted() >= LIMIT, LOGIN_TIMEOUT, 0.02)
+    time.sleep(0.5)
+    assert crowd.greeted() == LIMIT and len(processes(server)) == 2 * LIMIT
+    assert crowd.waiting() == 3 * LIMIT  # the others are connected and hear nothing
+    # they come in when the first are gone
+    assert retry_until(lambda: crowd.greeted() >= 2 * LIMIT, LOGIN_TIMEOUT + SLACK, 0.1)
+    assert len(processes(server)) <= 2 * LIMIT
+
+
+@pytest.mark.parametrize("kind", [LimitedXinetd, XinetdPerSource],
+                         ids=["instances", "per_source"])
+def test_xinetd_lets_so_many_in_and_turns_the_others_away(flood, kind):
+    server, crowd = flood(kind, count=3 * LIMIT)
+    assert retry_until(lambda: crowd.waiting() == LIMIT, LOGIN_TIMEOUT, 0.02), crowd.waiting()
+    assert retry_until(lambda: crowd.greeted() == LIMIT, LOGIN_TIMEOUT, 0.02), crowd.greeted()
+    assert len(processes(server)) == 2 * LIMIT
+    turned_away = [text for text, client in zip(crowd.got, crowd.sockets) if client is None]
+    assert turned_away == [b""] * (2 * LIMIT)
+    gone = retry_until(lambda: crowd.waiting() == 0 and not processes(server),
+                       LOGIN_TIMEOUT + SLACK, 0.1)
+    assert gone, f"{crowd.waiting()} connections, {len(processes(server))} processes are left"
+
+
+def test_the_shipped_files_limit_connections():
+    """Nobody who copies them is without."""
+    for path, names in (("xinetd.d/pop3", ("instances", "per_source", "cps")),
+                        ("systemd/pop3d.socket", ("MaxConnections", "MaxConnectionsPerSource"))):
+        with open(os.path.join(jail.TREE, path), encoding="utf-8") as file:
+            text = file.read()
+        for name in names:
+            assert f"{name}=" in text.replace(" ", "").replace("\t", ""), f"{path}: {name}"

@@ -264,7 +264,7 @@ TEST(message_that_cannot_be_read_stays_in_the_list)
 	assert_int_equal(fchmodat(box.fd, "new/1.a", 0, 0), 0);
 	be_nobody();
 	octets = unit_stderr_of(open_it, log, sizeof log);
-	assert_non_null(memmem(log, octets, "new/1.a", 7));
+	assert_non_null(memmem(log, octets, "place=new message=1.a", 21));
 	assert_non_null(memmem(log, octets, "errno=13", 8));
 	assert_int_equal(m.snapshot.count, 2);
 	assert_int_equal(message(1)->size_octets, 7);

@@ -40,9 +40,12 @@ endif
 
 CORE = pop3d.c login.c jail.c sandbox.c monitor.c auth.c request.c checker.c setup.c announce.c relay.c \
 	process.c peer.c session.c capa.c command.c reply.c text.c lang.c offer.c ucspi.c sasl.c base64.c utf8.c maildir.c update.c snapshot.c uid.c message.c encode.c wire.c clock.c log.c
+# Tested and fuzzed, and not yet used by the program.
+AHEAD = proxy.c address.c
 CHECKPW = pop3d-checkpw.c pwfile.c pwhash.c pwlog.c pwmake.c pwpam.c pwuser.c log.c
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
-SOURCES = $(wildcard *.c *.h tests/*.c tests/unit/*.c tests/unit/*.h bench/*.c)
+SOURCES = $(wildcard *.c *.h tests/*.c tests/unit/*.c tests/unit/*.h \
+	bench/*.[ch] fuzz/*.[ch])
 CHECKPW_LIBS = -lcrypt $(if $(filter yes,$(PAM)),-lpam)
 CHECKPW_DEFS = $(if $(filter yes,$(PAM)),-DWITH_PAM)
 
@@ -65,7 +68,7 @@ $(O)/unit/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -I. $(CFLAGS) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
 
-$(O)/unit/lib.a: $(patsubst %.c,$(O)/unit/%.o,$(filter-out pop3d.c,$(CORE)))
+$(O)/unit/lib.a: $(patsubst %.c,$(O)/unit/%.o,$(filter-out pop3d.c,$(CORE)) $(AHEAD))
 	@rm -f $@
 	ar rcs $@ $^
 
@@ -83,6 +86,31 @@ ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-po
 
 check-asan: ## the same tests with AddressSanitizer and UBSan (dynamic, system libc)
 	ASAN_OPTIONS=detect_leaks=0 $(MAKE) O=$(O)/asan LIBC=dynamic SANITIZE="$(ASAN)" CHARDEN= check
+
+# The fuzz targets need clang's libFuzzer. What they find stays in $(O)/fuzz; an input worth keeping
+# goes to fuzz/corpus/TARGET by hand.
+FUZZ_CC ?= clang
+FUZZ_SECONDS ?= 60
+FUZZ_SOURCES = sasl.c base64.c utf8.c proxy.c address.c
+FUZZ = $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
+
+$(O)/fuzz/fuzz_%: fuzz/fuzz_%.c fuzz/fuzz.h $(FUZZ_SOURCES) $(FUZZ_SOURCES:.c=.h) wire.h encode.h
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(CPPFLAGS) -I. -O1 -g $(CWARN) -std=c11 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES)
+
+fuzz-seeds: $(FUZZ:%=$(O)/fuzz/fuzz_%) ## run the fuzz targets on their corpora only
+	@for t in $(FUZZ); do \
+		echo "== $$t"; $(O)/fuzz/fuzz_$$t -runs=0 -timeout=10 fuzz/corpus/$$t || exit 1; \
+	done
+
+fuzz: fuzz-seeds ## fuzz each target for FUZZ_SECONDS=60
+	@for t in $(FUZZ); do \
+		echo "== $$t, $(FUZZ_SECONDS) s"; mkdir -p $(O)/fuzz/$$t; \
+		$(O)/fuzz/fuzz_$$t -max_total_time=$(FUZZ_SECONDS) -max_len=20000 -timeout=10 \
+			-print_final_stats=1 -artifact_prefix=$(O)/fuzz/found-$$t- \
+			$(O)/fuzz/$$t fuzz/corpus/$$t || exit 1; \
+	done
 
 demo: all ## serve a demonstration mailbox on 127.0.0.1:1110 through xinetd
 	tests/demo $(abspath $(O))
@@ -110,6 +138,22 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
 
 .DEFAULT_GOAL := all
-.PHONY: all unit check check-asan demo format lint install clean help
+bench: all ## measure pop3d and its neighbours, takes long; results in bench/results/
+	bench/run --build $(abspath $(O))
+
+bench-quick: all ## the same, less of it, in about two minutes
+	bench/run --quick --build $(abspath $(O))
+
+TLS_SOURCES = pop3d-tls.c engine.c sandbox_tls.c $(wildcard tls*.c) jail.c log.c process.c clock.c \
+	peer.c command.c reply.c text.c wire.c encode.c utf8.c
+
+tls: $(O)/pop3d-tls ## build pop3d-tls, the TLS engine (needs OpenSSL 3; not finished)
+
+$(O)/pop3d-tls: $(TLS_SOURCES) $(wildcard *.h)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 $(LHARDEN) -pie -o $@ \
+		$(TLS_SOURCES) -lssl -lcrypto
+
+.PHONY: all bench bench-quick tls fuzz fuzz-seeds unit check check-asan demo format lint install clean help
 .SECONDARY:
 -include $(wildcard $(O)/*.d $(O)/unit/*.d $(O)/unit/tests/unit/*.d)

@@ -20,6 +20,12 @@ void announce_session(int status_fd)
 	close(status_fd);
 }
 
+void announce_unmark_connection(void)
+{
+	if (announce_connection_marked())
+		fcntl(1, F_SETSIG, 0);
+}
+
 bool announce_connection_marked(void)
 {
 	return fcntl(1, F_GETSIG) == SIGURG;

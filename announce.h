@@ -17,6 +17,10 @@
  */
 void announce_session(int status_fd);
 
+/* For the monitor, before it starts a checker: takes away a mark that an earlier session left
+ * on an open file that outlives it. */
+void announce_unmark_connection(void);
+
 /* For the monitor: whether the connection bears that mark. */
 bool announce_connection_marked(void);
 

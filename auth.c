@@ -2,11 +2,14 @@
  *
  * The one place that keeps the identity the superserver gave it while strangers talk to the
  * greeter. It reads nothing that the network wrote but struct request: of fixed size, checked,
- * a few times at most. What else runs with that identity in this phase: request.c, checker.c
- * and relay.c, in all under 300 lines of code; the log is written through log.c. At the start,
- * before a stranger has said anything, so do pop3d.c, setup.c, peer.c, process.c, monitor.c and
- * jail.c. As soon as a session runs, sandbox_monitor takes away what waiting for it does not
- * need. */
+ * a few times at most. What else decides with that identity in this phase: request.c, checker.c
+ * and relay.c, in all under 300 lines of code. They call log.c, clock.c and announce.c, of
+ * process.c what resets signals, of setup.c what writes the mechanism's name, of monitor.c what
+ * ends the greeter and words a failure; and when a greeter asks for TLS, monitor_start_tls with
+ * ucspi.c, offer.c and setup.c: constant work on what the administrator said. At the start,
+ * before a stranger has said anything, so do pop3d.c, setup.c, peer.c, process.c, ucspi.c,
+ * monitor.c and jail.c. As soon as a session runs, sandbox_monitor takes away what waiting for
+ * it does not need. */
 #include "auth.h"
 
 #include <errno.h>
@@ -80,19 +83,6 @@ static enum event wait_event(struct monitor *m, int64_t deadline_ms)
 	return polled[2].revents != 0 && !m->logged_in ? EVENT_GREETER : EVENT_OTHER;
 }
 
-/* The checker has had its time: unless a session runs that could not say so, it must go. */
-static bool overdue(struct monitor *m)
-{
-	if (announce_connection_marked()) {
-		let_in(m);
-		return false;
-	}
-	log_event(LOG_WARNING,
-		"checker-killed ip=%s reason=login-timeout seconds=%lld program=%s",
-		peer_ip(&m->peer), (long long)m->options->login_seconds, m->setup.arguments[0]);
-	return true;
-}
-
 /* Takes what the status descriptor still holds when the checker is gone. */
 static void drain_status(struct monitor *m)
 {
@@ -106,6 +96,33 @@ static void drain_status(struct monitor *m)
 	}
 }
 
+/* Where the checker closed the status descriptor, the session marks the connection instead:
+ * when to look for that mark, deadline_ms at the latest. */
+static int64_t next_look(const struct monitor *m, int64_t deadline_ms)
+{
+	const int64_t soon_ms = clock_now_ms() + AUTH_LOOK_MS;
+	const bool deaf = m->checker.status_fd < 0 && !m->logged_in;
+
+	return deaf && soon_ms < deadline_ms ? soon_ms : deadline_ms;
+}
+
+static void hear_mark(struct monitor *m)
+{
+	if (m->checker.status_fd < 0 && !m->logged_in && announce_connection_marked())
+		let_in(m);
+}
+
+/* Whether the checker has had its time. */
+static bool overdue(const struct monitor *m)
+{
+	if (m->logged_in || clock_now_ms() < m->deadline_ms)
+		return false;
+	log_event(LOG_WARNING,
+		"checker-killed ip=%s reason=login-timeout seconds=%lld program=%s",
+		peer_ip(&m->peer), (long long)m->options->login_seconds, m->setup.arguments[0]);
+	return true;
+}
+
 /* Follows the checker, and the session that it may become, until it exits; returns its status.
  * *ended is set where this process ended it: at the login timeout, asked to by a signal, or
  * because the greeter is gone or speaks when it should listen. */
@@ -116,15 +133,15 @@ static int follow(struct monitor *m, bool *ended)
 
 	*ended = false;
 	while (waitpid(m->checker.pid, &wait_status, WNOHANG) == 0) {
-		const enum event event = wait_event(m, deadline_ms);
+		const enum event event = wait_event(m, next_look(m, deadline_ms));
 		int signal_number = 0;
 
+		hear_mark(m);
 		if (*ended)
-			signal_number = event == EVENT_TIME ? SIGKILL : 0;
+			signal_number = clock_now_ms() >= deadline_ms ? SIGKILL : 0;
 		else if (monitor_end_signal() != 0)
 			signal_number = monitor_end_signal();
-		else if (event == EVENT_GREETER ||
-			 (event == EVENT_TIME && !m->logged_in && overdue(m)))
+		else if (event == EVENT_GREETER || overdue(m))
 			signal_number = SIGKILL;
 		if (signal_number != 0) {
 			*ended = true;
@@ -137,25 +154,8 @@ static int follow(struct monitor *m, bool *ended)
 		}
 	}
 	drain_status(m);
+	hear_mark(m);
 	return wait_status;
-}
-
-static void log_failure(struct monitor *m, enum request_verdict verdict, int wait_status)
-{
-	const bool died = WIFSIGNALED(wait_status);
-	const int number = died ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
-
-	if (verdict == VERDICT_REFUSED)
-		log_event(LOG_NOTICE, "login-failed ip=%s port=%s user=%s", peer_ip(&m->peer),
-			peer_port(&m->peer), m->login);
-	else if (m->exec_errno != 0)
-		log_event(LOG_ERR, "checker-not-started ip=%s program=%s errno=%d error=\"%s\"",
-			peer_ip(&m->peer), m->setup.arguments[0], m->exec_errno,
-			strerror(m->exec_errno));
-	else
-		log_event(LOG_ERR, "checker-failed ip=%s program=%s %s=%d%s user=%s",
-			peer_ip(&m->peer), m->setup.arguments[0], died ? "signal" : "status",
-			number, number == 0 ? " problem=ran-no-session" : "", m->login);
 }
 
 /* Everything ends: the greeter spoke when it should listen, said what it may not say, or is
@@ -203,10 +203,10 @@ static bool finish_checker(struct monitor *m, enum request_verdict *verdict)
 			ended ? "ended" : "died", peer_ip(&m->peer),
 			ended ? monitor_end_signal() : WTERMSIG(wait_status),
 			monitor_signal_note(wait_status), m->login);
-	if (ended || m->logged_in || announce_connection_marked())
+	if (ended || m->logged_in)
 		return true;
 	*verdict = m->exec_errno != 0 ? VERDICT_MISCONFIGURED : request_judge(wait_status);
-	log_failure(m, *verdict, wait_status);
+	monitor_log_failure(m, *verdict, wait_status);
 	return false;
 }
 

@@ -14,6 +14,7 @@
 
 #define AUTH_TIMESTAMP_OCTETS 128
 #define AUTH_GRACE_MS 5000 /* from a polite request to SIGKILL */
+#define AUTH_LOOK_MS 50    /* between two looks for the mark of a session */
 #define AUTH_SLACK_MS 500  /* for the greeter to see that its time is over */
 
 struct monitor {

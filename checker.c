@@ -31,8 +31,9 @@ static void close_ends(int ends[2])
 	checker_shut(&ends[1]);
 }
 
-/* A pipe takes these octets at once, long before anybody reads: nothing can block or break
- * here, whatever the checker does with descriptor 3. */
+/* A pipe takes these octets at once, long before anybody reads: nothing can break here,
+ * whatever the checker does with descriptor 3; and nothing may block, should the pipe be a
+ * small one. */
 static bool write_credentials(int fd, const struct request *request, const char *timestamp)
 {
 	char octets[REQUEST_OCTETS + 512] = {0};
@@ -43,19 +44,21 @@ static bool write_credentials(int fd, const struct request *request, const char 
 	memcpy(octets, request->octets, login);
 	memcpy(octets + login + 1, request->octets + login, password);
 	memcpy(octets + login + password + 2, timestamp, stamp);
-	written = write(fd, octets, total) == (ssize_t)total;
+	written = fcntl(fd, F_SETFL, O_NONBLOCK) == 0 &&
+		  write(fd, octets, total) == (ssize_t)total;
 	explicit_bzero(octets, sizeof octets);
 	return written;
 }
 
 /* In the child. It dies with the monitor; the kernel forgets that when it becomes another user,
  * which is when it is a session. */
-static _Noreturn void become_checker(struct setup *s, const struct pipes *p, bool new_group)
+static _Noreturn void become_checker(
+	struct setup *s, const struct pipes *p, bool new_group, pid_t monitor)
 {
-	int error_number;
-
 	process_default_signals();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != monitor)
+		_exit(111); /* too late for that */
 	if (new_group)
 		setpgid(0, 0);
 	if (dup2(p->credentials[0], CREDENTIALS_FD) >= 0 &&
@@ -63,16 +66,15 @@ static _Noreturn void become_checker(struct setup *s, const struct pipes *p, boo
 		(p->error[1] < 0 || dup2(p->error[1], 2) >= 0)) {
 		execve(s->program, s->arguments, s->environment);
 	}
-	error_number = errno;
-	if (write(p->status[1], &error_number, sizeof error_number) < 0)
-		_exit(111);
-	_exit(126);
+	const int error_number = errno;
+	_exit(write(p->status[1], &error_number, sizeof error_number) < 0 ? 111 : 126);
 }
 
 bool checker_start(struct checker *c, struct setup *s, const struct request *request,
 	const char *timestamp, bool relay_stderr)
 {
 	struct pipes p = {{-1, -1}, {-1, -1}, {-1, -1}};
+	const pid_t monitor = getpid();
 	int error_number;
 
 	setup_for_login(s, (enum offer)request->kind, (enum language)request->language);
@@ -83,7 +85,7 @@ bool checker_start(struct checker *c, struct setup *s, const struct request *req
 		write_credentials(p.credentials[1], request, timestamp))
 		c->pid = fork();
 	if (c->pid == 0)
-		become_checker(s, &p, c->has_group);
+		become_checker(s, &p, c->has_group, monitor);
 	error_number = errno;
 	if (c->pid > 0) {
 		if (c->has_group)

@@ -32,12 +32,6 @@ void log_open(bool force_syslog)
 		openlog("pop3d", LOG_PID | LOG_NDELAY, LOG_MAIL);
 }
 
-void log_reopen(bool force_syslog)
-{
-	closelog();
-	log_open(force_syslog);
-}
-
 void log_show_debug(void)
 {
 	show_debug = true;

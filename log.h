@@ -20,9 +20,6 @@ bool log_to_syslog(void);
 /* True where descriptor 2 is what the client reads or writes: see log_open. */
 bool log_stderr_is_clients(void);
 
-/* Opens the log again after its descriptor was closed with others. */
-void log_reopen(bool force_syslog);
-
 /* Whether lines of priority LOG_DEBUG are written: not before log_show_debug. */
 void log_show_debug(void);
 bool log_shows_debug(void);

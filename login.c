@@ -219,22 +219,42 @@ static enum sasl_outcome next_step(struct login *l, struct sasl *sasl)
 	l->wire.line_octets = sasl_line_octets(sasl);
 	found = wire_read_line(&l->wire, &line);
 	l->wire.line_octets = WIRE_COMMAND_OCTETS;
-	return found == WIRE_LINE ? sasl_step(sasl, line) : SASL_MALFORMED;
+	if (found == WIRE_LINE)
+		return sasl_step(sasl, line);
+	/* the monitor has counted that login, whatever the client says to its failure */
+	return sasl->state == SASL_AWAITS_LAST ? SASL_REFUSED : SASL_MALFORMED;
 }
 
-static enum command_result refuse_exchange(struct login *l, enum sasl_outcome outcome)
+/* What is wrong with the credentials themselves; TEXT_COUNT: nothing, the exchange was not in
+ * order. */
+static enum text problem_of_credentials(enum sasl_problem problem)
 {
-	enum text text = TEXT_AUTH_MALFORMED;
+	switch (problem) {
+	case SASL_PROBLEM_EMPTY_PASSWORD: return TEXT_EMPTY_PASSWORD;
+	case SASL_PROBLEM_TOO_LONG: return TEXT_CREDENTIALS_TOO_LONG;
+	case SASL_PROBLEM_CONTROL: return TEXT_CREDENTIALS_CONTROLS;
+	case SASL_PROBLEM_UTF8: return TEXT_CREDENTIALS_NOT_UTF8;
+	default: return TEXT_COUNT;
+	}
+}
 
-	if (outcome == SASL_CANCELLED)
-		text = TEXT_AUTH_CANCELLED;
-	else if (outcome == SASL_NOT_ALLOWED)
-		text = l->tls || offer_sasl_part(l->limits.offered) != 0
-			       ? TEXT_UNKNOWN_MECHANISM
-			       : TEXT_NO_CLEARTEXT;
-	else if (outcome == SASL_UNKNOWN_MECHANISM)
-		text = TEXT_UNKNOWN_MECHANISM;
-	reply_error(&l->wire, REPLY_NO_CODE, text);
+static enum command_result refuse_exchange(
+	struct login *l, const struct sasl *sasl, enum sasl_outcome outcome)
+{
+	const struct offer_situation best = {.tls = true, .opted = l->options->opted};
+	const enum offer offer = (enum offer)(OFFER_PLAIN + sasl->mechanism);
+	const enum text problem = problem_of_credentials(sasl->problem);
+
+	if (outcome == SASL_NOT_ALLOWED && offer_has(offer_of(&best), offer))
+		not_offered(l, offer);
+	else if (outcome == SASL_NOT_ALLOWED || outcome == SASL_UNKNOWN_MECHANISM)
+		reply_error(&l->wire, REPLY_NO_CODE, TEXT_UNKNOWN_MECHANISM);
+	else if (outcome == SASL_CANCELLED)
+		reply_error(&l->wire, REPLY_NO_CODE, TEXT_AUTH_CANCELLED);
+	else if (problem != TEXT_COUNT)
+		reply_error(&l->wire, REPLY_AUTH, problem);
+	else
+		reply_error(&l->wire, REPLY_NO_CODE, TEXT_AUTH_MALFORMED);
 	return COMMAND_BAD;
 }
 
@@ -259,7 +279,7 @@ static enum command_result run_exchange(
 		case SASL_CANCELLED:
 		case SASL_MALFORMED:
 		case SASL_NOT_ALLOWED:
-		case SASL_UNKNOWN_MECHANISM: return refuse_exchange(l, outcome);
+		case SASL_UNKNOWN_MECHANISM: return refuse_exchange(l, sasl, outcome);
 		}
 	}
 }
@@ -333,7 +353,8 @@ static void forget_all(struct login *l)
 }
 
 /* RFC 2595 section 4. What a man in the middle put behind STLS must never be answered inside
- * TLS: it is thrown away after the reply has left, before TLS is asked for. */
+ * TLS: it is thrown away. That comes before the reply, as a client may begin its handshake as
+ * soon as it has that; what is put there later meets the handshake and breaks it. */
 static enum command_result command_stls(void *state, const struct command_input *input)
 {
 	struct login *const l = state;
@@ -345,9 +366,11 @@ static enum command_result command_stls(void *state, const struct command_input 
 		reply_error(&l->wire, REPLY_NO_CODE, l->tls ? TEXT_TLS_RUNS : TEXT_NO_STLS);
 		return COMMAND_BAD;
 	}
+	if (!wire_discard_input(&l->wire))
+		return ended(l, LOGIN_BROKEN);
 	reply_ok(&l->wire, TEXT_BEGIN_TLS);
-	if (!wire_flush(&l->wire) || !wire_discard_input(&l->wire) ||
-		!ask_monitor(l, &request, &verdict) || verdict != VERDICT_GRANTED)
+	if (!wire_flush(&l->wire) || !ask_monitor(l, &request, &verdict) ||
+		verdict != VERDICT_GRANTED)
 		return ended(l, LOGIN_BROKEN);
 	forget_all(l);
 	return COMMAND_GOOD;

@@ -56,7 +56,8 @@ static bool take_entries(
 		entry = readdir(directory);
 		if (entry == NULL)
 			return errno == 0;
-		if (entry->d_name[0] == '.' || !is_regular(m->place_fd[place], entry))
+		if (entry->d_name[0] == '.' || strlen(entry->d_name) > UID_NAME_OCTETS ||
+			!is_regular(m->place_fd[place], entry))
 			continue;
 		if (!take(m, context, place, entry->d_name, strlen(entry->d_name)))
 			return false;

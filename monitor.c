@@ -15,11 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "announce.h"
 #include "clock.h"
 #include "jail.h"
 #include "log.h"
 #include "login.h"
 #include "process.h"
+#include "request.h"
 #include "sandbox.h"
 #include "ucspi.h"
 
@@ -42,7 +44,8 @@ static void on_signal(int signal_number)
 /* From here on signals arrive only while ppoll waits. */
 static void take_signals(sigset_t *while_waiting)
 {
-	static const int taken[] = {SIGCHLD, SIGTERM, SIGHUP, SIGINT};
+	static const int taken[] = {
+		SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2};
 	struct sigaction action = {.sa_handler = on_signal};
 	sigset_t blocked;
 
@@ -72,11 +75,12 @@ static _Noreturn void run_greeter(const struct monitor *m, int fd)
 {
 	process_default_signals();
 	signal(SIGPIPE, SIG_IGN);
+	closelog(); /* its socket may lie where the greeter's is to be */
 	if (dup3(fd, GREETER_FD, O_CLOEXEC) < 0)
 		_exit(LOGIN_NO_JAIL);
 	process_close_others(m->options->stls ? UCSPI_READ_FD : GREETER_FD, GREETER_FD);
 	if (m->options->debug)
-		log_reopen(m->options->syslog);
+		log_open(m->options->syslog);
 	if (!jail_greeter(
 		    m->options->greeter_uid, m->options->greeter_gid, m->options->debug) ||
 		!sandbox_greeter(m->options->debug))
@@ -107,6 +111,24 @@ const char *monitor_signal_note(int wait_status)
 	return WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGSYS
 		       ? " cause=forbidden-system-call"
 		       : "";
+}
+
+void monitor_log_failure(const struct monitor *m, enum request_verdict verdict, int wait_status)
+{
+	const bool died = WIFSIGNALED(wait_status);
+	const int number = died ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+
+	if (verdict == VERDICT_REFUSED)
+		log_event(LOG_NOTICE, "login-failed ip=%s port=%s user=%s", peer_ip(&m->peer),
+			peer_port(&m->peer), m->login);
+	else if (m->exec_errno != 0)
+		log_event(LOG_ERR, "checker-not-started ip=%s program=%s errno=%d error=\"%s\"",
+			peer_ip(&m->peer), m->setup.arguments[0], m->exec_errno,
+			strerror(m->exec_errno));
+	else
+		log_event(LOG_ERR, "checker-failed ip=%s program=%s %s=%d%s user=%s",
+			peer_ip(&m->peer), m->setup.arguments[0], died ? "signal" : "status",
+			number, number == 0 ? " problem=ran-no-session" : "", m->login);
 }
 
 /* What became of a conversation before login, in the log. */
@@ -190,6 +212,7 @@ bool monitor_start_tls(struct monitor *m)
 			peer_ip(&m->peer), errno, strerror(errno));
 		return false;
 	}
+	announce_unmark_connection();
 	m->options->tls = true;
 	m->options->stls = false;
 	return settle(m);
@@ -207,6 +230,7 @@ int monitor_serve(struct options *o)
 	peer_lookup(&m.peer, 0);
 	o->tls = m.peer.tls;
 	take_signals(&m.while_waiting);
+	announce_unmark_connection();
 	if (!settle(&m))
 		return 100;
 	if (!make_timestamp(&m) || !fork_greeter(&m)) {

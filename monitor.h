@@ -20,6 +20,11 @@ bool monitor_start_tls(struct monitor *m);
  */
 void monitor_end_greeter(struct monitor *m, int64_t grace_ms);
 
+/* Logs a login that came to nothing: refused, or a checker that failed (wait_status as of
+ * waitpid) or could not be started. */
+void monitor_log_failure(
+	const struct monitor *m, enum request_verdict verdict, int wait_status);
+
 /* The signal that asked this process to end, or 0. */
 int monitor_end_signal(void);
 

@@ -109,10 +109,13 @@ static const char usage_text[] =
 	"  --syslog                   log to syslog even if standard error would do\n"
 	"  --verify-sizes             count every message, believe no size in a file name\n";
 
+/* Whether there was no standard error before this program opened something in its place. */
+static bool no_stderr;
+
 /* What is wrong with the command line, where nobody but the administrator reads it. */
 static int usage(const char *problem, const char *value)
 {
-	log_open(false);
+	log_open(no_stderr);
 	if (log_to_syslog())
 		log_event(LOG_ERR, "configuration problem=\"%s\" value=\"%s\"", problem,
 			value != NULL ? value : "");
@@ -314,6 +317,17 @@ static void send_at_once(void)
 	setsockopt(1, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
+/* Root's mail would be read, and everybody's could be: that is for those who ask for it. */
+static int refuse_root(const struct options *o)
+{
+	static const char problem[] = "-ERR [SYS/PERM] no session for this user\r\n";
+
+	announce_session(o->status_fd);
+	log_event(LOG_ERR, "configuration problem=session-as-root "
+			   "help=\"the checker must become the mail user, or --allow-root\"");
+	return write(1, problem, sizeof problem - 1) < 0 ? 111 : EXIT_USAGE;
+}
+
 /* Another session program behind our front: it greets the user itself, as qmail-pop3d does. */
 static int exec_other(const struct options *o)
 {
@@ -354,9 +368,12 @@ int main(int argc, char **argv)
 		.greeter_gid = 65534,
 		.status_fd = -1,
 	};
-	const bool no_stderr = fcntl(2, F_GETFD) < 0;
-	const bool descriptors_ready = process_reset();
-	const int status = parse(&o, argc, argv);
+	bool descriptors_ready;
+	int status;
+
+	no_stderr = fcntl(2, F_GETFD) < 0;
+	descriptors_ready = process_reset();
+	status = parse(&o, argc, argv);
 
 	if (status >= 0)
 		return status;
@@ -371,6 +388,8 @@ int main(int argc, char **argv)
 		log_show_debug();
 	if (o.host[0] == '\0')
 		set_default_host(&o);
+	if (o.session && !o.allow_root && (getuid() == 0 || geteuid() == 0))
+		return refuse_root(&o);
 	if (o.session && o.exec_text != NULL)
 		return exec_other(&o);
 	if (o.session)

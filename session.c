@@ -488,14 +488,6 @@ int session_serve(const struct options *o)
 	peer_lookup(&s.peer, 0);
 	wire_open(&s.wire, 0, 1, WIRE_AHEAD, o->idle_seconds * 1000);
 	s.wire.language = o->language;
-	if (getuid() == 0 && !o->allow_root) {
-		log_event(LOG_ERR,
-			"configuration problem=session-as-root "
-			"help=\"the checker must become the mail user, or --allow-root\"");
-		reply_error(&s.wire, REPLY_SYS_PERM, TEXT_NO_ROOT_SESSION);
-		wire_flush(&s.wire);
-		return 100;
-	}
 	if (enter(&s) && command_loop(&s.wire, &table, &s) == COMMANDS_WIRE_CLOSED)
 		s.end = end_of_wire(&s.wire);
 	wire_flush(&s.wire);

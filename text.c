@@ -100,8 +100,6 @@ static const char *const catalogue[TEXT_COUNT][LANGUAGE_COUNT] = {
 		"die Mailbox kann nicht geöffnet werden, der Administrator muss das beheben"},
 	[TEXT_MAILDROP_LATER] = {"the maildrop cannot be opened now",
 		"die Mailbox kann zurzeit nicht geöffnet werden"},
-	[TEXT_NO_ROOT_SESSION] = {"no session for this user",
-		"keine Sitzung für diesen Benutzer"},
 };
 
 const char *text_pattern(enum text text, enum language language)

@@ -76,7 +76,7 @@ static bool wait_ready(struct wire *w, int fd, short events, int64_t deadline_ms
 			over(w, WIRE_BROKEN, errno);
 		else if (ready == 0)
 			over(w, WIRE_TIMEOUT, 0);
-		else if (ready > 0 && (polled[1].revents & (POLLHUP | POLLERR)) != 0)
+		else if (ready > 0 && (polled[1].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)
 			over(w, WIRE_ORPHAN, 0);
 		else if (ready > 0 && polled[0].revents != 0)
 			return true;

@@ -1,4 +1,4 @@
-"""What the tests of the jail share: programs with one part replaced, and processes as /proc shows them."""
+"""What the tests of the jail share: programs with a part replaced, processes as /proc has them."""
 import ctypes
 import os
 import shutil
@@ -99,19 +99,22 @@ class Roles:
 
     def __init__(self, server, program):
         self.monitor = server.process.pid
-        self.program = program
+        self.name = os.path.basename(program)[:15]
 
     def child(self):
-        """The one child that runs the program and has locked itself in, or None."""
+        """The one child, where it runs the program and has locked itself in, or None."""
         try:
             with open(f"/proc/{self.monitor}/task/{self.monitor}/children",
                       encoding="ascii") as file:
                 pids = [int(pid) for pid in file.read().split()]
-            if len(pids) == 1 and os.readlink(f"/proc/{pids[0]}/exe") == self.program:
-                return pids[0]
+            if len(pids) != 1:
+                return None
+            status = read_status(pids[0])
         except OSError:
-            pass
-        return None
+            return None
+        ready = status["Name"] == self.name and status["NoNewPrivs"] == "1"
+        # the filter comes last
+        return pids[0] if ready and (SANITIZED or status["Seccomp"] == "2") else None
 
     def wait_for_session(self):
         """The session, once the greeter is gone and the monitor has locked itself in."""

@@ -755,3 +755,37 @@ def test_the_session_holds_nothing_but_the_connection_and_its_maildrop(lab, home
                and target not in local_sockets}
     assert not foreign, held
     server.quit()
+
+
+# -- a session that could not say that it runs
+
+
+def test_the_monitor_is_confined_though_the_checker_closed_the_status_descriptor(lab, home, uid):
+    home.add_seeds()
+    server = start(lab, home, [Script(home, READS + CLOSES + "@SESSION@\n").path], uid=uid)
+    expect(server, log_in(server, home.login, home.password), "+OK 4 messages")
+    monitor = server.process.pid
+    confined = retry_until(lambda: status_of(monitor)["Seccomp"] == "2", 5)
+    assert confined, server.report()
+    assert retry_until(lambda: len(tree_of(monitor)) == 2, 5), server.report()
+    assert "login ip=" in server.log(), server.report()
+
+
+def test_the_mark_of_one_session_is_not_taken_for_another_on_the_same_file(lab, home, uid):
+    """Two sessions that a script runs one behind the other, into one pipe."""
+    home.add_seeds()
+    closer = Script(home, READS + CLOSES + "@SESSION@\n")
+    reader, writer = os.pipe()
+    for script, password in ((closer, home.password),
+                             (Script(home, "exit 1\n", name="refuser"), "wrong")):
+        commands = f"USER {home.login}\r\nPASS {password}\r\nQUIT\r\n".encode()
+        arguments = [lab.pop3d, "--hostname", harness.HOST, "--fail-delay", "0",
+                     "--", script.path]
+        subprocess.run(arguments, input=commands, stdout=writer, stderr=subprocess.DEVNULL,
+                       env=lab.environment(), user=uid, check=False, timeout=20)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as came:
+        replies = came.read().split(b"\r\n")
+    assert replies[2] == b"+OK 4 messages (2007 octets)", replies
+    assert replies[6:8] == [b"-ERR [AUTH] login failed",
+                            f"+OK {harness.HOST} POP3 server signing off".encode()], replies

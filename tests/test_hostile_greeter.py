@@ -20,7 +20,7 @@ CONNECTIONS = 14000  # of each process; a connection comes to almost four messag
 CREDENTIALS_OCTETS = 512
 LENGTHS = 2001
 TRIES = 3
-GRACE = 5  # seconds beyond the login timeout until the monitor ends a greeter that does not end itself
+GRACE = 5  # seconds beyond the login timeout until the monitor ends a greeter that stays
 
 
 @pytest.fixture(scope="session")

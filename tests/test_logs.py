@@ -109,7 +109,8 @@ def test_a_file_name_injects_nothing_into_replies_and_logs(lab, home, request, s
 # -- names of users, directories, variables
 
 LOGINS = [b"x ip=203.0.113.66 port=1 user=y", b'x" ip=203.0.113.66 "', b"x\x1b[2J", b"\x08\x08\x08",
-          b"203.0.113.66", b"pop3d[1]: login-failed ip=203.0.113.66 port=1 user=x", b"x\\", b"x\\x22",
+          b"203.0.113.66", b"pop3d[1]: login-failed ip=203.0.113.66 port=1 user=x",
+          b"x\\", b"x\\x22",
           b"\xe4\xf6\xfc", "müller".encode(), b"x" * 200, b"\x1b" * 200, b"%s%n", b"=", b'"', b" "]
 
 
@@ -172,7 +173,8 @@ def test_control_characters_of_a_checker_are_escaped(lab, home, syslog):  # noqa
     log_in(server, "kermit", "x")
     server.close()
     server.ended()
-    syslog.find('checker-says text="bad \\x1b[2J \\x07 \\x0d \\x09 \\xff \\x22quoted\\x22 \\x5c end"')
+    syslog.find('checker-says text="bad \\x1b[2J \\x07 \\x0d \\x09 \\xff \\x22quoted\\x22 '
+                '\\x5c end"')
     syslog.find("checker-says text=second")
 
 
@@ -261,7 +263,7 @@ _captured = []
 
 
 def real_lines(lab, home):
-    """Log lines of failed logins as the server wrote them: all misleading names from each address."""
+    """Lines of failed logins as the server wrote them: every misleading name, every address."""
     if _captured:
         return _captured
     lines = _captured
@@ -358,7 +360,7 @@ def test_fail2ban_in_its_aggressive_mode_finds_nonsense(lab, home, tmp_path):
 
 
 class Fail2ban:
-    """fail2ban-server with the shipped filter and jail, in a directory of its own, banning nobody."""
+    """fail2ban-server with the shipped filter and jail, in its own directory, banning nobody."""
 
     def __init__(self, directory, log_path):
         self.directory = str(directory)

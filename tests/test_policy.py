@@ -273,7 +273,7 @@ def test_an_unknown_user_and_a_wrong_password_are_answered_alike(lab, home):
 
 
 def ticks_of(server):
-    """CPU that all processes of a connection have used, in ticks of 10 ms, and how often they ran."""
+    """CPU that all processes of a connection used, in ticks of 10 ms, and how often they ran."""
     ticks = switches = 0
     for pid in server.processes():
         with open(f"/proc/{pid}/stat", encoding="ascii") as file:

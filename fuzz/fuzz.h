@@ -1,0 +1,30 @@
+/* fuzz: what the fuzz targets share. */
+#ifndef FUZZ_H
+#define FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What must hold. */
+#define CHECK(condition)                                                                       \
+	do {                                                                                   \
+		if (!(condition))                                                              \
+			abort();                                                               \
+	} while (0)
+
+/* Octets in memory of their own length, so that a sanitizer sees a step beyond. */
+static inline char *fuzz_copy(const void *octets, size_t length)
+{
+	char *const copy = malloc(length + !length);
+
+	CHECK(copy != NULL);
+	if (length > 0)
+		memcpy(copy, octets, length);
+	return copy;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#endif

@@ -1,0 +1,119 @@
+/* fuzz_proxy: a header of the PROXY protocol and what follows it; also addresses and rules. */
+#include "fuzz.h"
+
+#include "proxy.h"
+#include "utf8.h"
+
+/* A text that was written is read back as what it stands for, and written the same. */
+static void check_ip(const char text[ADDRESS_TEXT_OCTETS])
+{
+	struct address a;
+	struct address_rule rule;
+	char again[ADDRESS_TEXT_OCTETS];
+
+	CHECK(memchr(text, '\0', ADDRESS_TEXT_OCTETS) != NULL);
+	CHECK(address_parse(text, strlen(text), &a));
+	address_write(&a, again);
+	CHECK(strcmp(text, again) == 0);
+	CHECK(address_rule_parse(text, &rule) && address_rule_matches(&rule, &a));
+	CHECK(address_matches(text, a.length == 4 ? "0.0.0.0/0" : "::/0"));
+	CHECK(!address_matches(text, a.length == 4 ? "::/0" : "0.0.0.0/0"));
+}
+
+static void check_port(const char port[ADDRESS_PORT_OCTETS])
+{
+	CHECK(memchr(port, '\0', ADDRESS_PORT_OCTETS) != NULL && port[0] != '\0');
+	CHECK(port[0] != '0' || port[1] == '\0');
+	CHECK(strspn(port, "0123456789") == strlen(port) && atoi(port) <= 65535);
+}
+
+static void check_text(const char *text, size_t room, bool may_be)
+{
+	const char *const end = memchr(text, '\0', room);
+
+	CHECK(end != NULL && (may_be || end == text));
+	CHECK(utf8_is_valid(text, (size_t)(end - text)));
+	for (; text < end; text++)
+		CHECK((unsigned char)*text >= 0x20 && *text != 0x7f);
+}
+
+static void check_header(const struct proxy_header *h)
+{
+	CHECK(h->reason == NULL && h->octets >= 15 && h->octets <= PROXY_HEADER_OCTETS);
+	CHECK(!h->local || (!h->has_addresses && !h->tls));
+	CHECK(h->tls || !h->tls_client_verified);
+	if (h->has_addresses) {
+		check_ip(h->source_ip);
+		check_ip(h->destination_ip);
+		check_port(h->source_port);
+		check_port(h->destination_port);
+	} else {
+		CHECK(h->source_ip[0] == '\0' && h->source_port[0] == '\0');
+		CHECK(h->destination_ip[0] == '\0' && h->destination_port[0] == '\0');
+	}
+	check_text(h->tls_version, sizeof h->tls_version, h->tls);
+	check_text(h->tls_cipher, sizeof h->tls_cipher, h->tls);
+	check_text(h->tls_client_name, sizeof h->tls_client_name, h->tls_client_verified);
+}
+
+/* What a part of a header is, the whole must agree with. */
+static void check_part(const char *octets, size_t part, enum proxy_result result,
+	const struct proxy_header *whole)
+{
+	char *const copy = fuzz_copy(octets, part);
+	struct proxy_header h;
+	const enum proxy_result of_part = proxy_parse(copy, part, &h);
+	const size_t need = proxy_need(copy, part);
+
+	CHECK((need > 0) == (of_part == PROXY_INCOMPLETE));
+	CHECK((h.reason != NULL) == (of_part == PROXY_MALFORMED));
+	if (result == PROXY_COMPLETE && part < whole->octets)
+		CHECK(of_part == PROXY_INCOMPLETE && need <= whole->octets - part);
+	if (result == PROXY_COMPLETE && part >= whole->octets)
+		CHECK(of_part == PROXY_COMPLETE && memcmp(&h, whole, sizeof h) == 0);
+	if (result == PROXY_INCOMPLETE)
+		CHECK(of_part == PROXY_INCOMPLETE);
+	free(copy);
+}
+
+/* The input as a text: an address, or a rule. */
+static void check_as_text(const char *octets, size_t size)
+{
+	char text[ADDRESS_TEXT_OCTETS], rule_text[64];
+	struct address_rule rule;
+	struct address a;
+	char *const copy = fuzz_copy(octets, size);
+
+	if (address_parse(copy, size, &a)) {
+		address_write(&a, text);
+		check_ip(text);
+	}
+	free(copy);
+	if (size >= sizeof rule_text)
+		return;
+	memcpy(rule_text, octets, size);
+	rule_text[size] = '\0';
+	if (address_rule_parse(rule_text, &rule)) {
+		CHECK(rule.bits <= rule.address.length * 8);
+		CHECK(address_rule_matches(&rule, &rule.address));
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *const octets = (const char *)data;
+	char *const copy = fuzz_copy(octets, size);
+	struct proxy_header h;
+	const enum proxy_result result = proxy_parse(copy, size, &h);
+
+	free(copy);
+	if (result == PROXY_COMPLETE)
+		check_header(&h);
+	CHECK((h.reason != NULL) == (result == PROXY_MALFORMED));
+	for (size_t part = 0; part <= size; part += part < 128 ? 1 : size / 16 + 1)
+		check_part(octets, part, result, &h);
+	check_part(octets, size, result, &h);
+	if (size > 0)
+		check_as_text(octets, size);
+	return 0;
+}

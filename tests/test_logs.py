@@ -289,32 +289,35 @@ def as_multilog(line):
     return f"@{(1 << 62) + 10 + calendar.timegm(time.gmtime()):016x}0b2c1f3c {line}"
 
 
-FORMS = {"syslog": (as_syslog, "syslog"), "rfc3339": (as_rfc3339, "syslog"),
-         "multilog": (as_multilog, "stderr")}
+# how it begins, what the filter must be told, options of fail2ban-regex
+FORMS = {"syslog": (as_syslog, "syslog", []), "rfc3339": (as_rfc3339, "syslog", []),
+         "multilog": (as_multilog, "stderr", []),
+         "without-times": (lambda line: line, "stderr", ["-d", "{NONE}"])}
 
 
 def regex(path, *options, log="syslog", mode="normal"):
-    """The addresses that fail2ban-regex finds, or (without options) all that it says."""
+    """What fail2ban-regex says, in words: with -o ip the addresses that it finds."""
     program = find_program("fail2ban-regex", "fail2ban")
     done = subprocess.run([program, *options, path, f"{FILTER}[log={log}, mode={mode}]"],
                           capture_output=True, text=True, check=False)
-    return done.stdout.split() if options else done.stdout
+    return done.stdout.split() if "-o" in options else done.stdout
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_fail2ban_finds_the_true_address_of_every_failure(lab, home, tmp_path, form):
-    add_time, log = FORMS[form]
+    add_time, log, options = FORMS[form]
     find_program("fail2ban-regex", "fail2ban")
     lines = real_lines(lab, home)
     path = str(tmp_path / "log")
     with open(path, "w", encoding="latin-1") as file:
         file.writelines(add_time(line) + "\n" for line in lines)
-    found = regex(path, "-o", "ip", log=log)
+    found = regex(path, *options, "-o", "ip", log=log)
     assert len(found) == len(LOGINS) * len(ADDRESSES)
     assert {address: found.count(address) for address in set(found)} == \
         {address: len(LOGINS) for address in ADDRESSES.values()}
-    print(f"\n{form}: " + re.search(r"Failregex: .*|Lines: .*", regex(path, log=log))[0],
-          re.search(r"Lines: .*", regex(path, log=log))[0], sorted(set(found)))
+    said = regex(path, *options, log=log)
+    print(f"\n{form}: " + ", ".join(re.findall(r"^(?:Failregex|Lines): .*", said, re.MULTILINE)),
+          sorted(set(found)))
 
 
 def test_fail2ban_takes_no_line_of_a_checker_for_one_of_ours(tmp_path):

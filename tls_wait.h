@@ -1,0 +1,14 @@
+/* tls_wait: waiting for descriptors until a deadline. */
+#ifndef TLS_WAIT_H
+#define TLS_WAIT_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* poll(2) until deadline_ms of clock_now_ms (-1: for ever); interrupted waits go on. Returns
+ * false when the time is over. */
+bool tls_wait(struct pollfd *polled, size_t count, int64_t deadline_ms);
+
+#endif

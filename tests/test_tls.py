@@ -217,6 +217,20 @@ def test_a_client_that_leaves_after_quit_is_not_called_truncated(lab, home, pki,
     assert "tls-truncated" not in server.log()
 
 
+def test_what_was_pipelined_before_the_cut_does_not_run_on_for_nobody(lab, home, pki, own):
+    home.maildir.add("1.M1P1.h", b"Subject: x\n\n" + (b"x" * 75 + b"\n") * 100_000)
+    server = TlsServer(lab, own, pop3d(lab, home))
+    client = server.connect(pki.context())
+    client.login(home)
+    client.send(b"RETR 1\r\n" * 10_000)
+    client.socket.recv(1000)
+    client.cut()
+    server.ended()
+    server.logged("tls-truncated")
+    sent = re.search(r"reason=broken retr=(\d+)/", server.log())
+    assert sent and int(sent[1]) < 20, server.log()
+
+
 def test_a_forged_record_ends_the_connection(lab, pki, own):
     server = TlsServer(lab, own, ["cat"])
     client = server.connect(pki.context())

@@ -20,6 +20,7 @@
 #define LINGER_MS 2000
 #define LINGER_OCTETS (1 << 20)
 #define FAREWELL_MS 200
+#define UNHEARD_OCTETS (1 << 20) /* what a program may say to nobody before it is told */
 
 /* Messages that carry nothing: so many are well, and one more for so many octets moved. */
 #define LATE_MESSAGES 32
@@ -36,6 +37,7 @@ struct engine {
 	int channel;
 	enum engine_end end;
 	bool client_gone; /* what the program still says is for nobody */
+	size_t unheard_octets;
 	struct stream down, up;
 	int64_t stalled_ms; /* since when the client does not read, or -1 */
 	uint64_t moved_octets;
@@ -66,6 +68,8 @@ static bool program_ends_anyway(const struct engine *e)
 	       (tls_wait(&polled, 1, clock_now_ms() + FAREWELL_MS) && polled.revents != 0);
 }
 
+/* A program whose client broke off may finish what it was told to do, as long as that is little
+ * work; any other has its channel closed. */
 static void lose_client(struct engine *e, enum engine_end end)
 {
 	if (e->client_gone)
@@ -76,6 +80,8 @@ static void lose_client(struct engine *e, enum engine_end end)
 	if (end != ENGINE_TRUNCATED || !program_ends_anyway(e))
 		e->end = end;
 	end_up(e);
+	if (end != ENGINE_TRUNCATED)
+		e->down.finished = true;
 }
 
 /* What went wrong when the library says that it is not want of data. */
@@ -156,7 +162,7 @@ static void fetch(struct engine *e)
 	}
 }
 
-/* Encrypts and sends one record. Returns whether the client took it. */
+/* Encrypts one record. Returns whether there was room for it. */
 static bool send_record(struct engine *e)
 {
 	const size_t held = e->down.end - e->down.start;
@@ -168,25 +174,44 @@ static bool send_record(struct engine *e)
 	if (sent > 0) {
 		e->down.start += (size_t)sent;
 		e->moved_octets += (uint64_t)sent;
-		e->stalled_ms = -1;
 		return true;
 	}
 	ssl_error = SSL_get_error(e->tls->ssl, sent);
 	if (ssl_error != SSL_ERROR_WANT_WRITE && ssl_error != SSL_ERROR_WANT_READ)
 		lose_client(e, end_of(ssl_error));
-	else if (e->stalled_ms < 0)
-		e->stalled_ms = clock_now_ms();
 	return false;
+}
+
+/* Whether there are records that were made and not sent. */
+static bool has_gathered(const struct engine *e)
+{
+	return !e->client_gone && BIO_wpending(SSL_get_wbio(e->tls->ssl)) > 0;
+}
+
+static void flush(struct engine *e)
+{
+	BIO *const records = SSL_get_wbio(e->tls->ssl);
+
+	if (has_gathered(e) && BIO_flush(records) <= 0 && !BIO_should_retry(records))
+		lose_client(e, ENGINE_TRUNCATED);
 }
 
 static void move_down(struct engine *e)
 {
-	if (!holds(&e->down) && !e->down.finished)
+	if (!holds(&e->down) && !has_gathered(e) && !e->down.finished)
 		fetch(e);
-	if (e->client_gone)
+	if (e->client_gone) {
+		e->unheard_octets += e->down.end - e->down.start;
 		e->down.start = e->down.end = 0;
+		e->down.finished |= e->unheard_octets > UNHEARD_OCTETS;
+	}
 	while (holds(&e->down) && send_record(e))
 		;
+	flush(e);
+	if (!holds(&e->down) && !has_gathered(e))
+		e->stalled_ms = -1;
+	else if (e->stalled_ms < 0)
+		e->stalled_ms = clock_now_ms();
 }
 
 enum { POLL_CLIENT_IN, POLL_CLIENT_OUT, POLL_CHANNEL, POLL_COUNT };
@@ -196,10 +221,11 @@ enum { POLL_CLIENT_IN, POLL_CLIENT_OUT, POLL_CHANNEL, POLL_COUNT };
 static void wish(const struct engine *e, struct pollfd *polled)
 {
 	const bool receives = !e->up.finished && !holds(&e->up);
-	const bool sends = holds(&e->down) || (receives && e->up.wants_write);
+	const bool sending = holds(&e->down) || has_gathered(e);
+	const bool sends = sending || (receives && e->up.wants_write);
 	short channel = 0;
 
-	if (!e->down.finished && !holds(&e->down))
+	if (!e->down.finished && !sending)
 		channel |= POLLIN;
 	if (!e->up.finished && holds(&e->up))
 		channel |= POLLOUT;
@@ -219,6 +245,8 @@ static void move(struct engine *e)
 		return;
 	}
 	channel = polled[POLL_CHANNEL].revents;
+	if (polled[POLL_CLIENT_OUT].revents != 0)
+		e->stalled_ms = -1; /* it took something */
 	if (polled[POLL_CLIENT_IN].revents != 0 || (channel & ~POLLIN) != 0 ||
 		(e->up.wants_write && polled[POLL_CLIENT_OUT].revents != 0))
 		move_up(e);
@@ -234,8 +262,8 @@ static void part(struct engine *e)
 	struct pollfd in = {.fd = 0, .events = POLLIN}, out = {.fd = 1, .events = POLLOUT};
 	size_t left = LINGER_OCTETS;
 
-	while (SSL_shutdown(e->tls->ssl) < 0 &&
-		SSL_get_error(e->tls->ssl, -1) == SSL_ERROR_WANT_WRITE)
+	SSL_shutdown(e->tls->ssl);
+	for (flush(e); has_gathered(e); flush(e))
 		if (!tls_wait(&out, 1, deadline_ms))
 			return;
 	if (shutdown(1, SHUT_WR) != 0)
@@ -251,13 +279,13 @@ static void part(struct engine *e)
 
 enum engine_end engine_run(struct tls *t, int channel)
 {
-	static struct engine
-		e; /* zero, and the buffers' pages not touched before they are used */
+	/* zero, and the pages of its buffers not touched before they are used */
+	static struct engine e;
 
 	e.tls = t;
 	e.channel = channel;
 	e.stalled_ms = -1;
-	while (!e.down.finished || holds(&e.down))
+	while (!e.down.finished || holds(&e.down) || has_gathered(&e))
 		move(&e);
 	if (!e.client_gone)
 		part(&e);

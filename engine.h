@@ -13,9 +13,9 @@ enum engine_end {
 	ENGINE_BROKEN,    /* a record that was not the peer's */
 };
 
-/* Moves octets between descriptors 0 and 1 and the channel, a socket, none of which blocks.
- * Whatever happens to the client, the program gets an end of file, its output is read to its
- * end, and the channel is closed. */
+/* Moves octets between descriptors 0 and 1 and the channel, a socket, none of which blocks,
+ * until either side ends. Then the channel is closed; a program whose client ended before gets
+ * an end of file, and what it still has to say is sent, or dropped if nobody is there. */
 enum engine_end engine_run(struct tls *t, int channel);
 
 #endif

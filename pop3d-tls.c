@@ -115,7 +115,7 @@ static int end_program(struct connection *c)
 static int give_up(struct connection *c, int status)
 {
 	end_program(c);
-	return status;
+	return end_signal != 0 ? EXIT_SIGNAL + end_signal : status;
 }
 
 static void prepare_client(void)

@@ -18,6 +18,12 @@
  */
 #define DEFAULT_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 
+/* Four records of 16384 octets, with what belongs to them. */
+#define GATHERED_OCTETS 66048
+
+/* More than the library's functions use. */
+#define STACK_OCTETS 32768
+
 static bool trouble(const char *problem, const char *value)
 {
 	log_event(LOG_ERR, "tls-configuration problem=\"%s\" value=\"%s\"", problem,
@@ -163,6 +169,19 @@ static bool make_context(struct tls *t)
 	return true;
 }
 
+/* A write for several records costs half as much as one for each. */
+static bool gather_records(SSL *ssl)
+{
+	BIO *const buffer = BIO_new(BIO_f_buffer());
+	BIO *const client = BIO_new_socket(1, BIO_NOCLOSE);
+
+	if (buffer == NULL || client == NULL ||
+		BIO_set_write_buffer_size(buffer, GATHERED_OCTETS) != 1)
+		return false;
+	SSL_set0_wbio(ssl, BIO_push(buffer, client));
+	return true;
+}
+
 bool tls_open(struct tls *t)
 {
 	/* no files are read; texts of errors and names of old ciphers only cost */
@@ -174,7 +193,7 @@ bool tls_open(struct tls *t)
 		!make_context(t))
 		return false;
 	t->ssl = SSL_new(t->context);
-	if (t->ssl == NULL || SSL_set_rfd(t->ssl, 0) != 1 || SSL_set_wfd(t->ssl, 1) != 1)
+	if (t->ssl == NULL || SSL_set_rfd(t->ssl, 0) != 1 || !gather_records(t->ssl))
 		return trouble("the TLS library does not start", NULL);
 	SSL_set_app_data(t->ssl, t);
 	return true;
@@ -212,11 +231,20 @@ enum tls_verdict tls_handshake(
 	}
 }
 
+/* The library wipes what it allocates, but not always what lay on its stack. */
+static __attribute__((noinline)) void wipe_stack(void)
+{
+	char below[STACK_OCTETS];
+
+	explicit_bzero(below, sizeof below);
+}
+
 void tls_forget_keys(struct tls *t)
 {
 	if (t->ssl != NULL)
 		SSL_certs_clear(t->ssl);
 	tls_material_forget(t->material);
+	wipe_stack();
 }
 
 void tls_close(struct tls *t)

@@ -101,7 +101,10 @@ static const char *reason_in_words(int reason)
 	case SSL_R_LENGTH_MISMATCH:
 	case SSL_R_LENGTH_TOO_SHORT:
 	case SSL_R_BAD_EXTENSION:
-	case SSL_R_EXCESSIVE_MESSAGE_SIZE: return "malformed";
+	case SSL_R_EXCESSIVE_MESSAGE_SIZE:
+	case SSL_R_BAD_KEY_SHARE:
+	case SSL_R_MISSING_SIGALGS_EXTENSION:
+	case SSL_R_NOT_ON_RECORD_BOUNDARY: return "malformed";
 	default: return NULL;
 	}
 }

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -118,6 +119,12 @@ class Pki:
     def der(self, name):
         with open(self.at(name + ".crt"), encoding="ascii") as file:
             return ssl.PEM_cert_to_DER_cert(file.read())
+
+    def anywhere(self):
+        """A client that takes any name."""
+        context = self.context()
+        context.check_hostname = False
+        return context
 
     def context(self, **attributes):
         """A client that checks the server's certificate."""
@@ -292,3 +299,86 @@ def client_hello(context, name="mail.example"):
 
 
 GREETING = f"+OK {HOST} POP3 server ready"
+
+
+def s_client(server, *options, text=b"QUIT\r\n", delay=0.0):
+    """What openssl s_client writes to its output."""
+    command = [find_program("openssl", "openssl"), "s_client", "-connect",
+               f"127.0.0.1:{server.port}", "-servername", "mail.example", *options]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as client:
+        time.sleep(delay)
+        try:
+            got = client.communicate(text, timeout=harness.TIMEOUT)[0]
+        except subprocess.TimeoutExpired:
+            client.kill()
+            raise
+    return got.decode("latin-1")
+
+
+def all_of(client):
+    """What a client gets until the connection ends."""
+    got = b""
+    try:
+        while piece := client.recv(65536):
+            got += piece
+    except ConnectionResetError:
+        pass
+    return got
+
+
+def clear_until(raw, end):
+    """What comes in clear, to the end given."""
+    got = b""
+    while not got.endswith(end):
+        piece = raw.recv(65536)
+        assert piece, got
+        got += piece
+    return got
+
+
+def run_tls(lab, *arguments):
+    """Runs pop3d-tls without a client."""
+    return subprocess.run([tls_program(lab), *arguments], capture_output=True, text=True,
+                          check=False, timeout=20)
+
+
+# -- fixtures
+
+
+@pytest.fixture(scope="session")
+def pki(programs):
+    """One for all modules: making keys takes time."""
+    tls_program(programs)
+    if not hasattr(programs, "pki"):
+        programs.pki = Pki(os.path.join(programs.directory, "pki"))
+    return programs.pki
+
+
+@pytest.fixture
+def own(pki):
+    """The options for the usual certificate."""
+    return pki.have("mail.example")
+
+
+@pytest.fixture
+def keys(lab, home):
+    """A file of ticket keys."""
+    path = home.path + ".tickets"
+    subprocess.run([tls_program(lab), "--make-ticket-keys", path], check=True)
+    yield path
+    if os.path.exists(path):
+        os.unlink(path)
+
+
+@pytest.fixture
+def cert_dir(home, pki):
+    path = home.path + ".certs"
+    os.mkdir(path)
+    for name, source in (("other.example", "other.example"), ("_.wild.example", "wild"),
+                         ("default", "mail.example")):
+        pki.have(source, **({"host": "*.wild.example"} if source == "wild" else {}))
+        with open(os.open(os.path.join(path, name + ".pem"), os.O_WRONLY | os.O_CREAT, 0o600),
+                  "w", encoding="ascii") as file:
+            file.write(pki.pem(source))
+    return path

@@ -765,7 +765,7 @@ def test_the_monitor_is_confined_though_the_checker_closed_the_status_descriptor
     server = start(lab, home, [Script(home, READS + CLOSES + "@SESSION@\n").path], uid=uid)
     expect(server, log_in(server, home.login, home.password), "+OK 4 messages")
     monitor = server.process.pid
-    confined = retry_until(lambda: status_of(monitor)["Seccomp"] == "2", 5)
+    confined = retry_until(lambda: status_of(monitor)["NoNewPrivs"] == "1", 5)
     assert confined, server.report()
     assert retry_until(lambda: len(tree_of(monitor)) == 2, 5), server.report()
     assert "login ip=" in server.log(), server.report()

@@ -48,6 +48,7 @@ static const int talking_calls[] = {
 static const int session_calls[] = {
 	SYS_openat,
 	SYS_lseek,
+	SYS_pread64,
 	SYS_getdents64,
 	SYS_unlinkat,
 	SYS_renameat2,
@@ -223,6 +224,9 @@ static bool add_place(int ruleset_fd, const struct sandbox_place *place)
 		rule.allowed |= LANDLOCK_REMOVE_FILE | LANDLOCK_REFER;
 	if ((place->rights & SANDBOX_ADD) != 0)
 		rule.allowed |= LANDLOCK_MAKE_REGULAR | LANDLOCK_REFER;
+	if ((place->rights & SANDBOX_WRITE) != 0)
+		rule.allowed |=
+			LANDLOCK_MAKE_REGULAR | LANDLOCK_WRITE_FILE | LANDLOCK_REMOVE_FILE;
 	return syscall(SYSTEM_LANDLOCK_ADD_RULE, ruleset_fd, LANDLOCK_PATH_BENEATH, &rule, 0) ==
 	       0;
 }
@@ -238,7 +242,7 @@ static void landlock(unsigned scoped, const struct sandbox_place *places, size_t
 	bool ruled = fd >= 0;
 
 	for (size_t i = 0; i < count && ruled; i++)
-		ruled = add_place(fd, &places[i]);
+		ruled = places[i].fd < 0 || add_place(fd, &places[i]);
 	if (ruled)
 		ruled = syscall(SYSTEM_LANDLOCK_RESTRICT_SELF, fd, 0) == 0;
 	if (!ruled)

@@ -18,7 +18,7 @@
  * sequence of octets: the header, the records, the names. */
 #define INDEX_PAGE_OCTETS 4096
 #define INDEX_PAYLOAD_OCTETS (INDEX_PAGE_OCTETS - sizeof(uint64_t))
-#define INDEX_WINDOW_PAGES 8
+#define INDEX_WINDOW_PAGES 4
 
 #define INDEX_MAGIC 0x786469643370706fU /* "oppd3dix" or backwards, by the byte order */
 #define INDEX_BYTE_ORDER 0x01020304U
@@ -89,6 +89,9 @@ void index_close(struct index *ix);
 /* Puts what the index says of a message into *m, its name in ix. Returns false with errno where
  * it cannot be read (EBADMSG: where it makes no sense). */
 bool index_get(struct index *ix, uint64_t number, struct message *m);
+
+/* The size alone, which takes less. */
+bool index_get_size(struct index *ix, uint64_t number, uint64_t *size_octets);
 
 /* Adds a unique name to the checksum of the numbering; start with 0. */
 uint64_t index_number_name(uint64_t numbering, const char *unique, size_t octets);

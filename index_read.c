@@ -89,11 +89,12 @@ static bool read_pages(int fd, unsigned char *pages, size_t *octets, uint64_t of
 	return got > 0 || makes_no_sense();
 }
 
-/* Fills the window with the page that holds the octet at position, and those behind it. */
-static bool load(const struct index *ix, struct index_window *w, uint64_t position)
+/* Fills the window with the page that holds the octet at position, and those behind it, of so
+ * many octets in the file at most. */
+static bool load(
+	const struct index *ix, struct index_window *w, uint64_t position, size_t octets)
 {
 	const uint64_t first = position / INDEX_PAYLOAD_OCTETS;
-	size_t octets = sizeof w->payload;
 	size_t pages;
 
 	uint64_t nonce = ix->header.nonce;
@@ -128,18 +129,20 @@ static bool holds(const struct index_window *w, uint64_t position, size_t octets
 	       octets <= w->octets - (size_t)(position - w->start);
 }
 
-/* Copies octets of the sequence; there are few enough for a window. */
-static bool fetch(const struct index *ix, struct index_window *w, uint64_t position, void *to,
-	size_t octets)
+/* Where octets of the sequence are in memory, until the window is used again; there are few
+ * enough for one. NULL with errno. */
+static const void *fetch(
+	const struct index *ix, struct index_window *w, uint64_t position, size_t octets)
 {
 	if (!holds(w, position, octets)) {
-		if (!load(ix, w, position))
-			return false;
-		if (!holds(w, position, octets))
-			return makes_no_sense();
+		if (!load(ix, w, position, sizeof w->payload))
+			return NULL;
+		if (!holds(w, position, octets)) {
+			errno = EBADMSG;
+			return NULL;
+		}
 	}
-	memcpy(to, w->payload + (position - w->start), octets);
-	return true;
+	return w->payload + (position - w->start);
 }
 
 static bool is_sensible(const struct index_header *h, uint64_t file_octets)
@@ -164,13 +167,19 @@ static bool is_sensible(const struct index_header *h, uint64_t file_octets)
 static bool read_header(struct index *ix, uid_t owner)
 {
 	struct stat st;
+	size_t octets;
 
 	if (fstat(ix->fd, &st) != 0)
 		return false;
 	if (!S_ISREG(st.st_mode) || st.st_uid != owner || st.st_size < INDEX_PAGE_OCTETS)
 		return makes_no_sense();
-	if (!fetch(ix, &ix->records, 0, &ix->header, sizeof ix->header))
+	/* all of a small one; of a large one no more than a session needs that only asks STAT
+	 */
+	octets = (uint64_t)st.st_size <= sizeof ix->records.payload ? (size_t)st.st_size
+								    : INDEX_PAGE_OCTETS;
+	if (!load(ix, &ix->records, 0, octets))
 		return false;
+	memcpy(&ix->header, ix->records.payload, sizeof ix->header);
 	return is_sensible(&ix->header, (uint64_t)st.st_size) || makes_no_sense();
 }
 
@@ -199,12 +208,44 @@ void index_close(struct index *ix)
 	ix->fd = -1;
 }
 
-/* A name that a reading of the directory could have given, and this unique name in it. */
-static bool is_name(const char *name, const struct index_record *r)
+/* 0x80 in every octet of the word that is this octet; above the first such octet there may be
+ * more. */
+static uint64_t find_octet(uint64_t word, unsigned char octet)
 {
-	return name[0] != '.' && memchr(name, '/', r->name_octets) == NULL &&
-	       memchr(name, '\0', r->name_octets) == NULL &&
-	       uid_unique_octets(name, r->name_octets) == r->unique_octets;
+	const uint64_t ones = 0x0101010101010101U;
+	const uint64_t difference = word ^ ones * octet;
+
+	return (difference - ones) & ~difference & ones << 7;
+}
+
+/* Whether there is none of NUL, '/' and (where that is forbidden as well) ':' in the name. */
+static bool is_free(const char *name, size_t octets, bool of_colons)
+{
+	const unsigned char third = of_colons ? ':' : '/';
+	uint64_t word;
+
+	for (; octets >= sizeof word; octets -= sizeof word, name += sizeof word) {
+		memcpy(&word, name, sizeof word);
+		if ((find_octet(word, '\0') | find_octet(word, '/') |
+			    find_octet(word, third)) != 0)
+			return false;
+	}
+	for (; octets > 0; octets--, name++)
+		if (*name == '\0' || *name == '/' || *name == (char)third)
+			return false;
+	return true;
+}
+
+/* A name that a reading of the directory could have given, and this unique name in it. The
+ * library's memchr, four times, was half of the time of UIDL. */
+static bool is_name(const char *name, size_t octets, size_t unique_octets)
+{
+	if (name[0] == '.' || unique_octets > octets)
+		return false;
+	if (unique_octets < octets && name[unique_octets] != ':')
+		return false;
+	return is_free(name, unique_octets, true) &&
+	       is_free(name + unique_octets, octets - unique_octets, false);
 }
 
 static bool get_name(struct index *ix, const struct index_record *r, struct twin *twin)
@@ -212,41 +253,63 @@ static bool get_name(struct index *ix, const struct index_record *r, struct twin
 	const uint64_t start = RECORDS_START + ix->header.count * sizeof *r + r->name_offset;
 	const bool has_twin = (r->flags & INDEX_TWIN) != 0;
 	const size_t octets = r->name_octets + (has_twin ? sizeof *twin : 0);
+	const char *name;
 
-	if (r->name_octets == 0 || r->place > PLACE_CUR || (r->flags & ~INDEX_FLAGS) != 0 ||
-		r->size_octets > INDEX_SIZE_MOST)
+	if (r->name_octets == 0 || r->place > PLACE_CUR || (r->flags & ~INDEX_FLAGS) != 0)
 		return makes_no_sense();
 	if (r->name_offset > ix->header.names_octets ||
 		octets > ix->header.names_octets - r->name_offset)
 		return makes_no_sense();
-	if (!fetch(ix, &ix->names, start, ix->name, r->name_octets))
+	name = fetch(ix, &ix->names, start, octets);
+	if (name == NULL)
 		return false;
+	if (!is_name(name, r->name_octets, r->unique_octets))
+		return makes_no_sense();
+	memcpy(ix->name, name, r->name_octets);
 	ix->name[r->name_octets] = '\0';
-	if (has_twin && !fetch(ix, &ix->names, start + r->name_octets, twin, sizeof *twin))
-		return false;
-	return is_name(ix->name, r) || makes_no_sense();
+	if (has_twin)
+		memcpy(twin, name + r->name_octets, sizeof *twin);
+	return true;
+}
+
+static const struct index_record *get_record(struct index *ix, uint64_t number)
+{
+	const struct index_record *r = NULL;
+
+	errno = EBADMSG;
+	if (number < ix->header.count)
+		r = fetch(ix, &ix->records, RECORDS_START + number * sizeof *r, sizeof *r);
+	if (r != NULL && r->size_octets > INDEX_SIZE_MOST) {
+		errno = EBADMSG;
+		return NULL;
+	}
+	return r;
 }
 
 bool index_get(struct index *ix, uint64_t number, struct message *m)
 {
-	struct index_record r;
+	const struct index_record *const r = get_record(ix, number);
 	struct twin twin = {0, 0};
 
-	if (number >= ix->header.count)
-		return makes_no_sense();
-	if (!fetch(ix, &ix->records, RECORDS_START + number * sizeof r, &r, sizeof r) ||
-		!get_name(ix, &r, &twin))
+	if (r == NULL || !get_name(ix, r, &twin))
 		return false;
-	*m = (struct message){
-		.name = ix->name,
-		.size_octets = r.size_octets,
-		.inode = twin.inode,
-		.alias_inode = twin.alias_inode,
-		.name_octets = r.name_octets,
-		.unique_octets = r.unique_octets,
-		.place = r.place,
-		.size_verified = (r.flags & INDEX_VERIFIED) != 0,
-		.size_unknown = (r.flags & INDEX_UNKNOWN) != 0,
-	};
+	m->name = ix->name;
+	m->size_octets = r->size_octets;
+	m->inode = twin.inode;
+	m->alias_inode = twin.alias_inode;
+	m->name_octets = r->name_octets;
+	m->unique_octets = r->unique_octets;
+	m->place = r->place;
+	m->size_verified = (r->flags & INDEX_VERIFIED) != 0;
+	m->size_unknown = (r->flags & INDEX_UNKNOWN) != 0;
 	return true;
+}
+
+bool index_get_size(struct index *ix, uint64_t number, uint64_t *size_octets)
+{
+	const struct index_record *const r = get_record(ix, number);
+
+	if (r != NULL)
+		*size_octets = r->size_octets;
+	return r != NULL;
 }

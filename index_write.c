@@ -13,6 +13,7 @@
 #include "index.h"
 
 #define TEMPORARY_PREFIX INDEX_NAME "."
+#define BUFFER_PAGES 16
 #define WRITER_SECONDS 600 /* nobody writes an index for so long */
 
 struct writer {
@@ -21,7 +22,7 @@ struct writer {
 	uint64_t page_number; /* of the page that is being filled */
 	size_t used;          /* octets of it */
 	size_t buffered;      /* pages before it in the buffer */
-	unsigned char buffer[INDEX_WINDOW_PAGES * INDEX_PAGE_OCTETS];
+	unsigned char buffer[BUFFER_PAGES * INDEX_PAGE_OCTETS];
 	unsigned char first_page[INDEX_PAGE_OCTETS]; /* it waits for its header */
 };
 
@@ -69,7 +70,7 @@ static bool end_page(struct writer *w)
 	w->used = 0;
 	w->page_number++;
 	w->buffered++;
-	return w->buffered < INDEX_WINDOW_PAGES || write_buffer(w);
+	return w->buffered < BUFFER_PAGES || write_buffer(w);
 }
 
 static bool put(struct writer *w, const void *octets, size_t length)

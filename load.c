@@ -11,7 +11,6 @@
 #include "log.h"
 #include "maildir.h"
 #include "maildir_internal.h"
-#include "message.h"
 
 #define SCAN_TRIES 4
 
@@ -220,99 +219,6 @@ static bool settle_duplicates(struct maildir *m)
 	return true;
 }
 
-/* Takes from the index the sizes that were counted once, walking through both lists, which are
- * sorted alike. Nothing is lost but time where it is not, or cannot be read to its end. */
-static void take_sizes(struct maildir *m)
-{
-	struct snapshot *const s = &m->snapshot;
-	struct message known;
-	size_t at = 0;
-
-	for (uint64_t i = 0; i < m->index.header.count && at < s->count; i++) {
-		uint64_t order;
-		int sign = 1;
-
-		if (!index_get(&m->index, i, &known))
-			return;
-		if (!known.size_verified)
-			continue;
-		order = snapshot_order(known.name, known.unique_octets);
-		for (; at < s->count; at++) {
-			struct entry *const entry = &s->entries[at];
-
-			sign = snapshot_compare(entry->order, entry->name, entry->unique_octets,
-				order, known.name, known.unique_octets);
-			if (sign >= 0)
-				break;
-		}
-		/* twins are not told from each other here: they are counted */
-		if (at < s->count && sign == 0 && known.inode == 0 && known.alias_inode == 0 &&
-			s->entries[at].twin == 0) {
-			s->entries[at].size_octets = known.size_octets;
-			s->entries[at].flags |= ENTRY_VERIFIED;
-		}
-	}
-}
-
-/* The size of a message that cannot be read: it stays in the list, and RETR will say what is
- * wrong. */
-static uint64_t size_on_disk(const struct maildir *m, const struct message *message)
-{
-	struct stat st;
-
-	if (fstatat(m->place_fd[message->place], message->name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return 0;
-	return (uint64_t)st.st_size;
-}
-
-static void count_size(struct maildir *m, size_t number)
-{
-	static const char *const place_names[] = {"new", "cur"};
-	struct entry *const entry = &m->snapshot.entries[number];
-	char quoted[4 * UID_NAME_OCTETS + 8];
-	struct message message;
-	const int fd = maildir_open_known(m, number, &message);
-	uint64_t octets;
-	bool counted = false;
-	int error_number = errno;
-
-	if (fd >= 0) {
-		counted = message_count(fd, &octets);
-		error_number = errno;
-		close(fd);
-	}
-	m->has_learned |= counted;
-	if (counted) {
-		snapshot_set_size(&m->snapshot, number, octets);
-		return;
-	}
-	if (fd < 0 && (error_number == ENOENT || error_number == ESTALE)) {
-		entry->flags |= ENTRY_DROPPED;
-		return;
-	}
-	entry->size_octets = size_on_disk(m, &message);
-	entry->flags |= ENTRY_UNKNOWN;
-	log_event(LOG_WARNING, "message-unreadable errno=%d error=\"%s\" place=%s message=%s",
-		error_number, strerror(error_number), place_names[message.place],
-		log_quote(quoted, sizeof quoted, message.name, message.name_octets));
-}
-
-static void find_sizes(struct maildir *m)
-{
-	struct snapshot *const s = &m->snapshot;
-
-	for (size_t i = 0; i < s->count; i++) {
-		struct entry *const entry = &s->entries[i];
-
-		if ((entry->flags & ENTRY_VERIFIED) != 0)
-			continue;
-		if (m->verify_sizes || !uid_size_field(entry->name, entry->unique_octets, 'W',
-					       &entry->size_octets))
-			count_size(m, i);
-	}
-	snapshot_compact(s);
-}
-
 void maildir_sum(struct maildir *m)
 {
 	m->all_octets = m->total_octets = 0;
@@ -330,8 +236,8 @@ static bool settle(struct maildir *m)
 	if (!snapshot_sort(&m->snapshot) || !settle_duplicates(m))
 		return false;
 	if (m->had_index && m->index.header.verified_count > 0)
-		take_sizes(m);
-	find_sizes(m);
+		maildir_take_sizes(m);
+	maildir_find_sizes(m);
 	m->new_count = 0;
 	for (size_t i = 0; i < m->snapshot.count; i++)
 		m->new_count += m->snapshot.entries[i].place == PLACE_NEW;
@@ -399,7 +305,7 @@ static bool count_the_rest(struct maildir *m)
 		return true;
 	if (!snapshot_materialize(&m->snapshot))
 		return false;
-	find_sizes(m);
+	maildir_find_sizes(m);
 	maildir_sum(m);
 	return true;
 }
@@ -453,7 +359,7 @@ bool maildir_recover(struct maildir *m)
 			numbering, s->entries[i].name, s->entries[i].unique_octets);
 	same = same && s->count == count && numbering == m->index.header.numbering;
 	if (same) {
-		find_sizes(m);
+		maildir_find_sizes(m);
 		same = s->count == count;
 	}
 	if (same) {
@@ -469,13 +375,11 @@ bool maildir_recover(struct maildir *m)
 bool maildir_deserves_index(const struct maildir *m)
 {
 	const struct snapshot *const s = &m->snapshot;
-	uint64_t octets;
 
-	if (s->count >= MANY_MESSAGES)
+	if (s->count >= MANY_MESSAGES || (m->verify_sizes && s->count > 0))
 		return true;
 	for (size_t i = 0; i < s->count; i++)
-		if (m->verify_sizes || !uid_size_field(s->entries[i].name,
-					       s->entries[i].unique_octets, 'W', &octets))
+		if ((s->entries[i].flags & ENTRY_SIZED) == 0)
 			return true;
 	return false;
 }

@@ -74,6 +74,9 @@ void maildir_close(struct maildir *m);
  * from the directories; then the name is empty. */
 bool maildir_get(struct maildir *m, size_t number, struct message *message);
 
+/* The size alone, which takes less. */
+bool maildir_get_size(struct maildir *m, size_t number, uint64_t *size_octets);
+
 /* Opens a message for reading, wherever it is by now, and sets *message as maildir_get does.
  * Returns a descriptor that the caller closes, or -1 with errno: ENOENT when it is gone, ELOOP
  * or EINVAL when it is no regular file any more. */

@@ -15,6 +15,13 @@ bool maildir_scan(struct maildir *m);
  * stand in their names. After maildir_scan. */
 bool maildir_deserves_index(const struct maildir *m);
 
+/* Takes the sizes that were counted once from the index, for a snapshot in memory. */
+void maildir_take_sizes(struct maildir *m);
+
+/* Finds the sizes that were not counted: in the names, or by counting. Messages that are gone
+ * are removed from the snapshot. */
+void maildir_find_sizes(struct maildir *m);
+
 /* Sets total_octets, left and all_octets from the snapshot in memory. */
 void maildir_sum(struct maildir *m);
 

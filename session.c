@@ -26,6 +26,9 @@ struct tally {
 	uint64_t messages, octets;
 };
 
+/* One of which nothing is known any more. */
+static const struct message unnamed = {.name = ""};
+
 struct session {
 	struct wire wire;
 	struct maildir maildir;
@@ -100,59 +103,59 @@ static enum command_result command_stat(void *state, const struct command_input 
 	return COMMAND_GOOD;
 }
 
-static void put_size_line(struct session *s, size_t number, const struct message *message)
+/* One line of a listing, behind what stands in front of it. Returns false with errno where
+ * nothing was put because the message is not known any more. */
+typedef bool line_function(struct session *s, size_t number, const char *front);
+
+static bool put_size_line(struct session *s, size_t number, const char *front)
 {
+	uint64_t size_octets;
+
+	if (!maildir_get_size(&s->maildir, number - 1, &size_octets))
+		return false;
+	wire_puts(&s->wire, front);
 	wire_put_number(&s->wire, number);
 	wire_put(&s->wire, " ", 1);
-	wire_put_number(&s->wire, message->size_octets);
+	wire_put_number(&s->wire, size_octets);
 	wire_put(&s->wire, "\r\n", 2);
+	return true;
 }
 
-static void put_uid_line(struct session *s, size_t number, const struct message *message)
+static bool put_uid_line(struct session *s, size_t number, const char *front)
 {
 	char uid[UID_TEXT_OCTETS];
-	const size_t octets =
-		uid_text(uid, message->name, message->unique_octets, message->inode);
+	struct message message;
+	size_t octets;
 
+	if (!maildir_get(&s->maildir, number - 1, &message))
+		return false;
+	octets = uid_text(uid, message.name, message.unique_octets, message.inode);
+	wire_puts(&s->wire, front);
 	wire_put_number(&s->wire, number);
 	wire_put(&s->wire, " ", 1);
 	wire_put(&s->wire, uid, octets);
 	wire_put(&s->wire, "\r\n", 2);
+	return true;
 }
-
-typedef void line_function(struct session *s, size_t number, const struct message *message);
 
 /* LIST and UIDL: one line for a message, or all of them behind the reply that is already there.
  */
 static void put_one(struct session *s, uint64_t number, line_function *line)
 {
-	struct message message;
-
-	if (!check_number(s, number))
-		return;
-	if (!maildir_get(&s->maildir, (size_t)number - 1, &message)) {
-		put_unreadable(s, number, &message);
-		return;
-	}
-	wire_puts(&s->wire, "+OK ");
-	line(s, (size_t)number, &message);
+	if (check_number(s, number) && !line(s, (size_t)number, "+OK "))
+		put_unreadable(s, number, &unnamed);
 }
 
 /* In the middle of a reply there is no way to say that the rest cannot be had but to end. */
 static enum command_result put_all(struct session *s, line_function *line)
 {
-	struct message message;
-
 	for (size_t i = 0; i < s->maildir.snapshot.count && s->wire.end == WIRE_OPEN; i++) {
-		if (maildir_is_deleted(&s->maildir, i))
+		if (maildir_is_deleted(&s->maildir, i) || line(s, i + 1, ""))
 			continue;
-		if (!maildir_get(&s->maildir, i, &message)) {
-			log_message_problem("message-unreadable", &message, errno);
-			s->end = "read-error";
-			s->exit_status = 111;
-			return COMMAND_END;
-		}
-		line(s, i + 1, &message);
+		log_message_problem("message-unreadable", &unnamed, errno);
+		s->end = "read-error";
+		s->exit_status = 111;
+		return COMMAND_END;
 	}
 	wire_puts(&s->wire, ".\r\n");
 	return COMMAND_GOOD;
@@ -276,8 +279,6 @@ static enum command_result command_top(void *state, const struct command_input *
 static enum command_result command_dele(void *state, const struct command_input *input)
 {
 	struct session *const s = state;
-	const struct message unnamed = {.name = ""};
-
 	if (!check_number(s, input->number))
 		return COMMAND_GOOD;
 	if (!maildir_delete(&s->maildir, (size_t)input->number - 1)) {

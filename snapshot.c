@@ -155,33 +155,47 @@ bool snapshot_rename(struct snapshot *s, struct entry *entry, enum place place,
 	return true;
 }
 
-bool snapshot_add(struct snapshot *s, enum place place, const char *name, size_t name_octets)
+/* Adds a file whose unique name is so long. */
+static struct entry *add(struct snapshot *s, enum place place, const char *name,
+	size_t name_octets, size_t unique_octets)
 {
 	struct entry *entry;
 
 	if (!make_room_for_entry(s))
-		return false;
+		return NULL;
 	entry = &s->entries[s->count];
 	*entry = (struct entry){0};
 	if (!snapshot_rename(s, entry, place, name, name_octets))
-		return false;
+		return NULL;
 	entry->flags = 0;
-	entry->unique_octets = (uint8_t)uid_unique_octets(entry->name, name_octets);
-	entry->order = snapshot_order(entry->name, entry->unique_octets);
+	entry->unique_octets = (uint8_t)unique_octets;
+	entry->order = snapshot_order(entry->name, unique_octets);
 	s->count++;
-	return true;
+	return entry;
+}
+
+bool snapshot_add(struct snapshot *s, enum place place, const char *name, size_t name_octets)
+{
+	const size_t unique_octets = uid_unique_octets(name, name_octets);
+	struct entry *const entry = add(s, place, name, name_octets, unique_octets);
+
+	/* now, while the name is at hand: behind the sorting it would have to be fetched again
+	 */
+	if (entry != NULL && uid_size_field(name, unique_octets, 'W', &entry->size_octets))
+		entry->flags |= ENTRY_SIZED;
+	return entry != NULL;
 }
 
 bool snapshot_add_known(struct snapshot *s, const struct message *m)
 {
-	struct entry *entry;
+	struct entry *const entry =
+		add(s, (enum place)m->place, m->name, m->name_octets, m->unique_octets);
 
-	if (!snapshot_add(s, (enum place)m->place, m->name, m->name_octets))
+	if (entry == NULL)
 		return false;
-	entry = &s->entries[s->count - 1];
 	entry->size_octets = m->size_octets;
 	entry->flags = (uint8_t)((m->size_verified ? ENTRY_VERIFIED : 0) |
-				 (m->size_unknown ? ENTRY_UNKNOWN : 0));
+				 (m->size_unknown ? ENTRY_UNKNOWN : ENTRY_SIZED));
 	return snapshot_set_twin(s, entry, (struct twin){m->inode, m->alias_inode});
 }
 
@@ -281,6 +295,18 @@ bool snapshot_get(struct snapshot *s, size_t number, struct message *m)
 		return false;
 	if (snapshot_marked(s, MARK_VERIFIED, number))
 		correct(s, number, m);
+	return true;
+}
+
+bool snapshot_get_size(struct snapshot *s, size_t number, uint64_t *size_octets)
+{
+	struct message m;
+
+	if (s->index != NULL && !s->lost && !snapshot_marked(s, MARK_VERIFIED, number))
+		return index_get_size(s->index, number, size_octets);
+	if (!snapshot_get(s, number, &m))
+		return false;
+	*size_octets = m.size_octets;
 	return true;
 }
 

@@ -33,8 +33,9 @@ struct message {
 enum entry_flag {
 	ENTRY_VERIFIED = 1,
 	ENTRY_UNKNOWN = 2,
-	ENTRY_DROPPED = 4, /* not to be served: the same file under a second name, or gone */
-	ENTRY_RENAMED = 8, /* by snapshot_rename, since somebody cleared this */
+	ENTRY_DROPPED = 4,  /* not to be served: the same file under a second name, or gone */
+	ENTRY_SIZED = 8,    /* size_octets is known, at least from the name */
+	ENTRY_RENAMED = 16, /* by snapshot_rename, since somebody cleared this */
 };
 
 /* A message in memory. */
@@ -103,6 +104,9 @@ void snapshot_use_index(struct snapshot *s, struct index *index);
 /* Puts what is known of a message into *m. Returns false with errno (and m->name empty) where
  * the index cannot be read or makes no sense. */
 bool snapshot_get(struct snapshot *s, size_t number, struct message *m);
+
+/* The size alone, which takes less. */
+bool snapshot_get_size(struct snapshot *s, size_t number, uint64_t *size_octets);
 
 /* Takes the messages of the index into memory, numbers, marks and sizes as they are; nothing to
  * do where they are in memory. Returns false with errno, and the index is still in use. */

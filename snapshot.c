@@ -253,6 +253,16 @@ static void get_entry(const struct snapshot *s, const struct entry *entry, struc
 	m->size_unknown = (entry->flags & ENTRY_UNKNOWN) != 0;
 }
 
+static bool has_bit(const struct snapshot *s, enum mark mark, size_t number)
+{
+	return s->marks[mark] != NULL && (s->marks[mark][number / 64] >> number % 64 & 1) != 0;
+}
+
+bool snapshot_marked(const struct snapshot *s, enum mark mark, size_t number)
+{
+	return number < s->count && has_bit(s, mark, number);
+}
+
 /* The place in the corrections where this number stands, or would. */
 static size_t correction_place(const struct snapshot *s, size_t number)
 {
@@ -322,7 +332,8 @@ bool snapshot_materialize(struct snapshot *s)
 	s->count = 0;
 	for (size_t i = 0; i < count && taken; i++) {
 		taken = index_get(index, i, &m);
-		if (taken && snapshot_marked(s, MARK_VERIFIED, i))
+		/* there are fewer messages than marks meanwhile */
+		if (taken && has_bit(s, MARK_VERIFIED, i))
 			correct(s, i, &m);
 		taken = taken && snapshot_add_known(s, &m);
 	}
@@ -380,12 +391,6 @@ static bool have_marks(struct snapshot *s, enum mark mark)
 		s->marks[mark] = calloc(s->count / 64 + 1, sizeof *s->marks[mark]);
 	}
 	return s->marks[mark] != NULL;
-}
-
-bool snapshot_marked(const struct snapshot *s, enum mark mark, size_t number)
-{
-	return s->marks[mark] != NULL && number < s->count &&
-	       (s->marks[mark][number / 64] >> number % 64 & 1) != 0;
 }
 
 bool snapshot_mark(struct snapshot *s, enum mark mark, size_t number)

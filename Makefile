@@ -81,6 +81,10 @@ unit: $(UNITS:%=$(O)/unit/test_%) ## run the unit tests (cmocka)
 check: all unit ## run every test: units, sessions, superservers, clients, adversity
 	POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider $(PYTEST_ARGS) tests
 
+check-large: all ## test the index with a million messages (on a tmpfs, as root)
+	POP3D_CHECK_LARGE=1000000 POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider \
+		$(PYTEST_ARGS) tests/test_index.py -k million
+
 PYTEST ?= pytest-3
 ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
@@ -154,6 +158,6 @@ $(O)/pop3d-tls: $(TLS_SOURCES) $(wildcard *.h)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 $(LHARDEN) -pie -o $@ \
 		$(TLS_SOURCES) -lssl -lcrypto
 
-.PHONY: all bench bench-quick tls fuzz fuzz-seeds unit check check-asan demo format lint install clean help
+.PHONY: all bench bench-quick tls fuzz fuzz-seeds unit check check-large check-asan demo format lint install clean help
 .SECONDARY:
 -include $(wildcard $(O)/*.d $(O)/unit/*.d $(O)/unit/tests/unit/*.d)

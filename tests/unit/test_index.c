@@ -266,7 +266,7 @@ TEST(index_cut_at_any_length_is_none)
 
 TEST(flipped_octets_never_change_a_message)
 {
-	fill(200);
+	fill(280);
 	assert_true(write_index());
 	read_file();
 	assert_in_range(file_octets, 5 * INDEX_PAGE_OCTETS, 9 * INDEX_PAGE_OCTETS);

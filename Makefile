@@ -95,7 +95,8 @@ check-asan: ## the same tests with AddressSanitizer and UBSan (dynamic, system l
 # goes to fuzz/corpus/TARGET by hand.
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 60
-FUZZ_SOURCES = sasl.c base64.c utf8.c proxy.c address.c
+FUZZ_SOURCES = sasl.c base64.c utf8.c proxy.c address.c index_read.c snapshot.c snapshot_sort.c uid.c \
+	command.c
 FUZZ = $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
 
 $(O)/fuzz/fuzz_%: fuzz/fuzz_%.c fuzz/fuzz.h $(FUZZ_SOURCES) $(FUZZ_SOURCES:.c=.h) wire.h encode.h
@@ -132,7 +133,7 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)
 	install -m 755 $(O)/pop3d $(O)/pop3d-checkpw $(DESTDIR)$(SBINDIR)/
 	install -m 644 doc/*.8 $(DESTDIR)$(MANDIR)/man8/
-	install -m 644 README CHANGES LICENSE $(wildcard doc/SECURITY) $(DESTDIR)$(DOCDIR)/
+	install -m 644 README CHANGES LICENSE $(wildcard doc/SECURITY doc/INDEX) $(DESTDIR)$(DOCDIR)/
 	cp -r xinetd.d systemd pam.d $(wildcard fail2ban) $(DESTDIR)$(DOCDIR)/
 
 clean: ## remove what was built

@@ -96,10 +96,10 @@ check-asan: ## the same tests with AddressSanitizer and UBSan (dynamic, system l
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 60
 FUZZ_SOURCES = sasl.c base64.c utf8.c proxy.c address.c index_read.c snapshot.c snapshot_sort.c uid.c \
-	command.c
+	command.c reply.c text.c wire.c encode.c log.c clock.c
 FUZZ = $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
 
-$(O)/fuzz/fuzz_%: fuzz/fuzz_%.c fuzz/fuzz.h $(FUZZ_SOURCES) $(FUZZ_SOURCES:.c=.h) wire.h encode.h
+$(O)/fuzz/fuzz_%: fuzz/fuzz_%.c fuzz/fuzz.h $(FUZZ_SOURCES) $(wildcard *.h)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(CPPFLAGS) -I. -O1 -g $(CWARN) -std=c11 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES)

@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import stat
+import struct
 import subprocess
 import time
 
@@ -227,11 +228,11 @@ def test_message_that_could_not_be_read_is_tried_again(lab, home):
 # -- changes are seen
 
 
-@pytest.mark.parametrize("where", ["disk", "tmpfs"])
+@pytest.mark.parametrize("where", ["disk", "tmpfs", "overlay"])
 def test_changes_in_the_tick_of_the_reading_are_seen(lab, home, where, tmpfs):
     """Sessions and changes follow each other without a pause, so that times are the same."""
-    if where == "tmpfs":
-        home = tmpfs(16)
+    if where != "disk":
+        home = tmpfs(16, where == "overlay")
     box = home.maildir
     fill(box, 110)
     expected = 110
@@ -242,6 +243,36 @@ def test_changes_in_the_tick_of_the_reading_are_seen(lab, home, where, tmpfs):
         box.add(name, b"1234567\n", sub)
         assert session(lab, home)[1].split()[1] == str(expected + 1), n
         os.remove(box.at("cur", name.partition(":")[0] + ":2,"))
+
+
+def final_marks(box):
+    """Whether the index calls the times of new/ and of cur/ final (doc/INDEX)."""
+    with open(index_of(box), "rb") as file:
+        header = file.read(184)
+    return [struct.unpack_from("=Q", header, at + 40)[0] for at in (24, 72)]
+
+
+@pytest.mark.parametrize("sub", ["new", "cur"])
+def test_times_that_are_young_or_ahead_are_not_final(home, traced, sub):
+    box = home.maildir
+    fill(box, 120, sized=False)
+    place = ("new", "cur").index(sub)
+    for seconds in (0, 1, -60, -86400):
+        shutil.rmtree(box.at("pop3d"), ignore_errors=True)
+        age(box)
+        then = time.time() - seconds
+        os.utime(box.at(sub), (then, then))
+        _, trace = traced()
+        assert final_marks(box)[place] == 0 and final_marks(box)[1 - place] == 1, seconds
+        # nothing is changed, and yet it is read: new/ alone if it is that, else both
+        _, trace = traced()
+        assert trace.count("getdents64") >= (4 if sub == "new" else 6), (seconds, trace)
+    shutil.rmtree(box.at("pop3d"))
+    age(box)
+    traced()
+    assert final_marks(box) == [1, 1]
+    _, trace = traced()
+    assert trace.count("getdents64") == 2, trace
 
 
 class Model:
@@ -512,7 +543,20 @@ def tmpfs(lab):
     """Makes homes on a tmpfs of so many MiB."""
     mounted = []
 
-    def make(mebibytes):
+    def overlay(path):
+        """An overlay on that tmpfs, below it."""
+        for name in ("lower", "upper", "work", "all"):
+            os.mkdir(os.path.join(path, name))
+        at = {name: os.path.join(path, name) for name in ("lower", "upper", "work")}
+        done = subprocess.run(["mount", "-t", "overlay", "-o", "lowerdir={lower},upperdir={upper},"
+                               "workdir={work}".format(**at), "none",
+                               os.path.join(path, "all")], capture_output=True, check=False)
+        if done.returncode != 0:
+            pytest.skip("cannot mount an overlay")
+        mounted.append(os.path.join(path, "all"))
+        return mounted[-1]
+
+    def make(mebibytes, overlaid=False):
         path = os.path.join(lab.directory, f"tmpfs{len(mounted)}")
         os.makedirs(path)
         done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}M,mode=755",
@@ -521,6 +565,8 @@ def tmpfs(lab):
             os.rmdir(path)
             pytest.skip("cannot mount a tmpfs")
         mounted.append(path)
+        if overlaid:
+            path = overlay(path)
         home = harness.Home(lab)
         shutil.move(home.path, path)
         home.path = os.path.join(path, os.path.basename(home.path))
@@ -530,9 +576,10 @@ def tmpfs(lab):
         return home
 
     yield make
-    for path in mounted:
+    for path in reversed(mounted):
         subprocess.run(["umount", path], check=True)
-        os.rmdir(path)
+        if not path.endswith("/all"):
+            os.rmdir(path)
 
 
 def test_full_disk_costs_nothing_but_the_index(lab, tmpfs):

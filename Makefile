@@ -39,7 +39,7 @@ POP3D_LINK = -pie
 endif
 
 CORE = pop3d.c login.c jail.c sandbox.c monitor.c auth.c request.c checker.c setup.c announce.c relay.c \
-	process.c peer.c session.c capa.c command.c reply.c text.c lang.c offer.c ucspi.c sasl.c base64.c utf8.c maildir.c load.c sizes.c update.c directory.c index_read.c index_write.c snapshot.c snapshot_sort.c uid.c message.c encode.c wire.c clock.c log.c
+	process.c peer.c session.c listing.c capa.c command.c reply.c text.c lang.c offer.c ucspi.c sasl.c base64.c utf8.c maildir.c load.c sizes.c update.c directory.c index_read.c index_write.c snapshot.c snapshot_sort.c uid.c message.c encode.c wire.c clock.c log.c
 # Tested and fuzzed, and not yet used by the program.
 AHEAD = proxy.c address.c
 CHECKPW = pop3d-checkpw.c pwfile.c pwhash.c pwlog.c pwmake.c pwpam.c pwuser.c log.c

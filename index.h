@@ -70,6 +70,7 @@ struct index_record {
 struct index_window {
 	uint64_t start;
 	size_t octets;
+	/* the pages as they are read; then their payload, and 8 octets a page behind it */
 	unsigned char payload[INDEX_WINDOW_PAGES * INDEX_PAGE_OCTETS];
 };
 
@@ -77,7 +78,7 @@ struct index {
 	int fd; /* -1: none */
 	struct index_header header;
 	struct index_window records, names;
-	char name[UID_NAME_OCTETS + 1];
+	char name[UID_NAME_OCTETS + 1 + sizeof(uint64_t)];
 };
 
 /* Opens the index in the directory and reads its header. Returns false with errno where there

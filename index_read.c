@@ -265,7 +265,10 @@ static bool get_name(struct index *ix, const struct index_record *r, struct twin
 		return false;
 	if (!is_name(name, r->name_octets, r->unique_octets))
 		return makes_no_sense();
-	memcpy(ix->name, name, r->name_octets);
+	/* by words, beyond its end; the window has as much behind what it holds, and it is
+	 * several times faster than the library where that is musl */
+	for (size_t i = 0; i < r->name_octets; i += sizeof(uint64_t))
+		memcpy(ix->name + i, name + i, sizeof(uint64_t));
 	ix->name[r->name_octets] = '\0';
 	if (has_twin)
 		memcpy(twin, name + r->name_octets, sizeof *twin);

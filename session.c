@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "command.h"
 #include "lang.h"
+#include "listing.h"
 #include "log.h"
 #include "maildir.h"
 #include "message.h"
@@ -103,55 +104,28 @@ static enum command_result command_stat(void *state, const struct command_input 
 	return COMMAND_GOOD;
 }
 
-/* One line of a listing, behind what stands in front of it. Returns false with errno where
- * nothing was put because the message is not known any more. */
-typedef bool line_function(struct session *s, size_t number, const char *front);
-
-static bool put_size_line(struct session *s, size_t number, const char *front)
-{
-	uint64_t size_octets;
-
-	if (!maildir_get_size(&s->maildir, number - 1, &size_octets))
-		return false;
-	wire_puts(&s->wire, front);
-	wire_put_number(&s->wire, number);
-	wire_put(&s->wire, " ", 1);
-	wire_put_number(&s->wire, size_octets);
-	wire_put(&s->wire, "\r\n", 2);
-	return true;
-}
-
-static bool put_uid_line(struct session *s, size_t number, const char *front)
-{
-	char uid[UID_TEXT_OCTETS];
-	struct message message;
-	size_t octets;
-
-	if (!maildir_get(&s->maildir, number - 1, &message))
-		return false;
-	octets = uid_text(uid, message.name, message.unique_octets, message.inode);
-	wire_puts(&s->wire, front);
-	wire_put_number(&s->wire, number);
-	wire_put(&s->wire, " ", 1);
-	wire_put(&s->wire, uid, octets);
-	wire_put(&s->wire, "\r\n", 2);
-	return true;
-}
-
 /* LIST and UIDL: one line for a message, or all of them behind the reply that is already there.
  */
-static void put_one(struct session *s, uint64_t number, line_function *line)
+static void put_one(struct session *s, uint64_t number, listing_line *line)
 {
-	if (check_number(s, number) && !line(s, (size_t)number, "+OK "))
+	char text[LISTING_LINE_OCTETS];
+	size_t octets;
+
+	if (!check_number(s, number))
+		return;
+	octets = line(&s->maildir, (size_t)number, text);
+	if (octets == 0) {
 		put_unreadable(s, number, &unnamed);
+		return;
+	}
+	wire_puts(&s->wire, "+OK ");
+	wire_put(&s->wire, text, octets);
 }
 
 /* In the middle of a reply there is no way to say that the rest cannot be had but to end. */
-static enum command_result put_all(struct session *s, line_function *line)
+static enum command_result put_all(struct session *s, listing_line *line)
 {
-	for (size_t i = 0; i < s->maildir.snapshot.count && s->wire.end == WIRE_OPEN; i++) {
-		if (maildir_is_deleted(&s->maildir, i) || line(s, i + 1, ""))
-			continue;
+	if (!listing_put(&s->wire, &s->maildir, line)) {
 		log_message_problem("message-unreadable", &unnamed, errno);
 		s->end = "read-error";
 		s->exit_status = 111;
@@ -166,11 +140,11 @@ static enum command_result command_list(void *state, const struct command_input 
 	struct session *const s = state;
 
 	if (input->has_number) {
-		put_one(s, input->number, put_size_line);
+		put_one(s, input->number, listing_size);
 		return COMMAND_GOOD;
 	}
 	put_summary(s, TEXT_ONE_MESSAGE, TEXT_MESSAGES);
-	return put_all(s, put_size_line);
+	return put_all(s, listing_size);
 }
 
 static enum command_result command_uidl(void *state, const struct command_input *input)
@@ -178,11 +152,11 @@ static enum command_result command_uidl(void *state, const struct command_input 
 	struct session *const s = state;
 
 	if (input->has_number) {
-		put_one(s, input->number, put_uid_line);
+		put_one(s, input->number, listing_uid);
 		return COMMAND_GOOD;
 	}
 	reply_ok(&s->wire, TEXT_UIDS);
-	return put_all(s, put_uid_line);
+	return put_all(s, listing_uid);
 }
 
 /* Opens a message; -1 when a reply has said that it cannot be. */

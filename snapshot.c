@@ -10,6 +10,8 @@
 /* Large enough for the library to take it from the system and to give it back. */
 #define BLOCK_OCTETS 262144
 
+#define NAMES_AHEAD 8
+
 struct name_block {
 	struct name_block *next;
 	char octets[BLOCK_OCTETS - sizeof(struct name_block *)];
@@ -299,6 +301,10 @@ bool snapshot_get(struct snapshot *s, size_t number, struct message *m)
 	}
 	if (s->index == NULL) {
 		get_entry(s, &s->entries[number], m);
+		/* names lie in the order of the directory: who lists them all would wait for
+		 * each */
+		if (number + NAMES_AHEAD < s->count)
+			__builtin_prefetch(s->entries[number + NAMES_AHEAD].name);
 		return true;
 	}
 	if (!index_get(s->index, number, m))

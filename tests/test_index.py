@@ -653,6 +653,9 @@ def test_memory_does_not_grow_with_the_maildrop(lab, home):
     limited = ["prlimit", f"--as={2200 << 10}", "--"]
     seen = session(lab, home, "DELE 20000", "RETR 1", "RSET", wrapper=limited)
     assert seen[1] == "+OK 20000 0" and len(seen[3]) == 20000
+    # the same without an index shows that it is a limit
+    server = lab.session(home, "--no-index", wrapper=limited)
+    assert server.line().startswith("-ERR [SYS/TEMP]"), server.report()
 
 def private_kib(pid):
     with open(f"/proc/{pid}/smaps_rollup", encoding="latin-1") as file:

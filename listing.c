@@ -1,0 +1,76 @@
+/* listing: see listing.h. */
+#include "listing.h"
+
+#include <string.h>
+
+/* Lines are gathered here: a call for each piece of each of a hundred thousand lines shows. */
+#define GATHERED_OCTETS 4096
+
+static size_t put_number(char *to, uint64_t number)
+{
+	char digits[20];
+	size_t at = sizeof digits;
+
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	for (size_t i = at; i < sizeof digits; i++)
+		to[i - at] = digits[i];
+	return sizeof digits - at;
+}
+
+static size_t end_line(char *line, size_t octets)
+{
+	line[octets] = '\r';
+	line[octets + 1] = '\n';
+	return octets + 2;
+}
+
+size_t listing_size(struct maildir *m, size_t number, char line[LISTING_LINE_OCTETS])
+{
+	uint64_t size_octets;
+	size_t octets;
+
+	if (!maildir_get_size(m, number - 1, &size_octets))
+		return 0;
+	octets = put_number(line, number);
+	line[octets++] = ' ';
+	return end_line(line, octets + put_number(line + octets, size_octets));
+}
+
+size_t listing_uid(struct maildir *m, size_t number, char line[LISTING_LINE_OCTETS])
+{
+	struct message message;
+	size_t octets;
+
+	if (!maildir_get(m, number - 1, &message))
+		return 0;
+	octets = put_number(line, number);
+	line[octets++] = ' ';
+	octets += uid_text(line + octets, message.name, message.unique_octets, message.inode);
+	return end_line(line, octets);
+}
+
+bool listing_put(struct wire *w, struct maildir *m, listing_line *line)
+{
+	char gathered[GATHERED_OCTETS];
+	size_t used = 0;
+
+	for (size_t i = 0; i < m->snapshot.count && w->end == WIRE_OPEN; i++) {
+		size_t octets;
+
+		if (maildir_is_deleted(m, i))
+			continue;
+		octets = line(m, i + 1, gathered + used);
+		if (octets == 0)
+			return false;
+		used += octets;
+		if (used > sizeof gathered - LISTING_LINE_OCTETS) {
+			wire_put(w, gathered, used);
+			used = 0;
+		}
+	}
+	wire_put(w, gathered, used);
+	return true;
+}

@@ -218,10 +218,9 @@ static uint64_t find_octet(uint64_t word, unsigned char octet)
 	return (difference - ones) & ~difference & ones << 7;
 }
 
-/* Whether there is none of NUL, '/' and (where that is forbidden as well) ':' in the name. */
-static bool is_free(const char *name, size_t octets, bool of_colons)
+/* Whether there is none of NUL, '/' and the third in the name. */
+static inline bool is_free(const char *name, size_t octets, unsigned char third)
 {
-	const unsigned char third = of_colons ? ':' : '/';
 	uint64_t word;
 
 	for (; octets >= sizeof word; octets -= sizeof word, name += sizeof word) {
@@ -244,8 +243,8 @@ static bool is_name(const char *name, size_t octets, size_t unique_octets)
 		return false;
 	if (unique_octets < octets && name[unique_octets] != ':')
 		return false;
-	return is_free(name, unique_octets, true) &&
-	       is_free(name + unique_octets, octets - unique_octets, false);
+	return is_free(name, unique_octets, ':') &&
+	       is_free(name + unique_octets, octets - unique_octets, '/');
 }
 
 static bool get_name(struct index *ix, const struct index_record *r, struct twin *twin)

@@ -112,13 +112,37 @@ uint64_t uid_siphash(uint64_t k0, uint64_t k1, const void *octets, size_t length
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-static bool is_unique_id(const char *unique, size_t octets)
+/* Whether the octets of a word are all of 0x21 to 0x7E. */
+static bool is_printable(uint64_t word)
 {
+	const uint64_t ones = 0x0101010101010101U, high = ones << 7;
+
+	/* below 0x80 no sum carries into the next octet */
+	return (word & high) == 0 && ((word + ones * (0x80 - 0x21)) & high) == high &&
+	       ((word + ones) & high) == 0;
+}
+
+/* Copies a unique name that can be a unique-id as it is; eight octets at a time, since UIDL
+ * does this for each message. Returns false at the first octet that cannot. */
+static bool copy_unique_id(char text[UID_TEXT_OCTETS], const char *unique, size_t octets)
+{
+	uint64_t word;
+	size_t at = 0;
+
 	if (octets == 0 || octets >= UID_TEXT_OCTETS)
 		return false;
-	for (size_t i = 0; i < octets; i++)
-		if (unique[i] < 0x21 || unique[i] > 0x7e)
+	for (; at + sizeof word <= octets; at += sizeof word) {
+		memcpy(&word, unique + at, sizeof word);
+		if (!is_printable(word))
 			return false;
+		memcpy(text + at, &word, sizeof word);
+	}
+	for (; at < octets; at++) {
+		if (unique[at] < 0x21 || unique[at] > 0x7e)
+			return false;
+		text[at] = unique[at];
+	}
+	text[octets] = '\0';
 	return true;
 }
 
@@ -127,11 +151,8 @@ size_t uid_text(char text[UID_TEXT_OCTETS], const char *unique, size_t octets, u
 	static const char hex[] = "0123456789abcdef";
 	uint64_t half[2];
 
-	if (shared == 0 && is_unique_id(unique, octets)) {
-		memcpy(text, unique, octets);
-		text[octets] = '\0';
+	if (shared == 0 && copy_unique_id(text, unique, octets))
 		return octets;
-	}
 	half[0] = uid_siphash(shared, 0x706f703364, unique, octets);
 	half[1] = uid_siphash(shared, 0x5549444c, unique, octets);
 	for (size_t i = 0; i < 32; i++)

@@ -39,9 +39,21 @@ POP3D_LINK = -pie
 endif
 
 CORE = pop3d.c login.c jail.c sandbox.c monitor.c auth.c request.c checker.c setup.c announce.c relay.c \
-	process.c peer.c session.c capa.c command.c reply.c text.c lang.c offer.c ucspi.c sasl.c base64.c utf8.c maildir.c update.c snapshot.c uid.c message.c encode.c wire.c clock.c log.c
+	process.c peer.c session.c capa.c command.c reply.c text.c lang.c offer.c ucspi.c sasl.c base64.c utf8.c maildir.c update.c snapshot.c uid.c message.c encode.c wire.c clock.c number.c log.c
 # Tested and fuzzed, and not yet used by the program.
 AHEAD = proxy.c address.c
+# pop3d-tls is the only program that links OpenSSL (3 or later), and is built where its headers
+# are. TLS=no leaves it out; TLS_LINK=static puts the library into the program (a start costs half
+# as much, but a new library then needs a new program).
+TLS_CC ?= $(CC)
+TLS ?= $(shell printf '%s\n' '\#include <openssl/opensslv.h>' '\#if OPENSSL_VERSION_MAJOR < 3' \
+	'\#error' '\#endif' | $(TLS_CC) $(CPPFLAGS) -E -xc - >/dev/null 2>&1 && echo yes || echo no)
+TLS_LINK ?= dynamic
+TLS_PROGRAM = $(if $(filter yes,$(TLS)),$(O)/pop3d-tls)
+TLS_SOURCES = pop3d-tls.c engine.c tls.c tls_cert.c tls_file.c tls_keeper.c tls_material.c \
+	tls_name.c tls_options.c tls_report.c tls_session.c tls_ticket.c tls_ticketfile.c tls_wait.c \
+	clock.c jail.c log.c number.c peer.c process.c sandbox.c
+TLS_LIBS = $(if $(filter static,$(TLS_LINK)),-l:libssl.a -l:libcrypto.a,-lssl -lcrypto)
 CHECKPW = pop3d-checkpw.c pwfile.c pwhash.c pwlog.c pwmake.c pwpam.c pwuser.c log.c
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 SOURCES = $(wildcard *.c *.h tests/*.c tests/unit/*.c tests/unit/*.h \
@@ -49,7 +61,7 @@ SOURCES = $(wildcard *.c *.h tests/*.c tests/unit/*.c tests/unit/*.h \
 CHECKPW_LIBS = -lcrypt $(if $(filter yes,$(PAM)),-lpam)
 CHECKPW_DEFS = $(if $(filter yes,$(PAM)),-DWITH_PAM)
 
-all: $(O)/pop3d $(O)/pop3d-checkpw ## build pop3d and pop3d-checkpw into build/
+all: $(O)/pop3d $(O)/pop3d-checkpw $(TLS_PROGRAM) ## build pop3d, pop3d-checkpw and (with OpenSSL 3) pop3d-tls into build/
 
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
@@ -62,6 +74,13 @@ $(O)/pop3d-checkpw: $(CHECKPW) $(wildcard pw*.h) log.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CHECKPW_DEFS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 \
 		$(LHARDEN) -pie -o $@ $(CHECKPW) $(CHECKPW_LIBS)
+
+$(O)/tls/%.o: %.c
+	@mkdir -p $(@D)
+	$(TLS_CC) $(CPPFLAGS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
+
+$(O)/pop3d-tls: $(TLS_SOURCES:%.c=$(O)/tls/%.o)
+	$(TLS_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -pie -o $@ $^ $(TLS_LIBS)
 
 # Unit tests run against the system's libc, always under the sanitizers where they are asked for.
 $(O)/unit/%.o: %.c
@@ -126,7 +145,7 @@ lint: ## formatting, static analysis, man pages
 
 install: all ## install below $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)
-	install -m 755 $(O)/pop3d $(O)/pop3d-checkpw $(DESTDIR)$(SBINDIR)/
+	install -m 755 $(O)/pop3d $(O)/pop3d-checkpw $(TLS_PROGRAM) $(DESTDIR)$(SBINDIR)/
 	install -m 644 doc/*.8 $(DESTDIR)$(MANDIR)/man8/
 	install -m 644 README CHANGES LICENSE $(wildcard doc/SECURITY) $(DESTDIR)$(DOCDIR)/
 	cp -r xinetd.d systemd pam.d $(wildcard fail2ban) $(DESTDIR)$(DOCDIR)/
@@ -144,16 +163,6 @@ bench: all ## measure pop3d and its neighbours, takes long; results in bench/res
 bench-quick: all ## the same, less of it, in about two minutes
 	bench/run --quick --build $(abspath $(O))
 
-TLS_SOURCES = pop3d-tls.c engine.c sandbox_tls.c $(wildcard tls*.c) jail.c log.c process.c clock.c \
-	peer.c command.c reply.c text.c wire.c encode.c utf8.c
-
-tls: $(O)/pop3d-tls ## build pop3d-tls, the TLS engine (needs OpenSSL 3; not finished)
-
-$(O)/pop3d-tls: $(TLS_SOURCES) $(wildcard *.h)
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 $(LHARDEN) -pie -o $@ \
-		$(TLS_SOURCES) -lssl -lcrypto
-
-.PHONY: all bench bench-quick tls fuzz fuzz-seeds unit check check-asan demo format lint install clean help
+.PHONY: all bench bench-quick fuzz fuzz-seeds unit check check-asan demo format lint install clean help
 .SECONDARY:
--include $(wildcard $(O)/*.d $(O)/unit/*.d $(O)/unit/tests/unit/*.d)
+-include $(wildcard $(O)/*.d $(O)/tls/*.d $(O)/unit/*.d $(O)/unit/tests/unit/*.d)

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "command.h"
+#include "number.h"
 
 union address {
 	struct sockaddr any;
@@ -93,8 +93,7 @@ static void port_from(char *text, const char *const *names)
 		const char *const value = getenv(*names);
 		uint64_t port;
 
-		if (value != NULL && command_number(value, strlen(value), &port) &&
-			port <= 65535)
+		if (value != NULL && number_parse(value, strlen(value), &port) && port <= 65535)
 			snprintf(text, PEER_PORT_OCTETS, "%u", (unsigned)port);
 	}
 }

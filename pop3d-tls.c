@@ -23,7 +23,7 @@
 #include "log.h"
 #include "peer.h"
 #include "process.h"
-#include "sandbox_tls.h"
+#include "sandbox.h"
 #include "tls.h"
 #include "tls_keeper.h"
 #include "tls_options.h"

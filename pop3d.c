@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "announce.h"
-#include "command.h"
 #include "log.h"
 #include "monitor.h"
+#include "number.h"
 #include "options.h"
 #include "process.h"
 #include "session.h"
@@ -127,8 +127,7 @@ static int usage(const char *problem, const char *value)
 
 static bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *number)
 {
-	return command_number(text, strlen(text), number) && *number >= least &&
-	       *number <= most;
+	return number_parse(text, strlen(text), number) && *number >= least && *number <= most;
 }
 
 static bool parse_seconds(const char *text, uint64_t least, int64_t *seconds)
@@ -147,10 +146,10 @@ static bool parse_user(const char *text, struct options *o)
 	const size_t uid_length = colon != NULL ? (size_t)(colon - text) : strlen(text);
 	uint64_t uid, gid;
 
-	if (!command_number(text, uid_length, &uid))
+	if (!number_parse(text, uid_length, &uid))
 		return false;
 	gid = uid;
-	if (colon != NULL && !command_number(colon + 1, strlen(colon + 1), &gid))
+	if (colon != NULL && !number_parse(colon + 1, strlen(colon + 1), &gid))
 		return false;
 	if (uid == 0 || gid == 0 || uid >= UINT32_MAX || gid >= UINT32_MAX)
 		return false;

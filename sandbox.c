@@ -80,6 +80,13 @@ static const int monitor_calls[] = {
 	SYS_futex,
 };
 
+/* The engine's own (pop3d-tls): the TLS library's memory and random numbers, the program's end.
+ */
+static const int engine_calls[] = {
+	SYS_wait4, SYS_shutdown, SYS_fcntl, SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
+	SYS_rt_sigprocmask, SYS_futex, SYS_getrandom, SYS_sysinfo, /* qsort of glibc */
+};
+
 /* What the library's syslog needs besides. */
 static const int logging_calls[] = {SYS_brk, SYS_munmap, SYS_futex, SYS_getrandom};
 
@@ -305,6 +312,27 @@ bool sandbox_session(const struct sandbox_place *places, size_t count)
 	if (!no_new_privileges() || !keep_memory_private() || !limit(RLIMIT_NPROC, 0))
 		return false;
 	landlock(LANDLOCK_SCOPE_SOCKETS | LANDLOCK_SCOPE_SIGNALS, places, count);
+	return set_filter(&wish);
+}
+
+bool sandbox_engine(void)
+{
+	const struct filter_wish wish = {
+		.lists = {calls_of(talking_calls, sizeof talking_calls),
+			calls_of(engine_calls, sizeof engine_calls)},
+		.memory = calls_of(memory_calls, sizeof memory_calls),
+		.refused = calls_of(logging_refused_calls, sizeof logging_refused_calls),
+		.otherwise = SECCOMP_KILL_PROCESS,
+	};
+
+	if (!no_new_privileges() || !keep_memory_private())
+		return false;
+	landlock(LANDLOCK_SCOPE_SOCKETS | LANDLOCK_SCOPE_SIGNALS, NULL, 0);
+	/* poll takes as many descriptors as this at most, and three are polled */
+	if (!limit(RLIMIT_NOFILE, 3) || !limit(RLIMIT_NPROC, 0))
+		return false;
+	if (!is_file(1) && !is_file(2) && !limit(RLIMIT_FSIZE, 0))
+		return false;
 	return set_filter(&wish);
 }
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "command.h"
 #include "log.h"
+#include "number.h"
 #include "tls_ticketfile.h"
 
 #define MAX_SECONDS 3600
@@ -97,8 +97,7 @@ int tls_options_usage(const char *problem, const char *value)
 
 static bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *number)
 {
-	return command_number(text, strlen(text), number) && *number >= least &&
-	       *number <= most;
+	return number_parse(text, strlen(text), number) && *number >= least && *number <= most;
 }
 
 static bool parse_seconds(const char *text, int64_t *seconds)
@@ -117,10 +116,10 @@ static bool parse_user(const char *text, struct tls_options *o)
 	const size_t uid_length = colon != NULL ? (size_t)(colon - text) : strlen(text);
 	uint64_t uid, gid;
 
-	if (!command_number(text, uid_length, &uid))
+	if (!number_parse(text, uid_length, &uid))
 		return false;
 	gid = uid;
-	if (colon != NULL && !command_number(colon + 1, strlen(colon + 1), &gid))
+	if (colon != NULL && !number_parse(colon + 1, strlen(colon + 1), &gid))
 		return false;
 	if (uid == 0 || gid == 0 || uid >= UINT32_MAX || gid >= UINT32_MAX)
 		return false;

@@ -27,6 +27,7 @@
 #include "../command.h"
 #include "../log.h"
 #include "../sandbox.h"
+#include "number.h"
 
 #define PAGE 4096
 #define MAX_COMMANDS 32
@@ -322,7 +323,7 @@ static enum command_result command_try(void *state, const struct command_input *
 		error_number = try(a);
 	} else if (input->text.length > octets &&
 		   memcmp(input->text.octets, by_descriptor, octets) == 0 &&
-		   command_number(
+		   number_parse(
 			   input->text.octets + octets, input->text.length - octets, &pid)) {
 		error_number = signal_by_descriptor((pid_t)pid);
 	} else {

@@ -26,8 +26,8 @@
 
 #include "../command.h"
 #include "../log.h"
+#include "../number.h"
 #include "../sandbox.h"
-#include "number.h"
 
 #define PAGE 4096
 #define MAX_COMMANDS 32

@@ -79,6 +79,7 @@ class Machine:
         for name in ("var/lib/haproxy", "var/log", "var/tmp", "var/mail", "dev/shm", "usr/local"):
             os.makedirs(self.at(name), 0o755, exist_ok=True)
         os.symlink("/run", self.at("var", "run"))
+        self.write("/etc/resolv.conf", "")  # nobody is there who could be asked
         self.make_devices()
         self.process = subprocess.Popen([*namespaces(), "sh", "-c", BEGIN, path],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -148,6 +148,7 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -m 644 doc/*.8 $(DESTDIR)$(MANDIR)/man8/
 	install -m 644 README CHANGES LICENSE $(wildcard doc/SECURITY) $(DESTDIR)$(DOCDIR)/
 	cp -r xinetd.d systemd pam.d $(wildcard fail2ban) $(DESTDIR)$(DOCDIR)/
+	sed -i 's,/usr/local/sbin,$(SBINDIR),g' $(DESTDIR)$(DOCDIR)/xinetd.d/* $(DESTDIR)$(DOCDIR)/systemd/*
 
 clean: ## remove what was built
 	rm -rf $(O)

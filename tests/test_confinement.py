@@ -352,7 +352,7 @@ def test_attempts_from_inside_end_as_the_document_says(lab, probe, uid, column):
 
 
 def test_the_document_lists_every_attempt():
-    attempts = re.findall(r'^\t\{"([a-z0-9-]+)",', shipped("tests", "sandbox-probe.c"),
+    attempts = re.findall(r'^\t\{"([a-z0-9-]+)",', shipped("tests", "attempts.c"),
                           re.MULTILINE)
     assert sorted(set(attempts)) == sorted(attempt_table())
 

@@ -45,6 +45,16 @@ class Connection:
         return self
 
     def children(self):
+        """The keepers and the program, once they wait: they have closed what is not theirs."""
+        found = []
+
+        def all_wait():
+            found[:] = self.child_pids()
+            return all(jail.read_status(pid)["State"].startswith("S") for pid in found)
+        assert retry_until(all_wait), self.server.report()
+        return found
+
+    def child_pids(self):
         with open(f"/proc/{self.engine}/task/{self.engine}/children", encoding="ascii") as file:
             return [int(pid) for pid in file.read().split()]
 

@@ -8,6 +8,7 @@ from harness import SEEDS
 from launch import TREE, InetutilsInetd, OpenbsdInetd, find_program, shipped
 from machine import CLIENT, SERVER, block, blocks
 from machine import machine  # a fixture, pylint: disable=unused-import
+from test_logs import as_syslog, regex
 from test_superservers import permitted_calls
 from tls_lab import pki  # a fixture, pylint: disable=unused-import
 
@@ -17,7 +18,7 @@ CREDENTIALS = ["-u", "kermit:bananas"]
 BEFORE = "Before: a certificate and ticket keys"
 NAMES = "Several names, client certificates, other options"
 UNITS = "/etc/systemd/system"
-POP3, POP3S = 110, 995
+POP3, POP3S, PROXIED = 110, 995, 1110
 
 
 @pytest.fixture
@@ -299,3 +300,107 @@ def test_clients_show_certificates(mail, pki):
     got = s_client(mail, POP3S)
     assert "+OK" not in got, got
     mail.logged('tls-failed ip=192.0.2.7 reason="no-client-certificate"')
+
+
+# -- proxies
+
+
+def test_haproxy(mail):
+    section = "Behind HAProxy"
+    haproxy = find_program("haproxy", "haproxy")
+    assert mail.follow(block(section, "cp ")) == ["service xinetd reload"]
+    start_xinetd(mail, PROXIED)
+    assert block(section, "service") == "service haproxy reload\n"
+    with open(mail.at("/etc/haproxy/haproxy.cfg"), "a", encoding="utf-8") as file:
+        file.write(block(section, "frontend"))
+    mail.start({POP3, POP3S}, haproxy, "-db", "-f", "/etc/haproxy/haproxy.cfg")
+    serves(mail, resumes=False)  # its own tickets are off by Debian's default
+    assert resumed(mail, POP3)
+    refuses_clear_text(mail)
+    # nobody comes without a header, and from nowhere else
+    assert mail.run("curl", "-q", "-sS", f"telnet://127.0.0.1:{PROXIED}", text=b"USER kermit\r\n",
+                    check=False).stdout == b""
+    mail.logged(r"end ip=127\.0\.0\.1 stage=login reason=no-proxy-header")
+    assert mail.run("curl", "-q", "-sS", f"pop3://{SERVER}:{PROXIED}/", check=False
+                    ).returncode == 7  # no connection
+
+
+def test_a_balancer_that_passes_tls_on(mail):
+    """HAProxy ends no TLS, and pop3d-tls reads its header."""
+    haproxy = find_program("haproxy", "haproxy")
+    words = commands(block("Behind HAProxy", "tcpserver"))[0]
+    address, port = words[words.index("100") + 1:][:2]
+    assert address == SERVER
+    mail.start({int(port)}, *words)
+    mail.write("/etc/haproxy/balancer.cfg", "\n".join([
+        "defaults", "mode tcp", "timeout connect 5s", "timeout client 60s", "timeout server 60s",
+        "listen pop3s", f"bind :{POP3S}", f"server mail1 {SERVER}:{port} send-proxy-v2", ""]))
+    mail.start({POP3S}, haproxy, "-db", "-f", "/etc/haproxy/balancer.cfg")
+    assert curl(mail, f"pop3s://{SERVER}/").stdout == SCAN
+    mail.logged(rf"\blogin ip={re.escape(CLIENT)} port=\d+ user=kermit tls=yes\b")
+    assert resumed(mail, POP3S)
+
+
+def test_health_checks_of_haproxy_are_served(mail):
+    haproxy = find_program("haproxy", "haproxy")
+    mail.follow(block("Behind HAProxy", "cp "))
+    start_xinetd(mail, PROXIED)
+    server = f"    server pop3d 127.0.0.1:{PROXIED} send-proxy-v2-ssl"
+    recipe = block("Behind HAProxy", "frontend")
+    assert recipe.count(server + "\n") == 1
+    checked = recipe.replace(server + "\n", f"    option tcp-check\n    tcp-check expect rstring "
+                                            f"^\\+OK\n{server} check inter 500\n")
+    with open(mail.at("/etc/haproxy/haproxy.cfg"), "a", encoding="utf-8") as file:
+        file.write(checked)
+    mail.start({POP3, POP3S}, haproxy, "-db", "-f", "/etc/haproxy/haproxy.cfg")
+    mail.logged(r"end ip=127\.0\.0\.1 stage=login", 3)
+    assert curl(mail, f"pop3s://{SERVER}/").stdout == SCAN
+    assert "DOWN" not in mail.log(), mail.report()
+
+
+def test_stunnel(mail):
+    section = "Behind stunnel"
+    stunnel = find_program("stunnel4", "stunnel4")
+    configuration = block(section, "setuid")
+    path = re.search(r"^with \S+ already\. (/etc/stunnel/\S+\.conf):$", shipped("README"),
+                     re.MULTILINE)[1]
+    mail.write(path, configuration)
+    behind = [commands(text)[0] for text in blocks(section) if text.startswith("tcpserver")]
+    assert len(behind) == 2
+    for words in behind:
+        mail.start({int(words[words.index("127.0.0.1") + 1])}, *words)
+    assert block(section, "systemctl") == "systemctl enable --now stunnel@pop3s.service\n"
+    mail.write("/var/tmp/foreground.conf", "foreground = yes\n" + configuration)
+    mail.start({POP3, POP3S}, stunnel, "/var/tmp/foreground.conf")
+    serves(mail, seen=(CLIENT, "127.0.0.1"), tls=("no", "no"), resumes=False)
+    refuses_clear_text(mail)
+
+
+# -- the log
+
+
+def events_of_engine():
+    """The names of the lines that pop3d-tls may write, but for those of its keeper's program."""
+    sources = re.search(r"^TLS_SOURCES = ((?:.*\\\n)*.*)$", shipped("Makefile"), re.MULTILINE)[1]
+    text = "".join(shipped(name) for name in re.findall(r"\S+\.c", sources))
+    # names that stand in a table, and those at the beginning of a format
+    return set(re.findall(r'"(tls-[a-z-]+)"', text)) | set(re.findall(
+        r'log_event\(\s*LOG_[A-Z]+,\s*"((?:tls|proxy)[a-z-]*) ', text))
+
+
+def test_the_readme_lists_every_event_of_the_engine():
+    assert {"tls", "tls-failed", "tls-truncated", "tls-broken"} <= events_of_engine()
+    table = shipped("README").partition("So has pop3d-tls,")[2].partition("As they came:")[0]
+    assert set(re.findall(r"^    ([a-z-]+) ", table, re.MULTILINE)) == events_of_engine()
+
+
+def test_fail2ban_counts_no_event_of_the_engine(tmp_path):
+    path = tmp_path / "log"
+    shown = blocks("The log")
+    lines = [line for text in shown for line in text.splitlines()
+             if line.startswith("pop3d[") and "tls-" in line]
+    assert len(lines) == 3
+    lines += [f'pop3d[1]: {event} ip=192.0.2.7 reason="eof"' for event in events_of_engine()]
+    path.write_text("".join(as_syslog(line) + "\n" for line in lines), encoding="ascii")
+    for mode in ("normal", "aggressive"):
+        assert regex(str(path), "-o", "ip", mode=mode) == []

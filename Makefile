@@ -101,7 +101,7 @@ check: all unit ## run every test: units, sessions, superservers, clients, adver
 
 PYTEST ?= pytest-3
 # several at a time where pytest can: most of them wait most of the time
-PYTEST_JOBS ?= $(shell python3 -c 'import xdist' 2>/dev/null && echo -n 4)
+PYTEST_JOBS ?= $(shell $(PYTEST) -p xdist --version >/dev/null 2>&1 && printf '%s' '-n 4')
 ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 check-asan: ## the same tests with AddressSanitizer and UBSan (dynamic, system libc)

@@ -159,9 +159,11 @@ help: ## this list
 
 .DEFAULT_GOAL := all
 bench: all ## measure pop3d and its neighbours, takes long; results in bench/results/
+	./bootstrap bench
 	bench/run --build $(abspath $(O))
 
 bench-quick: all ## the same, less of it, in about two minutes
+	./bootstrap bench
 	bench/run --quick --build $(abspath $(O))
 
 .PHONY: all bench bench-quick fuzz fuzz-seeds unit check check-asan demo format lint install clean help

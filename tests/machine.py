@@ -15,6 +15,7 @@ import pytest
 
 import harness
 from harness import ROOT, retry_until
+from jail import SANITIZED
 from launch import TREE, shipped
 
 SERVER, CLIENT = "192.0.2.1", "192.0.2.7"
@@ -193,6 +194,8 @@ def machine(lab):
     """A machine on which make install has been done."""
     if not ROOT:
         pytest.skip("needs root for a machine of its own")
+    if SANITIZED:
+        pytest.skip("programs with sanitizers need options that the README has not")
     if subprocess.run([*namespaces(), "true"], check=False, capture_output=True).returncode != 0:
         pytest.skip("no namespaces to be had here")
     made = Machine(lab, os.path.join(lab.directory, "machine"))

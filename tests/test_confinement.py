@@ -183,7 +183,6 @@ def start_connection(lab, home, uid, **how):
     if ROOT and uid is None:  # a superserver that has further groups
         how["wrapper"] = [*how.get("wrapper", ()), "setpriv", "--groups", ",".join(GROUPS), "--"]
     server = lab.serve(home, uid=uid, transport="tcp", **how)
-    server.client_socket = os.readlink(f"/proc/{server.process.pid}/fd/0")
     assert server.line().startswith("+OK "), server.report()
     return server, jail.Roles(server, lab.pop3d)
 

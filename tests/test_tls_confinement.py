@@ -34,14 +34,15 @@ class Connection:
         wrapper = ["setpriv", "--groups", ",".join(GROUPS), "--"] if ROOT and uid is None else []
         self.server = lab.start([program or tls_program(lab), *arguments], transport="tcp",
                                 uid=uid, wrapper=wrapper, **how)
-        self.server.client_socket = os.readlink(f"/proc/{self.server.process.pid}/fd/0")
         self.engine = self.server.process.pid
 
     def locked_in(self):
-        """Waits until the engine is; the filter comes last."""
-        name = "NoNewPrivs" if jail.SANITIZED else "Seccomp"
-        done = retry_until(lambda: jail.read_status(self.engine)[name] != "0")
-        assert done, self.server.report()
+        """Waits until the engine is; the filter comes last, and before that the limits."""
+        def last():
+            if jail.SANITIZED:
+                return jail.read_limits(self.engine)["Max processes"] == ("0", "0")
+            return jail.read_status(self.engine)["Seccomp"] == "2"
+        assert retry_until(last), self.server.report()
         return self
 
     def children(self):

@@ -191,8 +191,6 @@ delivery mda {script}
 
 
 def fetch_getmail(service, tmp_path, filer):
-    if service.stls:
-        pytest.skip("getmail6 does not know STLS")
     script, delivered = filer
     write_private(tmp_path / "getmailrc", f"""[retriever]
 type = SimplePOP3SSLRetriever
@@ -224,9 +222,13 @@ WIRE = {"s_client-1.3": fetch_s_client, "s_client-1.2": fetch_s_client_12, "curl
 DISK = {"fetchmail": fetch_fetchmail, "mpop": fetch_mpop,
         "getmail6": fetch_getmail}
 CLIENTS = {**WIRE, **DISK}
+# getmail6 does not know STLS
+CASES = pytest.mark.parametrize("stls,client", [
+    (mode, client) for mode in ("stls", "tls") for client in CLIENTS
+    if (mode, client) != ("stls", "getmail6")], indirect=["stls"])
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@CASES
 def test_lists_and_fetches_every_octet(service, home, tmp_path, filer, client):
     got = CLIENTS[client](service, tmp_path, filer)
     wanted = [wire_form(content) for content in in_order(MAIL)] if client in WIRE \
@@ -236,7 +238,7 @@ def test_lists_and_fetches_every_octet(service, home, tmp_path, filer, client):
     assert left(home) == {unique(name) for name in MAIL}
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@CASES
 def test_a_certificate_of_another_name_is_refused(lab, home, pki, stls, tmp_path, filer, client):
     """What the clients do here shows that the test above has them check certificates."""
     service = Service(lab, home, pki, stls, certificate="other.example")

@@ -6,8 +6,12 @@
 #include <sys/socket.h>
 
 #include "capa.h"
+#include "clock.h"
 #include "command.h"
 #include "lang.h"
+#include "log.h"
+#include "proxied.h"
+#include "proxy_read.h"
 #include "reply.h"
 #include "request.h"
 #include "sasl.h"
@@ -442,6 +446,46 @@ static void greet(struct login *l, const char *timestamp)
 		wire_reply(&l->wire, "+OK %s", line);
 }
 
+static enum login_end end_of_proxy(enum proxy_read found)
+{
+	switch (found) {
+	case PROXY_READ_EOF: return LOGIN_EOF;
+	case PROXY_READ_TIMEOUT: return LOGIN_TIMEOUT;
+	case PROXY_READ_WRONG: return LOGIN_NO_PROXY;
+	case PROXY_READ_COMPLETE:
+	case PROXY_READ_BROKEN: break;
+	}
+	return LOGIN_BROKEN;
+}
+
+/* Reads what a proxy says of its client and passes it on, as numbers. */
+static enum proxy_read meet_proxy(struct login *l)
+{
+	static struct request request = {
+		.kind = OFFER_PROXY, .login_octets = sizeof(struct proxied)};
+	const int64_t deadline_ms = clock_now_ms() + PROXY_READ_MS;
+	struct proxy_header header = {.reason = NULL};
+	const enum proxy_read found = proxy_read(0,
+		deadline_ms < l->wire.deadline_ms ? deadline_ms : l->wire.deadline_ms, &header);
+	struct options now = *l->options;
+	struct proxied proxied;
+	unsigned char verdict;
+
+	if (found == PROXY_READ_WRONG)
+		log_event(LOG_DEBUG, "proxy-header problem=\"%s\"", header.reason);
+	if (found != PROXY_READ_COMPLETE)
+		return found;
+	proxied = proxied_of(&header);
+	memcpy(request.octets, &proxied, sizeof proxied);
+	if (!ask_monitor(l, &request, &verdict) || verdict != VERDICT_GRANTED)
+		return PROXY_READ_BROKEN;
+	now.local &= header.local;
+	options_meet_proxy(&now, header.tls);
+	l->tls = now.tls;
+	l->limits.offered = options_offer(&now);
+	return found;
+}
+
 enum login_end login_run(
 	const struct options *o, int monitor_fd, const char *timestamp, int64_t deadline_ms)
 {
@@ -458,6 +502,12 @@ enum login_end login_run(
 	wire_open(&l.wire, 0, 1, WIRE_EXACT, o->login_seconds * 1000);
 	l.wire.watch_fd = monitor_fd;
 	l.wire.deadline_ms = deadline_ms;
+	if (o->proxy_awaited) {
+		const enum proxy_read found = meet_proxy(&l);
+
+		if (found != PROXY_READ_COMPLETE)
+			return end_of_proxy(found);
+	}
 	greet(&l, timestamp);
 	switch (command_loop(&l.wire, &table, &l)) {
 	case COMMANDS_ENDED: return explain(&l, l.end);

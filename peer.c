@@ -70,20 +70,25 @@ static bool from_socket(struct peer *p, int fd)
 	return true;
 }
 
+static void take_ip(char *text, const char *value)
+{
+	struct in6_addr in6;
+	struct in_addr in;
+
+	if (inet_pton(AF_INET, value, &in) == 1)
+		inet_ntop(AF_INET, &in, text, INET6_ADDRSTRLEN);
+	else if (inet_pton(AF_INET6, value, &in6) == 1)
+		write_ip6(text, &in6);
+}
+
 /* The first of the variables that is set to an address. */
 static void ip_from(char *text, const char *const *names)
 {
 	for (; *names != NULL && text[0] == '\0'; names++) {
 		const char *const value = getenv(*names);
-		struct in6_addr in6;
-		struct in_addr in;
 
-		if (value == NULL)
-			continue;
-		if (inet_pton(AF_INET, value, &in) == 1)
-			inet_ntop(AF_INET, &in, text, INET6_ADDRSTRLEN);
-		else if (inet_pton(AF_INET6, value, &in6) == 1)
-			write_ip6(text, &in6);
+		if (value != NULL)
+			take_ip(text, value);
 	}
 }
 
@@ -130,8 +135,15 @@ void peer_lookup(struct peer *p, int fd)
 	p->tls = is_set("SSL_PROTOCOL") || is_set("SSL_CIPHER");
 }
 
+void peer_take_ip(struct peer *p, const char *ip)
+{
+	take_ip(p->remote_ip, ip);
+}
+
 bool peer_is_local(const struct peer *p)
 {
+	if (p->proxied)
+		return false;
 	return p->remote_ip[0] == '\0' || strncmp(p->remote_ip, "127.", 4) == 0 ||
 	       strcmp(p->remote_ip, "::1") == 0 || strcmp(p->remote_ip, p->local_ip) == 0;
 }

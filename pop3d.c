@@ -27,6 +27,7 @@ enum option_code {
 	OPTION_ALLOW_CLEARTEXT = 256,
 	OPTION_ALLOW_ROOT,
 	OPTION_APOP,
+	OPTION_CLIENT_IP,
 	OPTION_DEBUG,
 	OPTION_EXEC,
 	OPTION_FAIL_DELAY,
@@ -41,12 +42,14 @@ enum option_code {
 	OPTION_LONG_CREDENTIALS,
 	OPTION_MAILDIR,
 	OPTION_PASS_ENV,
+	OPTION_PROXY_PROTOCOL,
 	OPTION_REQUIRE_TLS,
 	OPTION_SASL,
 	OPTION_SESSION,
 	OPTION_STATUS_FD,
 	OPTION_SYSLOG,
 	OPTION_TLS,
+	OPTION_TRUSTED_PROXY,
 	OPTION_VERIFY_SIZES,
 	OPTION_VERSION
 };
@@ -55,6 +58,7 @@ static const struct option long_options[] = {
 	{"allow-cleartext", no_argument, NULL, OPTION_ALLOW_CLEARTEXT},
 	{"allow-root", no_argument, NULL, OPTION_ALLOW_ROOT},
 	{"apop", no_argument, NULL, OPTION_APOP},
+	{"client-ip", required_argument, NULL, OPTION_CLIENT_IP},
 	{"debug", no_argument, NULL, OPTION_DEBUG},
 	{"exec", required_argument, NULL, OPTION_EXEC},
 	{"fail-delay", required_argument, NULL, OPTION_FAIL_DELAY},
@@ -69,12 +73,14 @@ static const struct option long_options[] = {
 	{"long-credentials", no_argument, NULL, OPTION_LONG_CREDENTIALS},
 	{"maildir", required_argument, NULL, OPTION_MAILDIR},
 	{"pass-env", required_argument, NULL, OPTION_PASS_ENV},
+	{"proxy-protocol", no_argument, NULL, OPTION_PROXY_PROTOCOL},
 	{"require-tls", no_argument, NULL, OPTION_REQUIRE_TLS},
 	{"sasl", required_argument, NULL, OPTION_SASL},
 	{"session", no_argument, NULL, OPTION_SESSION},
 	{"status-fd", required_argument, NULL, OPTION_STATUS_FD},
 	{"syslog", no_argument, NULL, OPTION_SYSLOG},
 	{"tls", no_argument, NULL, OPTION_TLS},
+	{"trusted-proxy", required_argument, NULL, OPTION_TRUSTED_PROXY},
 	{"verify-sizes", no_argument, NULL, OPTION_VERIFY_SIZES},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{NULL, 0, NULL, 0},
@@ -103,10 +109,12 @@ static const char usage_text[] =
 	"  --long-credentials         the checker takes more than 512 octets on descriptor 3\n"
 	"  --maildir PATH             the Maildir ($MAILDIR, else Maildir in the home)\n"
 	"  --pass-env NAME            let the checker see this environment variable\n"
+	"  --proxy-protocol           a proxy in front says first who its client is\n"
 	"  --require-tls              let nobody log in without TLS, not even from this host\n"
 	"  --sasl LIST                offer these, too: cram-md5,xoauth2,oauthbearer\n"
 	"  --session                  the user is authenticated: serve the maildrop\n"
 	"  --syslog                   log to syslog even if standard error would do\n"
+	"  --trusted-proxy ADDR[/LEN] who may be that proxy; repeat for several (anybody)\n"
 	"  --verify-sizes             count every message, believe no size in a file name\n";
 
 /* Whether there was no standard error before this program opened something in its place. */
@@ -201,6 +209,12 @@ static bool set_exec(struct options *o, char *program)
 	return count > 0;
 }
 
+static bool add_trusted_proxy(struct options *o, const char *text)
+{
+	return o->proxy_count < OPTIONS_PROXIES &&
+	       address_rule_parse(text, &o->proxies[o->proxy_count++]);
+}
+
 static bool set_status_fd(struct options *o, const char *text)
 {
 	uint64_t fd;
@@ -244,6 +258,7 @@ static bool take_option(struct options *o, int code)
 	case OPTION_ALLOW_CLEARTEXT: o->allow_cleartext = true; return true;
 	case OPTION_ALLOW_ROOT: o->allow_root = true; return true;
 	case OPTION_APOP: o->opted |= 1U << OFFER_APOP; return true;
+	case OPTION_CLIENT_IP: o->client_ip = optarg; return true;
 	case OPTION_DEBUG: o->debug = true; return true;
 	case OPTION_EXEC: return set_exec(o, optarg);
 	case OPTION_FAIL_DELAY: return parse_seconds(optarg, 0, &o->fail_delay_seconds);
@@ -257,12 +272,14 @@ static bool take_option(struct options *o, int code)
 	case OPTION_LONG_CREDENTIALS: o->long_credentials = true; return true;
 	case OPTION_MAILDIR: o->maildir = optarg; return optarg[0] != '\0';
 	case OPTION_PASS_ENV: return add_pass_env(o, optarg);
+	case OPTION_PROXY_PROTOCOL: o->proxy_protocol = true; return true;
 	case OPTION_REQUIRE_TLS: o->require_tls = true; return true;
 	case OPTION_SASL: return add_sasl(o, optarg);
 	case OPTION_SESSION: o->session = true; return true;
 	case OPTION_STATUS_FD: return set_status_fd(o, optarg);
 	case OPTION_SYSLOG: o->syslog = true; return true;
 	case OPTION_TLS: o->tls = true; return true;
+	case OPTION_TRUSTED_PROXY: return add_trusted_proxy(o, optarg);
 	case OPTION_VERIFY_SIZES: o->verify_sizes = true; return true;
 	case OPTION_HELP:
 	case OPTION_VERSION: break;
@@ -287,6 +304,8 @@ static int parse(struct options *o, int argc, char **argv)
 		if (!take_option(o, code))
 			return usage(long_options[index].name, optarg);
 	}
+	if (o->proxy_count > 0 && !o->proxy_protocol)
+		return usage("--trusted-proxy needs", "--proxy-protocol");
 	if (!o->session) {
 		o->checker = argv + optind;
 		o->checker_count = (size_t)(argc - optind);

@@ -485,7 +485,10 @@ int session_serve(const struct options *o)
 	s.options = o;
 	s.started_ms = clock_now_ms();
 	announce_session(o->status_fd);
-	peer_lookup(&s.peer, 0);
+	if (o->client_ip != NULL)
+		peer_take_ip(&s.peer, o->client_ip);
+	else
+		peer_lookup(&s.peer, 0);
 	wire_open(&s.wire, 0, 1, WIRE_AHEAD, o->idle_seconds * 1000);
 	s.wire.language = o->language;
 	if (enter(&s) && command_loop(&s.wire, &table, &s) == COMMANDS_WIRE_CLOSED)

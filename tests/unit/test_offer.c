@@ -16,7 +16,8 @@ static const offer_set secret_keeping = BIT(OFFER_APOP) | BIT(OFFER_CRAM_MD5);
 static const offer_set passwords = BIT(OFFER_USER) | BIT(OFFER_PLAIN) | BIT(OFFER_LOGIN);
 
 /* Calls check for all situations: five switches and each set of what is optional. */
-static size_t for_all(void (*check)(const struct offer_situation *s, offer_set set))
+static size_t for_all(
+	bool awaited, void (*check)(const struct offer_situation *s, offer_set set))
 {
 	size_t count = 0;
 
@@ -27,6 +28,7 @@ static size_t for_all(void (*check)(const struct offer_situation *s, offer_set s
 				.stls = (bits & 4) != 0,
 				.allow_cleartext = (bits & 8) != 0,
 				.require_tls = (bits & 16) != 0,
+				.proxy_awaited = awaited,
 				.opted = opted};
 
 			if ((opted & ~optional) != 0)
@@ -50,7 +52,7 @@ static void keeps_passwords(const struct offer_situation *s, offer_set set)
 
 TEST(passwords_are_asked_for_only_where_that_is_permitted)
 {
-	assert_int_equal(for_all(keeps_passwords), 512);
+	assert_int_equal(for_all(false, keeps_passwords), 512);
 }
 
 static void offers_what_was_opted(const struct offer_situation *s, offer_set set)
@@ -66,7 +68,7 @@ static void offers_what_was_opted(const struct offer_situation *s, offer_set set
 
 TEST(what_is_optional_is_offered_where_it_was_opted_for)
 {
-	for_all(offers_what_was_opted);
+	for_all(false, offers_what_was_opted);
 }
 
 static void demands_tls(const struct offer_situation *s, offer_set set)
@@ -77,7 +79,7 @@ static void demands_tls(const struct offer_situation *s, offer_set set)
 
 TEST(where_tls_is_required_nothing_but_stls_comes_before)
 {
-	for_all(demands_tls);
+	for_all(false, demands_tls);
 }
 
 /* RFC 2595 section 4: STLS is an error under TLS. */
@@ -88,7 +90,25 @@ static void offers_stls(const struct offer_situation *s, offer_set set)
 
 TEST(stls_is_offered_where_it_can_be_had_and_tls_does_not_run)
 {
-	for_all(offers_stls);
+	for_all(false, offers_stls);
+}
+
+static void offers_nothing(const struct offer_situation *s, offer_set set)
+{
+	(void)s;
+	assert_int_equal(set, BIT(OFFER_PROXY));
+}
+
+static void awaits_nobody(const struct offer_situation *s, offer_set set)
+{
+	(void)s;
+	assert_false(offer_has(set, OFFER_PROXY));
+}
+
+TEST(a_proxy_has_the_first_word)
+{
+	for_all(true, offers_nothing);
+	for_all(false, awaits_nobody);
 }
 
 TEST(names)
@@ -100,7 +120,8 @@ TEST(names)
 		[OFFER_CRAM_MD5] = "CRAM-MD5",
 		[OFFER_XOAUTH2] = "XOAUTH2",
 		[OFFER_OAUTHBEARER] = "OAUTHBEARER",
-		[OFFER_STLS] = "STLS"};
+		[OFFER_STLS] = "STLS",
+		[OFFER_PROXY] = "PROXY"};
 
 	for (int i = 0; i < OFFER_COUNT; i++)
 		assert_string_equal(offer_name((enum offer)i), names[i]);
@@ -121,7 +142,7 @@ TEST(mechanisms_are_found_by_name)
 TEST(what_is_no_mechanism_is_not_found)
 {
 	static const char *const wrong[] = {"", "P", "PLAI", "PLAINN", "PLAIN ", "USER", "APOP",
-		"STLS", "XOAUTH", "CRAM_MD5"};
+		"STLS", "XOAUTH", "PROXY", "CRAM_MD5"};
 
 	for (size_t i = 0; i < COUNT_OF(wrong); i++)
 		assert_int_equal(offer_sasl(wrong[i], strlen(wrong[i])), OFFER_COUNT);
@@ -135,8 +156,9 @@ TEST(the_mechanisms_of_a_set)
 	assert_int_equal(offer_sasl_part(ALL),
 		BIT(OFFER_PLAIN) | BIT(OFFER_LOGIN) | BIT(OFFER_CRAM_MD5) | BIT(OFFER_XOAUTH2) |
 			BIT(OFFER_OAUTHBEARER));
-	assert_int_equal(
-		offer_sasl_part(BIT(OFFER_USER) | BIT(OFFER_APOP) | BIT(OFFER_STLS)), 0);
+	assert_int_equal(offer_sasl_part(BIT(OFFER_USER) | BIT(OFFER_APOP) | BIT(OFFER_STLS) |
+					 BIT(OFFER_PROXY)),
+		0);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -144,6 +166,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_is_optional_is_offered_where_it_was_opted_for),
 	cmocka_unit_test(where_tls_is_required_nothing_but_stls_comes_before),
 	cmocka_unit_test(stls_is_offered_where_it_can_be_had_and_tls_does_not_run),
+	cmocka_unit_test(a_proxy_has_the_first_word),
 	cmocka_unit_test(names),
 	cmocka_unit_test(mechanisms_are_found_by_name),
 	cmocka_unit_test(what_is_no_mechanism_is_not_found),

@@ -97,9 +97,11 @@ unit: $(UNITS:%=$(O)/unit/test_%) ## run the unit tests (cmocka)
 	@for t in $^; do echo "== $$t"; $$t || exit 1; done
 
 check: all unit ## run every test: units, sessions, superservers, clients, adversity
-	POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider $(PYTEST_ARGS) tests
+	POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider $(PYTEST_JOBS) $(PYTEST_ARGS) tests
 
 PYTEST ?= pytest-3
+# several at a time where pytest can: most of them wait most of the time
+PYTEST_JOBS ?= $(shell $(PYTEST) -p xdist --version >/dev/null 2>&1 && printf '%s' '-n 4')
 ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 check-asan: ## the same tests with AddressSanitizer and UBSan (dynamic, system libc)
@@ -157,9 +159,11 @@ help: ## this list
 
 .DEFAULT_GOAL := all
 bench: all ## measure pop3d and its neighbours, takes long; results in bench/results/
+	./bootstrap bench
 	bench/run --build $(abspath $(O))
 
 bench-quick: all ## the same, less of it, in about two minutes
+	./bootstrap bench
 	bench/run --quick --build $(abspath $(O))
 
 .PHONY: all bench bench-quick fuzz fuzz-seeds unit check check-asan demo format lint install clean help

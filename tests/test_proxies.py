@@ -6,6 +6,8 @@ import http.server
 import os
 import re
 import socket
+import struct
+import subprocess
 import threading
 import time
 
@@ -15,7 +17,7 @@ import harness
 from harness import retry_until
 from launch import Superserver, Tcpserver, checker_options, find_program, free_port
 from mail_lab import PLAIN, in_order, wire_form
-from tls_lab import GREETING, TlsClient, TlsServer
+from tls_lab import GREETING, TlsClient, TlsServer, tls_program
 from tls_lab import own, pki  # fixtures, pylint: disable=unused-import
 
 CLIENT = "127.0.0.77"
@@ -268,6 +270,21 @@ def test_health_checks_of_port_995(lab, home, own, started, haproxy):
     assert retry_until(lambda: proxy.check_state() == ("UP", "L4OK"))
     proxy.stop()
     assert not [line for line in own_lines(tls) if not re.search(failed + "$", line)]
+
+
+def test_a_check_that_has_reset_already_is_not_called_untrusted(lab, own):
+    """Whoever it was: there is no address any more, and nothing to warn of."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        check = socket.create_connection(listener.getsockname())
+        connection = listener.accept()[0]
+    check.sendall(b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0")
+    check.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    check.close()
+    with connection:
+        done = subprocess.run([tls_program(lab), *own, "--proxy-protocol", "--trusted-proxy",
+                               "127.0.0.1", "--", "cat"], stdin=connection, stdout=connection,
+                              stderr=subprocess.PIPE, timeout=harness.TIMEOUT, check=False)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_a_proxy_that_is_not_trusted_gets_nothing(home, server, haproxy):

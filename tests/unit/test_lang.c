@@ -28,8 +28,9 @@ static bool choose(const char *tag)
 TEST(without_an_argument_it_lists_the_languages)
 {
 	assert_true(choose(""));
-	assert_string_equal(unit_reply_take(&r),
-		"+OK language listing follows\r\nen English\r\nde Deutsch\r\n.\r\n");
+	assert_string_equal(
+		unit_reply_take(&r), "+OK language listing follows\r\ni-default English\r\nen "
+				     "English\r\nde Deutsch\r\n.\r\n");
 	assert_int_equal(r.wire.language, LANGUAGE_ENGLISH);
 }
 
@@ -41,17 +42,22 @@ TEST(a_choice_is_answered_with_its_tag)
 	reply_error(&r.wire, REPLY_NO_CODE, TEXT_LOGIN_FIRST);
 	assert_string_equal(unit_reply_take(&r), "-ERR bitte zuerst anmelden\r\n");
 	assert_true(choose(""));
-	assert_string_equal(unit_reply_take(&r),
-		"+OK Liste der Sprachen folgt\r\nen English\r\nde Deutsch\r\n.\r\n");
+	assert_string_equal(
+		unit_reply_take(&r), "+OK Liste der Sprachen folgt\r\ni-default English\r\nen "
+				     "English\r\nde Deutsch\r\n.\r\n");
 	assert_true(choose("EN"));
 	assert_string_equal(unit_reply_take(&r), "+OK en English from here on\r\n");
 	assert_int_equal(r.wire.language, LANGUAGE_ENGLISH);
 }
 
-TEST(an_asterisk_is_the_default)
+TEST(an_asterisk_or_its_name_is_the_default)
 {
 	assert_true(choose("de"));
 	assert_true(choose("*"));
+	unit_reply_take(&r);
+	assert_int_equal(r.wire.language, LANGUAGE_ENGLISH);
+	assert_true(choose("de"));
+	assert_true(choose("i-default"));
 	unit_reply_take(&r);
 	assert_int_equal(r.wire.language, LANGUAGE_ENGLISH);
 }
@@ -59,7 +65,7 @@ TEST(an_asterisk_is_the_default)
 TEST(what_is_not_there_changes_nothing)
 {
 	static const char *const wrong[] = {
-		"fr", "**", "*-DE", "d", "deutsch", "de de", "\xff"};
+		"fr", "**", "*-DE", "i-defaul", "i-default-x", "d", "deutsch", "de de", "\xff"};
 
 	assert_true(choose("de"));
 	unit_reply_take(&r);
@@ -75,7 +81,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(
 		without_an_argument_it_lists_the_languages, setup, teardown),
 	cmocka_unit_test_setup_teardown(a_choice_is_answered_with_its_tag, setup, teardown),
-	cmocka_unit_test_setup_teardown(an_asterisk_is_the_default, setup, teardown),
+	cmocka_unit_test_setup_teardown(
+		an_asterisk_or_its_name_is_the_default, setup, teardown),
 	cmocka_unit_test_setup_teardown(what_is_not_there_changes_nothing, setup, teardown),
 };
 

@@ -350,6 +350,7 @@ static void forget_all(struct login *l)
 
 	l->tls = true;
 	l->utf8 = false;
+	l->refused_cleartext = false;
 	l->user_octets = 0;
 	l->wire.language = LANGUAGE_ENGLISH;
 	l->limits.offered = offer_of(&situation);

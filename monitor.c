@@ -254,7 +254,8 @@ int monitor_serve(struct options *o)
 	o->tls = m.peer.tls;
 	o->proxy_awaited = o->proxy_protocol;
 	if (!is_trusted(&m)) {
-		log_event(LOG_NOTICE, "proxy-not-trusted ip=%s", peer_ip(&m.peer));
+		log_event(peer_has_left(0) ? LOG_DEBUG : LOG_NOTICE, "proxy-not-trusted ip=%s",
+			peer_ip(&m.peer));
 		return 0;
 	}
 	take_signals(&m.while_waiting);

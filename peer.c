@@ -2,6 +2,7 @@
 #include "peer.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +134,14 @@ void peer_lookup(struct peer *p, int fd)
 	if (!from_socket(p, fd))
 		from_environment(p);
 	p->tls = is_set("SSL_PROTOCOL") || is_set("SSL_CIPHER");
+}
+
+bool peer_has_left(int fd)
+{
+	union address remote;
+	socklen_t octets = sizeof remote;
+
+	return getpeername(fd, &remote.any, &octets) != 0 && errno == ENOTCONN;
 }
 
 void peer_take_ip(struct peer *p, const char *ip)

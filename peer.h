@@ -26,6 +26,10 @@ struct peer {
  * stunnel (REMOTE_HOST) leave it. Values there that are no addresses or ports are not taken. */
 void peer_lookup(struct peer *p, int fd);
 
+/* Whether fd is a socket whose other side has gone already, so that nobody can say who it was:
+ * a health check that only connects resets the connection at once. */
+bool peer_has_left(int fd);
+
 /* Takes ip as the client's address, for the log; what is none is not taken. */
 void peer_take_ip(struct peer *p, const char *ip);
 

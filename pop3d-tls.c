@@ -420,7 +420,8 @@ int main(int argc, char **argv)
 	peer_lookup(&c.peer, 0);
 	if (o.proxy_count > 0 &&
 		!address_rules_match(o.proxies, o.proxy_count, c.peer.remote_ip)) {
-		log_event(LOG_NOTICE, "proxy-not-trusted ip=%s", peer_ip(&c.peer));
+		log_event(peer_has_left(0) ? LOG_DEBUG : LOG_NOTICE, "proxy-not-trusted ip=%s",
+			peer_ip(&c.peer));
 		return EXIT_REFUSED;
 	}
 	prepare_client();

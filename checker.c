@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "announce.h"
@@ -36,18 +37,14 @@ static void close_ends(int ends[2])
  * small one. */
 static bool write_credentials(int fd, const struct request *request, const char *timestamp)
 {
-	char octets[REQUEST_OCTETS + 512] = {0};
-	const size_t login = request->login_octets, password = request->password_octets;
-	const size_t stamp = strlen(timestamp), total = login + password + stamp + 3;
-	bool written;
+	char *const login = (char *)(size_t)request->octets, *const nul = (char *)(size_t) "";
+	const size_t stamp = strlen(timestamp) + 1;
+	const struct iovec parts[] = {{login, request->login_octets}, {nul, 1},
+		{login + request->login_octets, request->password_octets}, {nul, 1},
+		{(char *)(size_t)timestamp, stamp}};
+	const size_t total = request_length(request) - REQUEST_LEAST + 2 + stamp;
 
-	memcpy(octets, request->octets, login);
-	memcpy(octets + login + 1, request->octets + login, password);
-	memcpy(octets + login + password + 2, timestamp, stamp);
-	written = fcntl(fd, F_SETFL, O_NONBLOCK) == 0 &&
-		  write(fd, octets, total) == (ssize_t)total;
-	explicit_bzero(octets, sizeof octets);
-	return written;
+	return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && writev(fd, parts, 5) == (ssize_t)total;
 }
 
 /* In the child. It dies with the monitor; the kernel forgets that when it becomes another user,

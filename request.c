@@ -16,6 +16,11 @@ static bool kind_permitted(const struct request *request, const struct request_l
 	return request->kind == OFFER_STLS || limits->tries <= REQUEST_TRIES;
 }
 
+size_t request_length(const struct request *request)
+{
+	return REQUEST_LEAST + request->login_octets + request->password_octets;
+}
+
 bool request_permitted(const struct request *request, const struct request_limits *limits)
 {
 	const size_t login = request->login_octets, password = request->password_octets;

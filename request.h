@@ -17,8 +17,8 @@
 /* The most of login and password that a request can carry: a token is long. */
 #define REQUEST_OCTETS 13312
 
-/* Greeter to monitor, one datagram of exactly this size. octets begins with the login, the
- * password (the digest, the token) follows at once. */
+/* Greeter to monitor, one datagram of exactly request_length octets. octets begins with the
+ * login, the password (the digest, the token) follows at once; behind it nothing is sent. */
 struct request {
 	uint16_t kind;     /* enum offer: a way to log in, or OFFER_STLS without credentials */
 	uint16_t language; /* enum language: for the session */
@@ -26,6 +26,12 @@ struct request {
 	uint16_t password_octets;
 	char octets[REQUEST_OCTETS];
 };
+
+#define REQUEST_LEAST offsetof(struct request, octets)
+
+/* How many octets of a request are sent, by the lengths in it; more than there is room for if
+ * they are not those of a permitted one. */
+size_t request_length(const struct request *request);
 
 /* Monitor to greeter, a datagram of this one octet. */
 enum request_verdict {

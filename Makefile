@@ -38,7 +38,7 @@ POP3D_CC ?= $(CC)
 POP3D_LINK = -pie
 endif
 
-CORE = pop3d.c login.c jail.c sandbox.c monitor.c auth.c request.c checker.c setup.c announce.c relay.c \
+CORE = pop3d.c login.c jail.c sandbox.c filter.c monitor.c auth.c request.c checker.c setup.c announce.c relay.c \
 	process.c peer.c session.c capa.c command.c reply.c text.c lang.c offer.c ucspi.c sasl.c base64.c utf8.c maildir.c update.c snapshot.c uid.c message.c encode.c wire.c clock.c log.c
 # Tested and fuzzed, and not yet used by the program.
 AHEAD = proxy.c address.c

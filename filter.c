@@ -3,9 +3,8 @@
  * Lists of calls are turned into BPF here: building that with libseccomp took 0.15 ms at every
  * start of a process, and there are three filters a session. When one is set, the kernel runs
  * it for every number there is, to know which calls are always allowed; one comparison behind
- * the other for forty calls was a tenth of the processor time of a whole session. So the
- * comparisons stand in groups, in the order of the numbers, and a group is left out with one.
- */
+ * the other for forty calls was a twentieth of the processor time of a whole session. So the
+ * comparisons stand in groups, in the order of the numbers, and one leaves a group out. */
 #include "filter.h"
 
 #include "kernel.h"

@@ -19,7 +19,6 @@
 #define LOGIN_OCTETS WIRE_COMMAND_OCTETS
 
 struct login {
-	struct wire wire;
 	const struct options *options;
 	int monitor_fd;
 	const char *timestamp;
@@ -31,6 +30,7 @@ struct login {
 	enum login_end end;
 	size_t user_octets; /* 0: no USER yet */
 	char user[LOGIN_OCTETS];
+	struct wire wire; /* last: its buffers are large and hardly touched */
 };
 
 static enum command_result ended(struct login *l, enum login_end end)

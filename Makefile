@@ -91,7 +91,7 @@ check-asan: ## the same tests with AddressSanitizer and UBSan (dynamic, system l
 # goes to fuzz/corpus/TARGET by hand.
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 60
-FUZZ_SOURCES = sasl.c base64.c utf8.c proxy.c address.c
+FUZZ_SOURCES = sasl.c base64.c utf8.c proxy.c address.c encode.c
 FUZZ = $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
 
 $(O)/fuzz/fuzz_%: fuzz/fuzz_%.c fuzz/fuzz.h $(FUZZ_SOURCES) $(FUZZ_SOURCES:.c=.h) wire.h encode.h

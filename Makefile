@@ -38,7 +38,7 @@ POP3D_CC ?= $(CC)
 POP3D_LINK = -pie
 endif
 
-CORE = pop3d.c login.c jail.c sandbox.c monitor.c auth.c request.c checker.c setup.c announce.c relay.c \
+CORE = pop3d.c login.c jail.c sandbox.c filter.c monitor.c auth.c request.c checker.c setup.c announce.c relay.c \
 	process.c peer.c session.c capa.c command.c reply.c text.c lang.c options.c offer.c ucspi.c sasl.c base64.c utf8.c proxy.c proxy_read.c proxied.c address.c maildir.c update.c snapshot.c uid.c message.c encode.c wire.c clock.c number.c log.c
 # pop3d-tls is the only program that links OpenSSL (3 or later), and is built where its headers
 # are. TLS=no leaves it out; TLS_LINK=static puts the library into the program (a start costs half
@@ -50,7 +50,7 @@ TLS_LINK ?= dynamic
 TLS_PROGRAM = $(if $(filter yes,$(TLS)),$(O)/pop3d-tls)
 TLS_SOURCES = pop3d-tls.c engine.c tls.c tls_cert.c tls_file.c tls_keeper.c tls_material.c \
 	tls_name.c tls_options.c tls_report.c tls_session.c tls_ticket.c tls_ticketfile.c tls_wait.c \
-	clock.c jail.c log.c number.c peer.c process.c sandbox.c \
+	clock.c jail.c log.c number.c peer.c process.c sandbox.c filter.c \
 	proxy.c proxy_read.c proxied.c address.c utf8.c
 TLS_LIBS = $(if $(filter static,$(TLS_LINK)),-l:libssl.a -l:libcrypto.a,-lssl -lcrypto)
 CHECKPW = pop3d-checkpw.c pwfile.c pwhash.c pwlog.c pwmake.c pwpam.c pwuser.c log.c
@@ -111,7 +111,7 @@ check-asan: ## the same tests with AddressSanitizer and UBSan (dynamic, system l
 # goes to fuzz/corpus/TARGET by hand.
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 60
-FUZZ_SOURCES = sasl.c base64.c utf8.c proxy.c address.c
+FUZZ_SOURCES = sasl.c base64.c utf8.c proxy.c address.c encode.c
 FUZZ = $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
 
 $(O)/fuzz/fuzz_%: fuzz/fuzz_%.c fuzz/fuzz.h $(FUZZ_SOURCES) $(FUZZ_SOURCES:.c=.h) wire.h encode.h

@@ -1,8 +1,8 @@
 /* auth: see auth.h.
  *
  * The one place that keeps the identity the superserver gave it while strangers talk to the
- * greeter. It reads nothing that the network wrote but struct request: of fixed size, checked,
- * a few times at most. What else decides with that identity in this phase: request.c, checker.c
+ * greeter. It reads nothing that the network wrote but struct request: bounded, checked, a few
+ * times at most. What else decides with that identity in this phase: request.c, checker.c
  * and relay.c, in all under 300 lines of code. They call log.c, clock.c and announce.c, of
  * process.c what resets signals, of setup.c what writes the mechanism's name, of monitor.c what
  * ends the greeter and words a failure; and when a greeter asks for TLS or says what a proxy
@@ -222,7 +222,7 @@ static bool try_login(struct monitor *m, struct request *request)
 	m->exec_errno = 0;
 	memset(&m->relay, 0, sizeof m->relay);
 	started = checker_start(&m->checker, &m->setup, request, m->timestamp, m->relay_stderr);
-	explicit_bzero(request, sizeof *request);
+	explicit_bzero(request, request_length(request)); /* it was sent no more */
 	if (!started)
 		log_event(LOG_ERR, "checker-not-started errno=%d error=\"%s\"", errno,
 			strerror(errno));
@@ -264,7 +264,8 @@ static bool next_request(struct monitor *m, struct request *request)
 	length = recv(m->greeter_fd, request, sizeof *request, MSG_TRUNC);
 	if (length == 0)
 		return false;
-	if (length == (ssize_t)sizeof *request && permitted(m, request))
+	if (length >= (ssize_t)REQUEST_LEAST && length == (ssize_t)request_length(request) &&
+		permitted(m, request))
 		return true;
 	explicit_bzero(request, sizeof *request);
 	end_misbehaving(m, "request");

@@ -23,7 +23,6 @@
 #define LOGIN_OCTETS WIRE_COMMAND_OCTETS
 
 struct login {
-	struct wire wire;
 	const struct options *options;
 	int monitor_fd;
 	const char *timestamp;
@@ -35,6 +34,7 @@ struct login {
 	enum login_end end;
 	size_t user_octets; /* 0: no USER yet */
 	char user[LOGIN_OCTETS];
+	struct wire wire; /* last: its buffers are large and hardly touched */
 };
 
 static enum command_result ended(struct login *l, enum login_end end)
@@ -46,13 +46,14 @@ static enum command_result ended(struct login *l, enum login_end end)
 /* Asks the monitor; false if it is gone. The copy of the password dies here. */
 static bool ask_monitor(struct login *l, struct request *request, unsigned char *verdict)
 {
+	const size_t length = request_length(request);
 	ssize_t octets;
 
 	do
-		octets = send(l->monitor_fd, request, sizeof *request, MSG_NOSIGNAL);
+		octets = send(l->monitor_fd, request, length, MSG_NOSIGNAL);
 	while (octets < 0 && errno == EINTR);
-	explicit_bzero(request, sizeof *request);
-	if (octets != (ssize_t)sizeof *request)
+	explicit_bzero(request, length);
+	if (octets != (ssize_t)length)
 		return false;
 	do
 		octets = recv(l->monitor_fd, verdict, 1, 0);
@@ -104,20 +105,20 @@ static bool acceptable(struct login *l, struct wire_text login, struct wire_text
 static bool judge(struct login *l, enum offer kind, struct wire_text login,
 	struct wire_text password, unsigned char *verdict, enum command_result *result)
 {
-	static struct request request; /* large */
+	static struct request request; /* large: only what is used of it is touched */
 
 	*result = COMMAND_BAD;
 	if (!acceptable(l, login, password))
 		return false;
-	request = (struct request){.kind = (uint16_t)kind,
-		.language = (uint16_t)l->wire.language,
-		.login_octets = (uint16_t)login.length,
-		.password_octets = (uint16_t)password.length};
+	request.kind = (uint16_t)kind;
+	request.language = (uint16_t)l->wire.language;
+	request.login_octets = (uint16_t)login.length;
+	request.password_octets = (uint16_t)password.length;
 	memcpy(request.octets, login.octets, login.length);
 	memcpy(request.octets + login.length, password.octets, password.length);
 	wire_forget_input(&l->wire);
 	if (!request_permitted(&request, &l->limits)) {
-		explicit_bzero(&request, sizeof request);
+		explicit_bzero(&request, request_length(&request));
 		refuse(l, TEXT_CREDENTIALS_CONTROLS);
 		return false;
 	}
@@ -363,7 +364,7 @@ static void forget_all(struct login *l)
 static enum command_result command_stls(void *state, const struct command_input *input)
 {
 	struct login *const l = state;
-	static struct request request = {.kind = OFFER_STLS};
+	static struct request request; /* without credentials */
 	unsigned char verdict;
 
 	(void)input;
@@ -374,6 +375,7 @@ static enum command_result command_stls(void *state, const struct command_input 
 	if (!wire_discard_input(&l->wire))
 		return ended(l, LOGIN_BROKEN);
 	reply_ok(&l->wire, TEXT_BEGIN_TLS);
+	request.kind = OFFER_STLS;
 	if (!wire_flush(&l->wire) || !ask_monitor(l, &request, &verdict) ||
 		verdict != VERDICT_GRANTED)
 		return ended(l, LOGIN_BROKEN);

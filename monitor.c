@@ -243,10 +243,10 @@ static bool is_trusted(const struct monitor *m)
 
 int monitor_serve(struct options *o)
 {
-	static struct monitor m = {
-		.greeter_fd = -1, .checker = {.status_fd = -1, .stderr_fd = -1}};
+	static struct monitor m; /* not with values: what has some is copied from the file */
 	int status;
 
+	m.greeter_fd = m.checker.status_fd = m.checker.stderr_fd = -1;
 	m.options = o;
 	m.deadline_ms = clock_now_ms() + o->login_seconds * 1000;
 	m.relay_stderr = log_stderr_is_clients();

@@ -376,19 +376,22 @@ static void close_inherited(struct options *o)
 		process_close_others(1, 0);
 }
 
+static void set_defaults(struct options *o)
+{
+	o->idle_seconds = 600;
+	o->login_seconds = 180;
+	o->fail_delay_seconds = 2;
+	o->greeter_uid = o->greeter_gid = 65534;
+	o->status_fd = -1;
+}
+
 int main(int argc, char **argv)
 {
-	static struct options o = {
-		.idle_seconds = 600,
-		.login_seconds = 180,
-		.fail_delay_seconds = 2,
-		.greeter_uid = 65534,
-		.greeter_gid = 65534,
-		.status_fd = -1,
-	};
+	static struct options o;
 	bool descriptors_ready;
 	int status;
 
+	set_defaults(&o);
 	no_stderr = fcntl(2, F_GETFD) < 0;
 	descriptors_ready = process_reset();
 	status = parse(&o, argc, argv);

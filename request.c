@@ -22,6 +22,11 @@ bool request_is_login(const struct request *request)
 	return request->kind < OFFER_STLS;
 }
 
+size_t request_length(const struct request *request)
+{
+	return REQUEST_LEAST + request->login_octets + request->password_octets;
+}
+
 bool request_permitted(const struct request *request, const struct request_limits *limits)
 {
 	const size_t login = request->login_octets, password = request->password_octets;

@@ -17,9 +17,9 @@
 /* The most of login and password that a request can carry: a token is long. */
 #define REQUEST_OCTETS 13312
 
-/* Greeter to monitor, one datagram of exactly this size. octets begins with the login, the
- * password (the digest, the token) follows at once; with OFFER_PROXY it begins with a struct
- * proxied instead, whose size is login_octets. */
+/* Greeter to monitor, one datagram of exactly request_length octets. octets begins with the
+ * login, the password (the digest, the token) follows at once; with OFFER_PROXY it begins with
+ * a struct proxied instead, whose size is login_octets. Behind it nothing is sent. */
 struct request {
 	uint16_t kind;     /* enum offer: a way to log in, or OFFER_STLS and OFFER_PROXY */
 	uint16_t language; /* enum language: for the session */
@@ -27,6 +27,12 @@ struct request {
 	uint16_t password_octets;
 	char octets[REQUEST_OCTETS];
 };
+
+#define REQUEST_LEAST offsetof(struct request, octets)
+
+/* How many octets of a request are sent, by the lengths in it; more than there is room for if
+ * they are not those of a permitted one. */
+size_t request_length(const struct request *request);
 
 /* Monitor to greeter, a datagram of this one octet. */
 enum request_verdict {

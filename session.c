@@ -26,7 +26,6 @@ struct tally {
 };
 
 struct session {
-	struct wire wire;
 	struct maildir maildir;
 	const struct options *options;
 	const char *end; /* for the log: why it was over */
@@ -35,6 +34,7 @@ struct session {
 	struct tally retr, top, dele;
 	int64_t started_ms;
 	struct peer peer;
+	struct wire wire; /* last: its buffers are large */
 };
 
 /* The message of that number (RFC 1939: counted from 1 and never renumbered); NULL when a reply

@@ -39,7 +39,7 @@ POP3D_LINK = -pie
 endif
 
 CORE = pop3d.c login.c jail.c sandbox.c filter.c monitor.c auth.c request.c checker.c setup.c announce.c relay.c \
-	process.c peer.c session.c capa.c command.c reply.c text.c lang.c options.c offer.c ucspi.c sasl.c base64.c utf8.c proxy.c proxy_read.c proxied.c address.c maildir.c update.c snapshot.c uid.c message.c encode.c wire.c clock.c number.c log.c
+	process.c peer.c session.c capa.c command.c reply.c text.c lang.c options.c offer.c ucspi.c sasl.c base64.c utf8.c proxy.c proxy_read.c proxied.c address.c maildir.c load.c sizes.c update.c directory.c index_read.c index_write.c snapshot.c snapshot_sort.c uid.c message.c encode.c wire.c clock.c number.c log.c
 # pop3d-tls is the only program that links OpenSSL (3 or later), and is built where its headers
 # are. TLS=no leaves it out; TLS_LINK=static puts the library into the program (a start costs half
 # as much, but a new library then needs a new program).
@@ -99,6 +99,10 @@ unit: $(UNITS:%=$(O)/unit/test_%) ## run the unit tests (cmocka)
 check: all unit ## run every test: units, sessions, superservers, clients, adversity
 	POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider $(PYTEST_JOBS) $(PYTEST_ARGS) tests
 
+check-large: all ## test the index with a million messages (on a tmpfs, as root)
+	POP3D_CHECK_LARGE=1000000 POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider \
+		$(PYTEST_ARGS) tests/test_index.py -k million
+
 PYTEST ?= pytest-3
 # several at a time where pytest can: most of them wait most of the time
 PYTEST_JOBS ?= $(shell $(PYTEST) -p xdist --version >/dev/null 2>&1 && printf '%s' '-n 4')
@@ -111,10 +115,11 @@ check-asan: ## the same tests with AddressSanitizer and UBSan (dynamic, system l
 # goes to fuzz/corpus/TARGET by hand.
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 60
-FUZZ_SOURCES = sasl.c base64.c utf8.c proxy.c address.c encode.c
+FUZZ_SOURCES = sasl.c base64.c utf8.c proxy.c address.c index_read.c snapshot.c snapshot_sort.c uid.c \
+	command.c reply.c text.c wire.c encode.c log.c clock.c number.c
 FUZZ = $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
 
-$(O)/fuzz/fuzz_%: fuzz/fuzz_%.c fuzz/fuzz.h $(FUZZ_SOURCES) $(FUZZ_SOURCES:.c=.h) wire.h encode.h
+$(O)/fuzz/fuzz_%: fuzz/fuzz_%.c fuzz/fuzz.h $(FUZZ_SOURCES) $(wildcard *.h)
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(CPPFLAGS) -I. -O1 -g $(CWARN) -std=c11 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES)
@@ -148,7 +153,7 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)
 	install -m 755 $(O)/pop3d $(O)/pop3d-checkpw $(TLS_PROGRAM) $(DESTDIR)$(SBINDIR)/
 	install -m 644 doc/*.8 $(DESTDIR)$(MANDIR)/man8/
-	install -m 644 README CHANGES LICENSE $(wildcard doc/SECURITY) $(DESTDIR)$(DOCDIR)/
+	install -m 644 README CHANGES LICENSE $(wildcard doc/SECURITY doc/INDEX) $(DESTDIR)$(DOCDIR)/
 	cp -r xinetd.d systemd pam.d $(wildcard fail2ban) $(DESTDIR)$(DOCDIR)/
 	sed -i 's,/usr/local/sbin,$(SBINDIR),g' $(DESTDIR)$(DOCDIR)/xinetd.d/* $(DESTDIR)$(DOCDIR)/systemd/*
 
@@ -167,6 +172,6 @@ bench-quick: all ## the same, less of it, in about two minutes
 	./bootstrap bench
 	bench/run --quick --build $(abspath $(O))
 
-.PHONY: all bench bench-quick fuzz fuzz-seeds unit check check-asan demo format lint install clean help
+.PHONY: all bench bench-quick fuzz fuzz-seeds unit check check-large check-asan demo format lint install clean help
 .SECONDARY:
 -include $(wildcard $(O)/*.d $(O)/tls/*.d $(O)/unit/*.d $(O)/unit/tests/unit/*.d)

@@ -1,9 +1,9 @@
-/* maildir: see maildir.h. The update is in update.c. */
+/* maildir: see maildir.h. Taking the snapshot is in load.c, the update in update.c. */
 #include "maildir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -11,204 +11,10 @@
 
 #include "log.h"
 #include "maildir_internal.h"
-#include "message.h"
 
-#define SCAN_TRIES 4
 #define LOCK_NAME "pop3d.lock"
 
 static const char *const place_names[] = {"new", "cur"};
-
-static bool same_time(struct timespec a, struct timespec b)
-{
-	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-static bool mtime_of(int fd, struct timespec *mtime)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) != 0)
-		return false;
-	*mtime = st.st_mtim;
-	return true;
-}
-
-/* Links are not followed; a fifo or a device is never opened. */
-static bool is_regular(int dir_fd, const struct dirent *entry)
-{
-	struct stat st;
-
-	if (entry->d_type == DT_REG)
-		return true;
-	if (entry->d_type != DT_UNKNOWN)
-		return false;
-	return fstatat(dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISREG(st.st_mode);
-}
-
-static bool take_entries(
-	struct maildir *m, enum place place, DIR *directory, maildir_take *take, void *context)
-{
-	for (;;) {
-		const struct dirent *entry;
-
-		errno = 0;
-		entry = readdir(directory);
-		if (entry == NULL)
-			return errno == 0;
-		if (entry->d_name[0] == '.' || strlen(entry->d_name) > UID_NAME_OCTETS ||
-			!is_regular(m->place_fd[place], entry))
-			continue;
-		if (!take(m, context, place, entry->d_name, strlen(entry->d_name)))
-			return false;
-	}
-}
-
-bool maildir_read_place(struct maildir *m, enum place place, maildir_take *take, void *context)
-{
-	const int fd = openat(m->place_fd[place], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *const directory = fd >= 0 ? fdopendir(fd) : NULL;
-	bool complete;
-	int error_number;
-
-	if (directory == NULL) {
-		if (fd >= 0)
-			close(fd);
-		return false;
-	}
-	complete = take_entries(m, place, directory, take, context);
-	error_number = errno;
-	closedir(directory);
-	errno = error_number;
-	return complete;
-}
-
-/* Reads a directory, again if it changed meanwhile: a reader among renames may miss an entry.
- */
-static bool scan_place(struct maildir *m, enum place place, maildir_take *take)
-{
-	const size_t before = m->snapshot.count;
-
-	for (int i = 0; i < SCAN_TRIES; i++) {
-		struct timespec after;
-
-		snapshot_truncate(&m->snapshot, before);
-		if (!mtime_of(m->place_fd[place], &m->scanned_mtime[place]))
-			return false;
-		if (!maildir_read_place(m, place, take, NULL)) {
-			if (errno != ESTALE || i + 1 == SCAN_TRIES)
-				return false;
-			continue;
-		}
-		if (!mtime_of(m->place_fd[place], &after))
-			return false;
-		if (same_time(after, m->scanned_mtime[place]))
-			break;
-	}
-	return true;
-}
-
-/* New before cur: what another program moves meanwhile is then seen twice and never missed. */
-static bool scan(struct maildir *m, maildir_take *take)
-{
-	struct timespec now;
-
-	if (!scan_place(m, PLACE_NEW, take) || !scan_place(m, PLACE_CUR, take))
-		return false;
-	/* times are coarse: a change right after the scan may leave them as they are */
-	m->scan_is_final = clock_gettime(CLOCK_REALTIME, &now) == 0 &&
-			   now.tv_sec > m->scanned_mtime[PLACE_NEW].tv_sec + 1 &&
-			   now.tv_sec > m->scanned_mtime[PLACE_CUR].tv_sec + 1;
-	return true;
-}
-
-static bool take_new_entry(
-	struct maildir *m, void *context, enum place place, const char *name, size_t octets)
-{
-	(void)context;
-	return snapshot_add(&m->snapshot, place, name, octets);
-}
-
-static bool inode_of(
-	const struct maildir *m, enum place place, const char *name, uint64_t *inode)
-{
-	struct stat st;
-
-	if (fstatat(m->place_fd[place], name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return false;
-	*inode = (uint64_t)st.st_ino;
-	return true;
-}
-
-/* An entry seen by a later scan: the message may have moved or have other flags now. */
-static bool take_changed_entry(
-	struct maildir *m, void *context, enum place place, const char *name, size_t octets)
-{
-	size_t count;
-	struct message *message = snapshot_find(&m->snapshot, name, octets, &count);
-	uint64_t inode;
-
-	(void)context;
-	if (message == NULL)
-		return true;
-	if (count > 1) {
-		if (!inode_of(m, place, name, &inode))
-			return true;
-		while (count > 0 && message->inode != inode) {
-			message++;
-			count--;
-		}
-		if (count == 0)
-			return true;
-	}
-	if (message->place == (uint8_t)place && strcmp(message->name, name) == 0)
-		return true;
-	return snapshot_rename(&m->snapshot, message, place, name, octets);
-}
-
-/* Several files with one unique name: those that are gone were moved while the directories were
- * read, those that are one file under two names are one message. What is left are messages of
- * their own. */
-static void settle_group(struct maildir *m, struct message *group, size_t count)
-{
-	size_t left = count;
-
-	for (size_t i = 0; i < count; i++) {
-		const enum place place = (enum place)group[i].place;
-
-		group[i].dropped = !inode_of(m, place, group[i].name, &group[i].inode);
-		for (size_t j = 0; j < i && !group[i].dropped; j++)
-			if (!group[j].dropped && group[j].inode == group[i].inode) {
-				group[i].dropped = true;
-				group[j].alias_inode = group[j].inode;
-			}
-		left -= group[i].dropped;
-	}
-	for (size_t i = 0; i < count && left < 2; i++) {
-		group[i].inode = 0;
-		/* all gone meanwhile: the search by unique name decides */
-		if (left == 0 && i == 0)
-			group[i].dropped = false;
-	}
-}
-
-static void settle_duplicates(struct maildir *m)
-{
-	struct snapshot *const s = &m->snapshot;
-	size_t start = 0;
-
-	while (start < s->count) {
-		size_t end = start + 1;
-
-		while (end < s->count &&
-			snapshot_same_unique(&s->messages[start], &s->messages[end]))
-			end++;
-		if (end - start > 1)
-			settle_group(m, &s->messages[start], end - start);
-		start = end;
-	}
-	snapshot_compact(s);
-}
 
 /* inode 0: any; a file with another one is not the message that bore this name. */
 static int open_regular(int dir_fd, const char *name, uint64_t inode)
@@ -237,92 +43,71 @@ bool maildir_is_still(const struct maildir *m, const struct message *message)
 
 	if (message->inode == 0)
 		return true;
-	if (!inode_of(m, (enum place)message->place, message->name, &inode))
+	if (!maildir_inode(m, (enum place)message->place, message->name, &inode))
 		return false;
 	errno = ENOENT;
 	return inode == message->inode;
 }
 
-static bool unchanged_since_scan(const struct maildir *m)
-{
-	struct timespec now[2];
-
-	return m->scan_is_final && mtime_of(m->place_fd[PLACE_NEW], &now[PLACE_NEW]) &&
-	       mtime_of(m->place_fd[PLACE_CUR], &now[PLACE_CUR]) &&
-	       same_time(now[PLACE_NEW], m->scanned_mtime[PLACE_NEW]) &&
-	       same_time(now[PLACE_CUR], m->scanned_mtime[PLACE_CUR]);
-}
-
-bool maildir_moved(struct maildir *m, const struct message *message, const char *name)
+/* After a call on a message's file failed with errno: true if it has another name by now. errno
+ * is kept, and *message is what is known then. */
+static bool has_moved(struct maildir *m, size_t number, struct message *message)
 {
 	const int error_number = errno;
-	bool looked;
+	bool moved = false;
 
 	if (error_number != ENOENT && error_number != ESTALE)
 		return false;
-	looked = !unchanged_since_scan(m) && scan(m, take_changed_entry);
+	if (!maildir_unchanged(m)) {
+		if (!snapshot_materialize(&m->snapshot))
+			return false;
+		m->snapshot.entries[number].flags &= (uint8_t)~ENTRY_RENAMED;
+		moved = maildir_rescan(m) &&
+			(m->snapshot.entries[number].flags & ENTRY_RENAMED) != 0;
+		snapshot_get(&m->snapshot, number, message);
+	}
 	errno = error_number;
-	return looked && message->name != name;
+	return moved;
 }
 
-int maildir_open_message(struct maildir *m, struct message *message)
+int maildir_open_known(struct maildir *m, size_t number, struct message *message)
 {
+	if (!snapshot_get(&m->snapshot, number, message))
+		return -1;
 	for (int i = 0;; i++) {
-		const char *const name = message->name;
-		const int fd = open_regular(m->place_fd[message->place], name, message->inode);
+		const int fd = open_regular(
+			m->place_fd[message->place], message->name, message->inode);
 
-		if (fd >= 0 || i == MAILDIR_TRIES || !maildir_moved(m, message, name))
+		if (fd >= 0 || i == MAILDIR_TRIES || !has_moved(m, number, message))
 			return fd;
 	}
 }
 
-/* The size of a message that cannot be read: it stays in the list, and RETR will say what is
- * wrong. */
-static uint64_t size_on_disk(const struct maildir *m, const struct message *message)
+bool maildir_get(struct maildir *m, size_t number, struct message *message)
 {
-	struct stat st;
-
-	if (fstatat(m->place_fd[message->place], message->name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return 0;
-	return (uint64_t)st.st_size;
+	if (snapshot_get(&m->snapshot, number, message))
+		return true;
+	return maildir_recover(m) && snapshot_get(&m->snapshot, number, message);
 }
 
-static void count_size(struct maildir *m, struct message *message)
+bool maildir_get_size(struct maildir *m, size_t number, uint64_t *size_octets)
 {
-	char quoted[4 * UID_NAME_OCTETS + 8];
-	const int fd = maildir_open_message(m, message);
-	int error_number = errno;
-
-	if (fd >= 0) {
-		message->size_verified = message_count(fd, &message->size_octets);
-		error_number = errno;
-		close(fd);
-	}
-	if (message->size_verified)
-		return;
-	if (fd < 0 && (error_number == ENOENT || error_number == ESTALE)) {
-		message->dropped = true;
-		return;
-	}
-	message->size_octets = size_on_disk(m, message);
-	log_event(LOG_WARNING, "message-unreadable errno=%d error=\"%s\" place=%s message=%s",
-		error_number, strerror(error_number), place_names[message->place],
-		log_quote(quoted, sizeof quoted, message->name, message->name_octets));
+	if (snapshot_get_size(&m->snapshot, number, size_octets))
+		return true;
+	return maildir_recover(m) && snapshot_get_size(&m->snapshot, number, size_octets);
 }
 
-static void find_sizes(struct maildir *m)
+int maildir_open_message(struct maildir *m, size_t number, struct message *message)
 {
-	struct snapshot *const s = &m->snapshot;
+	int fd;
 
-	for (size_t i = 0; i < s->count; i++) {
-		struct message *const message = &s->messages[i];
-
-		if (m->verify_sizes || !uid_size_field(message->name, message->unique_octets,
-					       'W', &message->size_octets))
-			count_size(m, message);
-	}
-	snapshot_compact(s);
-	maildir_unmark_all(m);
+	if (!maildir_get(m, number, message))
+		return -1;
+	fd = maildir_open_known(m, number, message);
+	/* the index broke at another message */
+	if (fd < 0 && errno == EBADMSG && maildir_recover(m))
+		fd = maildir_open_known(m, number, message);
+	return fd;
 }
 
 static bool take_lock(struct maildir *m)
@@ -360,6 +145,37 @@ static void open_extras(struct maildir *m)
 			errno, strerror(errno));
 }
 
+/* The index's directory, if it is there and ours. */
+static int open_index_directory(struct maildir *m)
+{
+	const int fd = openat(
+		m->root_fd, INDEX_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	m->owner = geteuid();
+	if (fstat(fd, &st) == 0 && st.st_uid == m->owner)
+		return fd;
+	close(fd);
+	errno = EPERM;
+	return -1;
+}
+
+/* Without it, whether it is worth one is known only when new/ and cur/ have been read; and it
+ * cannot be made any more when the session has locked itself in. */
+static void open_index(struct maildir *m)
+{
+	m->index_dir_fd = open_index_directory(m);
+	if (m->index_dir_fd >= 0 || errno != ENOENT)
+		return;
+	m->was_read = maildir_scan(m);
+	if (!m->was_read)
+		snapshot_forget(&m->snapshot);
+	else if (maildir_deserves_index(m) && mkdirat(m->root_fd, INDEX_DIRECTORY, 0700) == 0)
+		m->index_dir_fd = open_index_directory(m);
+}
+
 static bool open_all(
 	struct maildir *m, const struct maildir_wish *wish, const char **failed_path)
 {
@@ -374,6 +190,8 @@ static bool open_all(
 	if (!open_places(m, failed_path))
 		return false;
 	open_extras(m);
+	if (wish->index)
+		open_index(m);
 	return true;
 }
 
@@ -396,11 +214,13 @@ enum maildir_problem maildir_open(
 	enum maildir_problem problem;
 	int error_number;
 
-	memset(m, 0, sizeof *m);
-	m->root_fd = m->lock_fd = m->tmp_fd = m->quota_fd = -1;
+	memset(m, 0, offsetof(struct maildir, snapshot));
+	m->root_fd = m->lock_fd = m->tmp_fd = m->quota_fd = m->index_dir_fd = m->index.fd = -1;
 	m->place_fd[PLACE_NEW] = m->place_fd[PLACE_CUR] = -1;
 	m->verify_sizes = wish->verify_sizes;
 	snapshot_init(&m->snapshot);
+	m->all_octets = m->total_octets = 0;
+	m->left = m->new_count = 0;
 	if (open_all(m, wish, failed_path))
 		return MAILDIR_READY;
 	error_number = errno;
@@ -412,50 +232,65 @@ enum maildir_problem maildir_open(
 	return problem;
 }
 
-bool maildir_load(struct maildir *m)
-{
-	if (!scan(m, take_new_entry))
-		return false;
-	snapshot_sort(&m->snapshot);
-	settle_duplicates(m);
-	find_sizes(m);
-	return true;
-}
-
 void maildir_close(struct maildir *m)
 {
-	const int fds[] = {m->root_fd, m->lock_fd, m->tmp_fd, m->quota_fd,
+	const int fds[] = {m->root_fd, m->lock_fd, m->tmp_fd, m->quota_fd, m->index_dir_fd,
 		m->place_fd[PLACE_NEW], m->place_fd[PLACE_CUR]};
 
 	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	m->root_fd = m->lock_fd = m->tmp_fd = m->quota_fd = -1;
+	m->root_fd = m->lock_fd = m->tmp_fd = m->quota_fd = m->index_dir_fd = -1;
 	m->place_fd[PLACE_NEW] = m->place_fd[PLACE_CUR] = -1;
+	m->is_loaded = false;
+	index_close(&m->index);
 	snapshot_free(&m->snapshot);
 }
 
-void maildir_correct_size(struct maildir *m, struct message *message, uint64_t size_octets)
+void maildir_correct_size(
+	struct maildir *m, size_t number, struct message *message, uint64_t size_octets)
 {
-	if (!message->deleted)
-		m->total_octets += size_octets - message->size_octets;
+	const bool was_wrong = message->size_unknown || message->size_octets != size_octets;
+
+	const uint64_t said_octets = message->size_octets;
+
 	message->size_octets = size_octets;
 	message->size_verified = true;
+	/* without memory for that, the next command on this message counts it again */
+	if (!snapshot_set_size(&m->snapshot, number, size_octets))
+		return;
+	if (!maildir_is_deleted(m, number))
+		m->total_octets += size_octets - said_octets;
+	m->all_octets += size_octets - said_octets;
+	m->has_learned |= was_wrong;
 }
 
-void maildir_mark(struct maildir *m, struct message *message)
+bool maildir_is_deleted(const struct maildir *m, size_t number)
 {
-	message->deleted = true;
-	m->total_octets -= message->size_octets;
+	return snapshot_marked(&m->snapshot, MARK_DELETED, number);
+}
+
+bool maildir_delete(struct maildir *m, size_t number)
+{
+	struct message message;
+
+	if (!maildir_get(m, number, &message) ||
+		!snapshot_mark(&m->snapshot, MARK_DELETED, number))
+		return false;
+	m->total_octets -= message.size_octets;
 	m->left--;
+	return true;
 }
 
-void maildir_unmark_all(struct maildir *m)
+void maildir_undelete_all(struct maildir *m)
 {
+	snapshot_unmark_all(&m->snapshot, MARK_DELETED);
 	m->left = m->snapshot.count;
-	m->total_octets = 0;
-	for (size_t i = 0; i < m->snapshot.count; i++) {
-		m->snapshot.messages[i].deleted = false;
-		m->total_octets += m->snapshot.messages[i].size_octets;
-	}
+	m->total_octets = m->all_octets;
+}
+
+/* Where there is no memory for that the message stays unseen, as after a lost connection. */
+void maildir_set_retrieved(struct maildir *m, size_t number)
+{
+	snapshot_mark(&m->snapshot, MARK_RETRIEVED, number);
 }

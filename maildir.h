@@ -1,24 +1,37 @@
-/* maildir: the maildrop: its snapshot, finding and opening messages, the update at QUIT. */
+/* maildir: the maildrop: its snapshot, finding and opening messages, the update at QUIT.
+ * Messages are numbered from 0 here. */
 #ifndef MAILDIR_H
 #define MAILDIR_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 
+#include "index.h"
 #include "snapshot.h"
 
 struct maildir {
 	int root_fd, lock_fd, tmp_fd;
-	int quota_fd;    /* maildirsize, or -1 */
-	int place_fd[2]; /* by enum place */
-	struct timespec scanned_mtime[2];
-	bool scan_is_final; /* unchanged times mean that nothing changed since the last scan */
+	int quota_fd;               /* maildirsize, or -1 */
+	int index_dir_fd;           /* the index's directory, or -1: neither read nor written */
+	int place_fd[2];            /* by enum place */
+	uid_t owner;                /* of the index, or it is not used */
+	struct index_place seen[2]; /* new/ and cur/ when they were read last */
 	bool verify_sizes;
+	bool was_read;     /* the directories have been: by maildir_prepare */
+	bool is_loaded;    /* the snapshot was taken */
+	bool is_rescanned; /* seen is of later than the snapshot */
+	bool is_updated;   /* by us: files were removed or renamed */
+	bool has_learned;  /* sizes that are not in the index */
+	bool had_index;    /* there was one that could be used */
+	bool has_listing;  /* the index has the snapshot, and for these times */
+	bool had_cur;      /* it had cur/ as it is */
 	struct snapshot snapshot;
+	struct index index;
+	uint64_t all_octets;   /* of all messages */
 	uint64_t total_octets; /* of the messages not marked deleted */
 	size_t left;           /* their number */
+	size_t new_count;      /* messages that were in new/ at login */
 };
 
 /* What maildir_open says where it fails; errno tells more for the second and third. */
@@ -34,18 +47,20 @@ struct maildir_wish {
 	const char *path;  /* relative to the current directory, or absolute */
 	bool lock;         /* one session at a time */
 	bool verify_sizes; /* count all messages: trust no size in a name */
+	bool index;        /* use the index, and keep it up to date */
 };
 
-/* Opens a Maildir: its directories, its lock, its maildirsize; all that needs a right outside
- * of new/, cur/ and tmp/. On failure nothing is left open, and *failed_path is what could not
- * be used ("new",
- * ..., or the path itself). */
+/* Opens a Maildir: its directories, its lock, its maildirsize, the index's directory; all that
+ * needs a right outside of new/, cur/ and tmp/. Where an index is wanted and its directory is
+ * missing, it is made if the maildrop is worth one; new/ and cur/ are read for that. On failure
+ * nothing is left open, and *failed_path is what could not be used ("new", ..., or the path
+ * itself). */
 enum maildir_problem maildir_open(
 	struct maildir *m, const struct maildir_wish *wish, const char **failed_path);
 
-/* Takes the snapshot: new/ before cur/, regular files whose names do not begin with a dot;
- * sizes from
- * ",W=" in the name, else counted. Returns false with errno, and m stays open. */
+/* Takes the snapshot: from the index where nothing has changed since, else from new/ and,
+ * behind it, cur/: regular files whose names do not begin with a dot; sizes from the index,
+ * from ",W=" in the name, or counted. Returns false with errno, and m stays open. */
 bool maildir_load(struct maildir *m);
 
 /* Says why maildir_load failed with errno. */
@@ -54,17 +69,31 @@ enum maildir_problem maildir_problem_of(int error_number);
 /* Releases the lock and all memory; m is as if it had never been opened. */
 void maildir_close(struct maildir *m);
 
-/* Opens a message for reading, wherever it is by now. Returns a descriptor that the caller
- * closes, or -1 with errno: ENOENT when it is gone, ELOOP or EINVAL when it is no regular file
- * any more. */
-int maildir_open_message(struct maildir *m, struct message *message);
+/* Puts what is known of a message into *message; its name is good until the next call. Returns
+ * false with errno where the index broke in the session and what it said cannot be had again
+ * from the directories; then the name is empty. */
+bool maildir_get(struct maildir *m, size_t number, struct message *message);
 
-/* Corrects the size of a message after its octets were counted. */
-void maildir_correct_size(struct maildir *m, struct message *message, uint64_t size_octets);
+/* The size alone, which takes less. */
+bool maildir_get_size(struct maildir *m, size_t number, uint64_t *size_octets);
 
-/* Mark for removal at QUIT, and unmark all. */
-void maildir_mark(struct maildir *m, struct message *message);
-void maildir_unmark_all(struct maildir *m);
+/* Opens a message for reading, wherever it is by now, and sets *message as maildir_get does.
+ * Returns a descriptor that the caller closes, or -1 with errno: ENOENT when it is gone, ELOOP
+ * or EINVAL when it is no regular file any more. */
+int maildir_open_message(struct maildir *m, size_t number, struct message *message);
+
+/* Corrects the size of a message after its octets were counted, here and in *message. */
+void maildir_correct_size(
+	struct maildir *m, size_t number, struct message *message, uint64_t size_octets);
+
+/* Marks for removal at QUIT (false with errno: there is no memory), asks for that, unmarks all.
+ */
+bool maildir_delete(struct maildir *m, size_t number);
+bool maildir_is_deleted(const struct maildir *m, size_t number);
+void maildir_undelete_all(struct maildir *m);
+
+/* Has the update give a message the flag S. */
+void maildir_set_retrieved(struct maildir *m, size_t number);
 
 /* What the update did. */
 struct maildir_update {
@@ -81,5 +110,9 @@ struct maildir_update maildir_update(struct maildir *m);
 
 /* Removes regular files in tmp/ that were neither changed nor read for 36 hours. */
 void maildir_clean_tmp(const struct maildir *m);
+
+/* Writes the index, where this session learned something that the next one can use; behind the
+ * update, if there is one. That it fails is of no consequence. */
+void maildir_save(struct maildir *m);
 
 #endif

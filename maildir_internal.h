@@ -1,4 +1,4 @@
-/* maildir_internal: what maildir.c and update.c share. */
+/* maildir_internal: what maildir.c, load.c and update.c share. */
 #ifndef MAILDIR_INTERNAL_H
 #define MAILDIR_INTERNAL_H
 
@@ -7,23 +7,47 @@
 /* The file that Maildir++ keeps the quota in. */
 #define QUOTA_NAME "maildirsize"
 
-/* Takes a file of a directory; false with errno ends the reading. */
-typedef bool maildir_take(
-	struct maildir *m, void *context, enum place place, const char *name, size_t octets);
+/* Reads the directories for the snapshot, in any order, and without sizes. Returns false with
+ * errno. */
+bool maildir_scan(struct maildir *m);
 
-/* Has take called for every regular file of new/ or cur/ whose name does not begin with a dot.
- * Returns false with errno. */
-bool maildir_read_place(struct maildir *m, enum place place, maildir_take *take, void *context);
+/* Whether an index would be of use: the maildrop has many messages, or some whose sizes do not
+ * stand in their names. After maildir_scan. */
+bool maildir_deserves_index(const struct maildir *m);
+
+/* Takes the sizes that were counted once from the index, for a snapshot in memory. */
+void maildir_take_sizes(struct maildir *m);
+
+/* Finds the sizes that were not counted: in the names, or by counting. Messages that are gone
+ * are removed from the snapshot. */
+void maildir_find_sizes(struct maildir *m);
+
+/* Sets total_octets, left and all_octets from the snapshot in memory. */
+void maildir_sum(struct maildir *m);
+
+/* Takes the snapshot anew, since the index broke, and sees that all numbers are what they were.
+ * Otherwise nothing can be got from the snapshot any more: returns false with errno EBADMSG. */
+bool maildir_recover(struct maildir *m);
+
+/* As maildir_open_message, but that an index that breaks is only told: errno EBADMSG. */
+int maildir_open_known(struct maildir *m, size_t number, struct message *message);
+
+/* The inode of a file. Returns false with errno. */
+bool maildir_inode(
+	const struct maildir *m, enum place place, const char *name, uint64_t *inode);
 
 /* Whether the name of a message is still that of its file, as far as that is known: where
  * several files bear one unique name, another of them may have got it. False with errno ENOENT.
  */
 bool maildir_is_still(const struct maildir *m, const struct message *message);
 
-/* After a call on the file called name failed with errno: true if the message may have another
- * name by now (ENOENT, ESTALE), and has one. If anything changed since the last look, one pass
- * over both directories gives every message of the snapshot its present name. errno is kept. */
-bool maildir_moved(struct maildir *m, const struct message *message, const char *name);
+/* Whether nothing can have changed in new/ and cur/ since they were read last. */
+bool maildir_unchanged(const struct maildir *m);
+
+/* Looks for all messages again: one pass over both directories gives every one its present name
+ * and flags it ENTRY_RENAMED if that is another one. The snapshot is in memory afterwards.
+ * Returns false with errno. */
+bool maildir_rescan(struct maildir *m);
 
 /* How often a message is looked for again before it counts as gone. */
 #define MAILDIR_TRIES 4

@@ -23,6 +23,7 @@ struct options {
 	bool long_credentials;
 	bool lock;         /* one session at a time on a maildrop */
 	bool verify_sizes; /* trust no size in a file name */
+	bool no_index;     /* neither read nor write the index */
 	bool syslog;
 	bool allow_cleartext; /* passwords in clear from other hosts as well */
 	bool require_tls;     /* no login at all without TLS */

@@ -41,6 +41,7 @@ enum option_code {
 	OPTION_LOGIN_TIMEOUT,
 	OPTION_LONG_CREDENTIALS,
 	OPTION_MAILDIR,
+	OPTION_NO_INDEX,
 	OPTION_PASS_ENV,
 	OPTION_PROXY_PROTOCOL,
 	OPTION_REQUIRE_TLS,
@@ -72,6 +73,7 @@ static const struct option long_options[] = {
 	{"login-timeout", required_argument, NULL, OPTION_LOGIN_TIMEOUT},
 	{"long-credentials", no_argument, NULL, OPTION_LONG_CREDENTIALS},
 	{"maildir", required_argument, NULL, OPTION_MAILDIR},
+	{"no-index", no_argument, NULL, OPTION_NO_INDEX},
 	{"pass-env", required_argument, NULL, OPTION_PASS_ENV},
 	{"proxy-protocol", no_argument, NULL, OPTION_PROXY_PROTOCOL},
 	{"require-tls", no_argument, NULL, OPTION_REQUIRE_TLS},
@@ -108,6 +110,7 @@ static const char usage_text[] =
 	"  --login-timeout SECONDS    time to log in (180)\n"
 	"  --long-credentials         the checker takes more than 512 octets on descriptor 3\n"
 	"  --maildir PATH             the Maildir ($MAILDIR, else Maildir in the home)\n"
+	"  --no-index                 neither read nor write the index beside the Maildir\n"
 	"  --pass-env NAME            let the checker see this environment variable\n"
 	"  --proxy-protocol           a proxy in front says first who its client is\n"
 	"  --require-tls              let nobody log in without TLS, not even from this host\n"
@@ -271,6 +274,7 @@ static bool take_option(struct options *o, int code)
 	case OPTION_LOGIN_TIMEOUT: return parse_seconds(optarg, 1, &o->login_seconds);
 	case OPTION_LONG_CREDENTIALS: o->long_credentials = true; return true;
 	case OPTION_MAILDIR: o->maildir = optarg; return optarg[0] != '\0';
+	case OPTION_NO_INDEX: o->no_index = true; return true;
 	case OPTION_PASS_ENV: return add_pass_env(o, optarg);
 	case OPTION_PROXY_PROTOCOL: o->proxy_protocol = true; return true;
 	case OPTION_REQUIRE_TLS: o->require_tls = true; return true;

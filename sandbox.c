@@ -44,6 +44,7 @@ static const int talking_calls[] = {
 static const int session_calls[] = {
 	SYS_openat,
 	SYS_lseek,
+	SYS_pread64,
 	SYS_getdents64,
 	SYS_unlinkat,
 	SYS_renameat2,
@@ -144,6 +145,9 @@ static bool add_place(int ruleset_fd, const struct sandbox_place *place)
 		rule.allowed |= LANDLOCK_REMOVE_FILE | LANDLOCK_REFER;
 	if ((place->rights & SANDBOX_ADD) != 0)
 		rule.allowed |= LANDLOCK_MAKE_REGULAR | LANDLOCK_REFER;
+	if ((place->rights & SANDBOX_WRITE) != 0)
+		rule.allowed |=
+			LANDLOCK_MAKE_REGULAR | LANDLOCK_WRITE_FILE | LANDLOCK_REMOVE_FILE;
 	return syscall(SYSTEM_LANDLOCK_ADD_RULE, ruleset_fd, LANDLOCK_PATH_BENEATH, &rule, 0) ==
 	       0;
 }
@@ -159,7 +163,7 @@ static void landlock(unsigned scoped, const struct sandbox_place *places, size_t
 	bool ruled = fd >= 0;
 
 	for (size_t i = 0; i < count && ruled; i++)
-		ruled = add_place(fd, &places[i]);
+		ruled = places[i].fd < 0 || add_place(fd, &places[i]);
 	if (ruled)
 		ruled = syscall(SYSTEM_LANDLOCK_RESTRICT_SELF, fd, 0) == 0;
 	if (!ruled)
@@ -232,7 +236,7 @@ bool sandbox_session(const struct sandbox_place *places, size_t count)
 bool sandbox_engine(void)
 {
 	const struct filter_wish wish = {
-		.lists = {calls_of(talking_calls, sizeof talking_calls),
+		.allowed = {calls_of(talking_calls, sizeof talking_calls),
 			calls_of(engine_calls, sizeof engine_calls)},
 		.memory = calls_of(memory_calls, sizeof memory_calls),
 		.refused = calls_of(logging_refused_calls, sizeof logging_refused_calls),
@@ -247,7 +251,7 @@ bool sandbox_engine(void)
 		return false;
 	if (!is_file(1) && !is_file(2) && !limit(RLIMIT_FSIZE, 0))
 		return false;
-	return set_filter(&wish);
+	return filter_set(&wish);
 }
 
 /* Root without the powers of root, but for ending a session that is another user's. */

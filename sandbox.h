@@ -14,7 +14,7 @@ bool sandbox_greeter(bool logs);
 
 /* A directory that the session needs, and what may be done beneath it. */
 struct sandbox_place {
-	int fd;
+	int fd;          /* -1: it is not there */
 	unsigned rights; /* of enum sandbox_right */
 };
 
@@ -22,6 +22,7 @@ enum sandbox_right {
 	SANDBOX_READ = 1,   /* list the directory, read files */
 	SANDBOX_REMOVE = 2, /* remove files, rename them away */
 	SANDBOX_ADD = 4,    /* rename or link files to here */
+	SANDBOX_WRITE = 8,  /* make, write and remove files, and rename them within */
 };
 
 /* For the session: only beneath the places, with the rights given; no network, no other

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,9 @@ struct tally {
 	uint64_t messages, octets;
 };
 
+/* One of which nothing is known any more. */
+static const struct message unnamed = {.name = ""};
+
 struct session {
 	struct maildir maildir;
 	const struct options *options;
@@ -37,23 +41,40 @@ struct session {
 	struct wire wire; /* last: its buffers are large */
 };
 
-/* The message of that number (RFC 1939: counted from 1 and never renumbered); NULL when a reply
- * has said what is wrong with it. */
-static struct message *find_message(struct session *s, uint64_t number)
+/* Whether there is a message of that number (RFC 1939: counted from 1 and never renumbered);
+ * otherwise a reply has said what is wrong with it. */
+static bool check_number(struct session *s, uint64_t number)
 {
-	const struct snapshot *const snapshot = &s->maildir.snapshot;
+	const size_t count = s->maildir.snapshot.count;
 
 	if (number == 0)
 		reply_error(&s->wire, REPLY_NO_CODE, TEXT_BAD_NUMBER);
-	else if (number > snapshot->count)
-		reply_error_with(&s->wire, REPLY_NO_CODE, TEXT_NO_SUCH_MESSAGE,
-			reply_numbers(snapshot->count, 0));
-	else if (snapshot->messages[number - 1].deleted)
+	else if (number > count)
+		reply_error_with(
+			&s->wire, REPLY_NO_CODE, TEXT_NO_SUCH_MESSAGE, reply_numbers(count, 0));
+	else if (maildir_is_deleted(&s->maildir, (size_t)number - 1))
 		reply_error_with(&s->wire, REPLY_NO_CODE, TEXT_MESSAGE_DELETED,
 			reply_numbers(number, 0));
 	else
-		return &snapshot->messages[number - 1];
-	return NULL;
+		return true;
+	return false;
+}
+
+static void log_message_problem(
+	const char *event, const struct message *message, int error_number)
+{
+	char quoted[4 * UID_NAME_OCTETS + 8];
+
+	log_event(LOG_ERR, "%s errno=%d error=\"%s\" message=%s", event, error_number,
+		strerror(error_number),
+		log_quote(quoted, sizeof quoted, message->name, message->name_octets));
+}
+
+static void put_unreadable(struct session *s, uint64_t number, const struct message *message)
+{
+	log_message_problem("message-unreadable", message, errno);
+	reply_error_with(
+		&s->wire, REPLY_SYS_TEMP, TEXT_MESSAGE_UNREADABLE, reply_numbers(number, 0));
 }
 
 static void put_summary(struct session *s, enum text one, enum text many)
@@ -82,48 +103,62 @@ static enum command_result command_stat(void *state, const struct command_input 
 	return COMMAND_GOOD;
 }
 
-static void put_size_line(struct session *s, size_t number, const struct message *message)
+/* One line of a listing, behind what stands in front of it. Returns false with errno where
+ * nothing was put because the message is not known any more. */
+typedef bool line_function(struct session *s, size_t number, const char *front);
+
+static bool put_size_line(struct session *s, size_t number, const char *front)
 {
+	uint64_t size_octets;
+
+	if (!maildir_get_size(&s->maildir, number - 1, &size_octets))
+		return false;
+	wire_puts(&s->wire, front);
 	wire_put_number(&s->wire, number);
 	wire_put(&s->wire, " ", 1);
-	wire_put_number(&s->wire, message->size_octets);
+	wire_put_number(&s->wire, size_octets);
 	wire_put(&s->wire, "\r\n", 2);
+	return true;
 }
 
-static void put_uid_line(struct session *s, size_t number, const struct message *message)
+static bool put_uid_line(struct session *s, size_t number, const char *front)
 {
 	char uid[UID_TEXT_OCTETS];
-	const size_t octets =
-		uid_text(uid, message->name, message->unique_octets, message->inode);
+	struct message message;
+	size_t octets;
 
+	if (!maildir_get(&s->maildir, number - 1, &message))
+		return false;
+	octets = uid_text(uid, message.name, message.unique_octets, message.inode);
+	wire_puts(&s->wire, front);
 	wire_put_number(&s->wire, number);
 	wire_put(&s->wire, " ", 1);
 	wire_put(&s->wire, uid, octets);
 	wire_put(&s->wire, "\r\n", 2);
+	return true;
 }
-
-typedef void line_function(struct session *s, size_t number, const struct message *message);
 
 /* LIST and UIDL: one line for a message, or all of them behind the reply that is already there.
  */
 static void put_one(struct session *s, uint64_t number, line_function *line)
 {
-	const struct message *const message = find_message(s, number);
-
-	if (message == NULL)
-		return;
-	wire_puts(&s->wire, "+OK ");
-	line(s, (size_t)number, message);
+	if (check_number(s, number) && !line(s, (size_t)number, "+OK "))
+		put_unreadable(s, number, &unnamed);
 }
 
-static void put_all(struct session *s, line_function *line)
+/* In the middle of a reply there is no way to say that the rest cannot be had but to end. */
+static enum command_result put_all(struct session *s, line_function *line)
 {
-	const struct snapshot *const snapshot = &s->maildir.snapshot;
-
-	for (size_t i = 0; i < snapshot->count && s->wire.end == WIRE_OPEN; i++)
-		if (!snapshot->messages[i].deleted)
-			line(s, i + 1, &snapshot->messages[i]);
+	for (size_t i = 0; i < s->maildir.snapshot.count && s->wire.end == WIRE_OPEN; i++) {
+		if (maildir_is_deleted(&s->maildir, i) || line(s, i + 1, ""))
+			continue;
+		log_message_problem("message-unreadable", &unnamed, errno);
+		s->end = "read-error";
+		s->exit_status = 111;
+		return COMMAND_END;
+	}
 	wire_puts(&s->wire, ".\r\n");
+	return COMMAND_GOOD;
 }
 
 static enum command_result command_list(void *state, const struct command_input *input)
@@ -135,8 +170,7 @@ static enum command_result command_list(void *state, const struct command_input 
 		return COMMAND_GOOD;
 	}
 	put_summary(s, TEXT_ONE_MESSAGE, TEXT_MESSAGES);
-	put_all(s, put_size_line);
-	return COMMAND_GOOD;
+	return put_all(s, put_size_line);
 }
 
 static enum command_result command_uidl(void *state, const struct command_input *input)
@@ -148,40 +182,29 @@ static enum command_result command_uidl(void *state, const struct command_input 
 		return COMMAND_GOOD;
 	}
 	reply_ok(&s->wire, TEXT_UIDS);
-	put_all(s, put_uid_line);
-	return COMMAND_GOOD;
-}
-
-static void log_message_problem(
-	const char *event, const struct message *message, int error_number)
-{
-	char quoted[4 * UID_NAME_OCTETS + 8];
-
-	log_event(LOG_ERR, "%s errno=%d error=\"%s\" message=%s", event, error_number,
-		strerror(error_number),
-		log_quote(quoted, sizeof quoted, message->name, message->name_octets));
+	return put_all(s, put_uid_line);
 }
 
 /* Opens a message; -1 when a reply has said that it cannot be. */
 static int open_message(struct session *s, uint64_t number, struct message *message)
 {
-	const int fd = maildir_open_message(&s->maildir, message);
+	int fd;
 
+	if (!check_number(s, number))
+		return -1;
+	fd = maildir_open_message(&s->maildir, (size_t)number - 1, message);
 	if (fd >= 0)
 		return fd;
-	if (errno == ENOENT || errno == ESTALE) {
+	if (errno == ENOENT || errno == ESTALE)
 		reply_error_with(
 			&s->wire, REPLY_NO_CODE, TEXT_MESSAGE_GONE, reply_numbers(number, 0));
-		return -1;
-	}
-	log_message_problem("message-unreadable", message, errno);
-	reply_error_with(
-		&s->wire, REPLY_SYS_TEMP, TEXT_MESSAGE_UNREADABLE, reply_numbers(number, 0));
+	else
+		put_unreadable(s, number, message);
 	return -1;
 }
 
 /* Makes sure that the size is that of the octets which will be sent: a name can lie. */
-static bool verify_size(struct session *s, struct message *message, int fd)
+static bool verify_size(struct session *s, uint64_t number, struct message *message, int fd)
 {
 	char quoted[4 * UID_NAME_OCTETS + 8];
 	uint64_t octets;
@@ -194,14 +217,14 @@ static bool verify_size(struct session *s, struct message *message, int fd)
 		log_event(LOG_WARNING, "size-wrong said=%" PRIu64 " is=%" PRIu64 " message=%s",
 			message->size_octets, octets,
 			log_quote(quoted, sizeof quoted, message->name, message->name_octets));
-	maildir_correct_size(&s->maildir, message, octets);
+	maildir_correct_size(&s->maildir, (size_t)number - 1, message, octets);
 	return true;
 }
 
 /* The message itself and the terminating line. After a read error nothing may follow: a
  * terminating line would make the client take the half for the whole. */
-static enum command_result send_message(struct session *s, struct message *message, int fd,
-	struct top *top, struct tally *tally)
+static enum command_result send_message(struct session *s, const struct message *message,
+	int fd, struct top *top, struct tally *tally)
 {
 	const struct message_sent sent = message_send(&s->wire, fd, top);
 
@@ -221,47 +244,47 @@ static enum command_result send_message(struct session *s, struct message *messa
 static enum command_result command_retr(void *state, const struct command_input *input)
 {
 	struct session *const s = state;
-	struct message *const message = find_message(s, input->number);
-	const int fd = message != NULL ? open_message(s, input->number, message) : -1;
+	struct message message;
+	const int fd = open_message(s, input->number, &message);
 	enum command_result result;
 
 	if (fd < 0)
 		return COMMAND_GOOD;
-	if (!verify_size(s, message, fd)) {
-		log_message_problem("message-unreadable", message, errno);
+	if (!verify_size(s, input->number, &message, fd)) {
+		put_unreadable(s, input->number, &message);
 		close(fd);
-		reply_error_with(&s->wire, REPLY_SYS_TEMP, TEXT_MESSAGE_UNREADABLE,
-			reply_numbers(input->number, 0));
 		return COMMAND_GOOD;
 	}
-	reply_ok_with(&s->wire, TEXT_OCTETS, reply_numbers(message->size_octets, 0));
-	result = send_message(s, message, fd, NULL, &s->retr);
-	message->retrieved = result == COMMAND_GOOD && s->wire.end == WIRE_OPEN;
+	reply_ok_with(&s->wire, TEXT_OCTETS, reply_numbers(message.size_octets, 0));
+	result = send_message(s, &message, fd, NULL, &s->retr);
+	if (result == COMMAND_GOOD && s->wire.end == WIRE_OPEN)
+		maildir_set_retrieved(&s->maildir, (size_t)input->number - 1);
 	return result;
 }
 
 static enum command_result command_top(void *state, const struct command_input *input)
 {
 	struct session *const s = state;
-	struct message *const message = find_message(s, input->number);
-	const int fd = message != NULL ? open_message(s, input->number, message) : -1;
+	struct message message;
+	const int fd = open_message(s, input->number, &message);
 	struct top top;
 
 	if (fd < 0)
 		return COMMAND_GOOD;
 	reply_ok_with(&s->wire, TEXT_TOP, reply_numbers(input->number, 0));
 	top_start(&top, input->lines);
-	return send_message(s, message, fd, &top, &s->top);
+	return send_message(s, &message, fd, &top, &s->top);
 }
 
 static enum command_result command_dele(void *state, const struct command_input *input)
 {
 	struct session *const s = state;
-	struct message *const message = find_message(s, input->number);
-
-	if (message == NULL)
+	if (!check_number(s, input->number))
 		return COMMAND_GOOD;
-	maildir_mark(&s->maildir, message);
+	if (!maildir_delete(&s->maildir, (size_t)input->number - 1)) {
+		put_unreadable(s, input->number, &unnamed);
+		return COMMAND_GOOD;
+	}
 	if (input->number > s->last)
 		s->last = (size_t)input->number;
 	reply_ok_with(&s->wire, TEXT_DELETED, reply_numbers(input->number, 0));
@@ -282,7 +305,7 @@ static enum command_result command_rset(void *state, const struct command_input 
 	struct session *const s = state;
 
 	(void)input;
-	maildir_unmark_all(&s->maildir);
+	maildir_undelete_all(&s->maildir);
 	s->last = 0;
 	put_summary(s, TEXT_MAILDROP_ONE_MESSAGE, TEXT_MAILDROP_MESSAGES);
 	return COMMAND_GOOD;
@@ -420,16 +443,20 @@ static bool lock_in(const struct maildir *m)
 		{m->place_fd[PLACE_NEW], SANDBOX_READ | SANDBOX_REMOVE},
 		{m->place_fd[PLACE_CUR], SANDBOX_READ | SANDBOX_REMOVE | SANDBOX_ADD},
 		{m->tmp_fd, SANDBOX_READ | SANDBOX_REMOVE},
+		{m->index_dir_fd, SANDBOX_READ | SANDBOX_WRITE},
 	};
 
-	return sandbox_session(places, m->tmp_fd >= 0 ? 3 : 2);
+	/* too large an index is an error like any other */
+	if (m->index_dir_fd >= 0)
+		signal(SIGXFSZ, SIG_IGN);
+	return sandbox_session(places, sizeof places / sizeof *places);
 }
 
 /* Opens the maildrop and gives PASS its answer; false when that was a refusal. */
 static bool enter(struct session *s)
 {
-	const struct maildir_wish wish = {
-		maildir_path(s->options), s->options->lock, s->options->verify_sizes};
+	const struct maildir_wish wish = {maildir_path(s->options), s->options->lock,
+		s->options->verify_sizes, !s->options->no_index};
 	const char *failed_path = wish.path;
 	const enum maildir_problem problem = maildir_open(&s->maildir, &wish, &failed_path);
 
@@ -495,6 +522,7 @@ int session_serve(const struct options *o)
 		s.end = end_of_wire(&s.wire);
 	wire_flush(&s.wire);
 	log_end(&s);
+	maildir_save(&s.maildir);
 	maildir_close(&s.maildir);
 	return s.exit_status;
 }

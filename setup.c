@@ -128,8 +128,8 @@ static bool make_arguments(struct setup *s, const struct options *o, const struc
 {
 	static char allow_root[] = "--allow-root", lock[] = "--lock",
 		    syslog_option[] = "--syslog", verify[] = "--verify-sizes",
-		    debug[] = "--debug", tls[] = "--tls", exec_option[] = "--exec",
-		    end[] = "--";
+		    no_index[] = "--no-index", debug[] = "--debug", tls[] = "--tls",
+		    exec_option[] = "--exec", end[] = "--";
 	char *const program = own_program(s);
 	bool fits = add_program(s, o, program) && add_argument(s, program);
 
@@ -140,6 +140,7 @@ static bool make_arguments(struct setup *s, const struct options *o, const struc
 	       add_argument(s, format(s, "--idle-timeout=%lld", (long long)o->idle_seconds));
 	fits = fits && (!o->allow_root || add_argument(s, allow_root));
 	fits = fits && (!o->lock || add_argument(s, lock));
+	fits = fits && (!o->no_index || add_argument(s, no_index));
 	fits = fits && (!o->verify_sizes || add_argument(s, verify));
 	fits = fits && (!log_to_syslog() || add_argument(s, syslog_option));
 	fits = fits && (!o->debug || add_argument(s, debug));

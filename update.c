@@ -1,6 +1,5 @@
 /* update: the UPDATE state of a maildrop; see maildir.h. Never replaces or removes what no
  * client named. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "directory.h"
 #include "log.h"
 #include "maildir.h"
 #include "maildir_internal.h"
@@ -78,47 +78,60 @@ static void tell_quota(const struct quota *q)
 			errno, strerror(errno));
 }
 
-/* Removes a further name of the file whose message (context) has just been removed. */
-static bool take_alias(
-	struct maildir *m, void *context, enum place place, const char *name, size_t octets)
+/* The message that has just been removed. */
+struct removed {
+	const struct message *message;
+};
+
+/* Removes a further name of its file. */
+static bool take_alias(void *context, int directory_fd, const char *name, size_t octets)
 {
-	const struct message *const message = context;
+	const struct message *const message = ((const struct removed *)context)->message;
 	struct stat st;
 
 	if (uid_unique_octets(name, octets) != message->unique_octets ||
 		memcmp(name, message->name, message->unique_octets) != 0)
 		return true;
-	if (fstatat(m->place_fd[place], name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	if (fstatat(directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		(uint64_t)st.st_ino == message->alias_inode)
-		unlinkat(m->place_fd[place], name, 0);
+		unlinkat(directory_fd, name, 0);
 	return true;
 }
 
-/* Removes a message, wherever it is by now; one that somebody else removed is removed. */
-static bool remove_message(struct maildir *m, struct message *message, struct quota *q)
+/* A file that was delivered or copied by linking: it would come back under its other name. */
+static void remove_aliases(const struct maildir *m, const struct message *message)
 {
-	for (int i = 0;; i++) {
-		const char *const name = message->name;
-		const struct quota share =
-			q->fd >= 0 ? quota_share(m, message) : (struct quota){0};
+	struct removed removed = {message};
 
-		if (maildir_is_still(m, message) &&
-			unlinkat(m->place_fd[message->place], name, 0) == 0) {
-			q->octets += share.octets;
-			q->messages += share.messages;
-			break;
-		}
-		if (i == MAILDIR_TRIES || !maildir_moved(m, message, name)) {
-			if (errno != ENOENT && errno != ESTALE)
-				return false;
-			break;
-		}
-	}
-	/* a file that was delivered or copied by linking: it would come back under its other
-	 * name */
 	for (int place = PLACE_NEW; message->alias_inode != 0 && place <= PLACE_CUR; place++)
-		maildir_read_place(m, (enum place)place, take_alias, message);
-	return true;
+		directory_read(m->place_fd[place], take_alias, &removed);
+}
+
+/* What became of a try on one message. */
+enum outcome {
+	OUTCOME_DONE,
+	OUTCOME_GONE, /* it is not where it was */
+	OUTCOME_FAILED
+};
+
+static enum outcome failed(void)
+{
+	return errno == ENOENT || errno == ESTALE ? OUTCOME_GONE : OUTCOME_FAILED;
+}
+
+static enum outcome remove_message(
+	struct maildir *m, const struct message *message, struct quota *q)
+{
+	const struct quota share = q->fd >= 0 ? quota_share(m, message) : (struct quota){0};
+
+	if (!maildir_is_still(m, message) ||
+		unlinkat(m->place_fd[message->place], message->name, 0) != 0)
+		return failed();
+	m->is_updated = true;
+	q->octets += share.octets;
+	q->messages += share.messages;
+	remove_aliases(m, message);
+	return OUTCOME_DONE;
 }
 
 static bool rename_without_replacing(int from_fd, const char *from, int to_fd, const char *to)
@@ -133,11 +146,11 @@ static bool rename_without_replacing(int from_fd, const char *from, int to_fd, c
 
 /* Writes the name that a message has after the session; an info that is not of the form
  * "2,FLAGS" is left as it is. Returns false where that would be too long for a name. */
-static bool settled_name(const struct message *message, char *name)
+static bool settled_name(const struct message *message, bool retrieved, char *name)
 {
 	const char *const info = message->name + message->unique_octets;
-	const bool add_s = message->retrieved && !has_flag(message->name, message->name_octets,
-							 message->unique_octets, 'S');
+	const bool add_s = retrieved && !has_flag(message->name, message->name_octets,
+						message->unique_octets, 'S');
 	size_t at, octets = message->name_octets;
 
 	memcpy(name, message->name, octets + 1);
@@ -145,7 +158,7 @@ static bool settled_name(const struct message *message, char *name)
 		if (octets + 4 > UID_NAME_OCTETS)
 			return false;
 		memcpy(name + octets, ":2,S", 5);
-		name[octets + 3] = message->retrieved ? 'S' : '\0';
+		name[octets + 3] = retrieved ? 'S' : '\0';
 		return true;
 	}
 	if (!add_s || strncmp(info, ":2,", 3) != 0)
@@ -161,58 +174,118 @@ static bool settled_name(const struct message *message, char *name)
 }
 
 /* Moves a message from new/ to cur/ and gives it its flag. */
-static bool move_message(const struct maildir *m, const struct message *message)
+static enum outcome settle_message(
+	struct maildir *m, const struct message *message, bool retrieved)
 {
 	char name[UID_NAME_OCTETS + 1];
 
-	if (message->place == PLACE_CUR && !message->retrieved)
-		return true;
-	if (!settled_name(message, name))
+	if (message->place == PLACE_CUR && !retrieved)
+		return OUTCOME_DONE;
+	if (!settled_name(message, retrieved, name))
 		memcpy(name, message->name, message->name_octets + 1U);
 	if (message->place == PLACE_CUR && strcmp(name, message->name) == 0)
-		return true;
-	return maildir_is_still(m, message) &&
-	       rename_without_replacing(m->place_fd[message->place], message->name,
-		       m->place_fd[PLACE_CUR], name);
+		return OUTCOME_DONE;
+	if (maildir_is_still(m, message) &&
+		rename_without_replacing(m->place_fd[message->place], message->name,
+			m->place_fd[PLACE_CUR], name)) {
+		m->is_updated = true;
+		return OUTCOME_DONE;
+	}
+	/* its name is taken by another message: let it be */
+	return errno == EEXIST ? OUTCOME_DONE : failed();
 }
 
-/* True where nothing is left to do. */
-static bool settle_message(struct maildir *m, const struct message *message)
-{
-	for (int i = 0;; i++) {
-		const char *const name = message->name;
+struct update {
+	struct maildir *maildir;
+	struct quota quota;
+	struct maildir_update result;
+};
 
-		if (move_message(m, message))
-			return true;
-		/* gone, or its name is taken by another message: let it be */
-		if (i == MAILDIR_TRIES || !maildir_moved(m, message, name))
-			return errno == ENOENT || errno == ESTALE || errno == EEXIST;
+static enum outcome try_message(struct update *u, size_t number, struct message *message)
+{
+	struct maildir *const m = u->maildir;
+
+	if (!maildir_get(m, number, message))
+		return OUTCOME_FAILED;
+	if (maildir_is_deleted(m, number))
+		return remove_message(m, message, &u->quota);
+	return settle_message(
+		m, message, snapshot_marked(&m->snapshot, MARK_RETRIEVED, number));
+}
+
+/* Somebody else's removal is as good as ours. */
+static void note(struct update *u, size_t number, bool done, uint64_t size_octets)
+{
+	struct maildir_update *const result = &u->result;
+	const bool deleted = maildir_is_deleted(u->maildir, number);
+
+	if (!done && result->error_number == 0)
+		result->error_number = errno;
+	if (deleted && done) {
+		result->removed++;
+		result->removed_octets += size_octets;
+	}
+	result->not_removed += deleted && !done;
+	result->not_moved += !deleted && !done;
+}
+
+/* What is not where it was is put off: one look at the directories does for all of them. */
+static void update_message(struct update *u, size_t number, bool last_try)
+{
+	struct message message = {.size_octets = 0};
+	const enum outcome outcome = try_message(u, number, &message);
+
+	if (outcome == OUTCOME_GONE && !last_try &&
+		snapshot_mark(&u->maildir->snapshot, MARK_PENDING, number))
+		return;
+	snapshot_unmark(&u->maildir->snapshot, MARK_PENDING, number);
+	note(u, number, outcome != OUTCOME_FAILED, message.size_octets);
+}
+
+/* Looks where the messages are that were put off; those that are nowhere are done with. */
+static void look_again(struct update *u)
+{
+	struct maildir *const m = u->maildir;
+	struct snapshot *const s = &m->snapshot;
+	bool looked = !maildir_unchanged(m) && snapshot_materialize(s);
+
+	for (size_t i = 0; i < s->count && looked; i++)
+		s->entries[i].flags &= (uint8_t)~ENTRY_RENAMED;
+	looked = looked && maildir_rescan(m);
+	for (size_t i = 0; i < s->count; i++) {
+		struct message message = {.size_octets = 0};
+
+		if (!snapshot_marked(s, MARK_PENDING, i) ||
+			(looked && (s->entries[i].flags & ENTRY_RENAMED) != 0))
+			continue;
+		snapshot_unmark(s, MARK_PENDING, i);
+		snapshot_get(s, i, &message);
+		note(u, i, true, message.size_octets);
 	}
 }
 
 struct maildir_update maildir_update(struct maildir *m)
 {
-	struct maildir_update u = {0};
-	struct quota quota = {.fd = -1};
+	struct update u = {.maildir = m, .quota = {.fd = -1}};
+	struct snapshot *const s = &m->snapshot;
 
-	if (m->left < m->snapshot.count && quota_is_current(m))
-		quota.fd = m->quota_fd;
-	for (size_t i = 0; i < m->snapshot.count; i++) {
-		struct message *const message = &m->snapshot.messages[i];
-		const bool done = message->deleted ? remove_message(m, message, &quota)
-						   : settle_message(m, message);
-
-		if (!done && u.error_number == 0)
-			u.error_number = errno;
-		if (message->deleted && done) {
-			u.removed++;
-			u.removed_octets += message->size_octets;
-		}
-		u.not_removed += message->deleted && !done;
-		u.not_moved += !message->deleted && !done;
+	/* most sessions leave everything as it is, and then nothing is looked at */
+	if (m->new_count == 0 && s->marked[MARK_DELETED] == 0 && s->marked[MARK_RETRIEVED] == 0)
+		return u.result;
+	if (s->marked[MARK_DELETED] > 0 && quota_is_current(m))
+		u.quota.fd = m->quota_fd;
+	for (size_t i = 0; i < s->count; i++)
+		if (m->new_count > 0 || maildir_is_deleted(m, i) ||
+			snapshot_marked(s, MARK_RETRIEVED, i))
+			update_message(&u, i, false);
+	for (int i = 1; i <= MAILDIR_TRIES && s->marked[MARK_PENDING] > 0; i++) {
+		look_again(&u);
+		for (size_t j = 0; j < s->count && s->marked[MARK_PENDING] > 0; j++)
+			if (snapshot_marked(s, MARK_PENDING, j))
+				update_message(&u, j, i == MAILDIR_TRIES);
 	}
-	tell_quota(&quota);
-	return u;
+	tell_quota(&u.quota);
+	return u.result;
 }
 
 static bool is_stale(int fd, const char *name, time_t now)
@@ -228,22 +301,18 @@ static bool is_stale(int fd, const char *name, time_t now)
 	return last < now - TMP_SECONDS;
 }
 
+static bool take_stale(void *context, int directory_fd, const char *name, size_t octets)
+{
+	(void)octets;
+	if (is_stale(directory_fd, name, *(const time_t *)context))
+		unlinkat(directory_fd, name, 0);
+	return true;
+}
+
 void maildir_clean_tmp(const struct maildir *m)
 {
-	const int fd = m->tmp_fd >= 0
-			       ? openat(m->tmp_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-			       : -1;
-	DIR *const directory = fd >= 0 ? fdopendir(fd) : NULL;
-	const time_t now = time(NULL);
-	const struct dirent *entry;
+	time_t now = time(NULL);
 
-	if (directory == NULL) {
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	while ((entry = readdir(directory)) != NULL)
-		if (entry->d_name[0] != '.' && is_stale(fd, entry->d_name, now))
-			unlinkat(fd, entry->d_name, 0);
-	closedir(directory);
+	if (m->tmp_fd >= 0)
+		directory_read(m->tmp_fd, take_stale, &now);
 }

@@ -81,9 +81,11 @@ class Maildir:
                       for sub in subs for name in os.listdir(self.at(sub)))
 
     def state(self):
-        """All that is in the Maildir: type, contents, mtime and inode by path."""
+        """All that is in the Maildir but the index: type, contents, mtime and inode by path."""
         found = {}
         for top, directories, files in os.walk(self.path):
+            if top == self.path and b"pop3d" in directories:
+                directories.remove(b"pop3d")
             for name in directories + files:
                 path = os.path.join(top, name)
                 st = os.lstat(path)

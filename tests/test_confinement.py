@@ -252,6 +252,9 @@ def fill_for_attempts(lab, home):
     maildir.add("1.a")
     maildir.add("2.b:2,", sub="cur")
     maildir.add("stale", sub="tmp")
+    os.mkdir(maildir.at("pop3d"))
+    harness.own(maildir.at("pop3d"))
+    maildir.add("old", sub="pop3d")
     for path in (maildir.at("subscriptions"), os.path.join(home.path, "diary")):
         with open(path, "wb") as file:
             file.write(b"secret")

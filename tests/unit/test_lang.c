@@ -28,9 +28,9 @@ static bool choose(const char *tag)
 TEST(without_an_argument_it_lists_the_languages)
 {
 	assert_true(choose(""));
-	assert_string_equal(
-		unit_reply_take(&r), "+OK language listing follows\r\ni-default English\r\nen "
-				     "English\r\nde Deutsch\r\n.\r\n");
+	assert_string_equal(unit_reply_take(&r),
+		"+OK language listing follows\r\ni-default English\r\nen "
+		"English\r\nde Deutsch\r\n.\r\n");
 	assert_int_equal(r.wire.language, LANGUAGE_ENGLISH);
 }
 
@@ -42,9 +42,9 @@ TEST(a_choice_is_answered_with_its_tag)
 	reply_error(&r.wire, REPLY_NO_CODE, TEXT_LOGIN_FIRST);
 	assert_string_equal(unit_reply_take(&r), "-ERR bitte zuerst anmelden\r\n");
 	assert_true(choose(""));
-	assert_string_equal(
-		unit_reply_take(&r), "+OK Liste der Sprachen folgt\r\ni-default English\r\nen "
-				     "English\r\nde Deutsch\r\n.\r\n");
+	assert_string_equal(unit_reply_take(&r),
+		"+OK Liste der Sprachen folgt\r\ni-default English\r\nen "
+		"English\r\nde Deutsch\r\n.\r\n");
 	assert_true(choose("EN"));
 	assert_string_equal(unit_reply_take(&r), "+OK en English from here on\r\n");
 	assert_int_equal(r.wire.language, LANGUAGE_ENGLISH);

@@ -279,15 +279,15 @@ TEST(corrected_size_changes_the_total)
 	put("new/2.b,W=50", "b\n");
 	put("new/3.c", "c\n");
 	open_box();
-	maildir_correct_size(&m, message(1), 3);
+	maildir_correct_size(&m, 0, message(1), 3);
 	assert_int_equal(m.total_octets, 56);
-	maildir_correct_size(&m, message(2), 1000);
+	maildir_correct_size(&m, 1, message(2), 1000);
 	assert_int_equal(m.total_octets, 1006);
 	assert_true(message(2)->size_verified);
-	maildir_mark(&m, message(1));
-	maildir_correct_size(&m, message(1), 9);
+	assert_true(maildir_delete(&m, 0));
+	maildir_correct_size(&m, 0, message(1), 9);
 	assert_int_equal(m.total_octets, 1003);
-	maildir_unmark_all(&m);
+	maildir_undelete_all(&m);
 	assert_int_equal(m.total_octets, 1012);
 }
 
@@ -300,18 +300,18 @@ TEST(marked_messages_are_not_in_the_totals)
 	put("new/3", "ccc\n");
 	open_box();
 	assert_int_equal(m.total_octets, 12);
-	maildir_mark(&m, message(2));
+	assert_true(maildir_delete(&m, 1));
 	assert_int_equal(m.left, 2);
 	assert_int_equal(m.total_octets, 8);
-	assert_true(message(2)->deleted);
-	maildir_mark(&m, message(1));
-	maildir_mark(&m, message(3));
+	assert_true(maildir_is_deleted(&m, 1));
+	assert_true(maildir_delete(&m, 0));
+	assert_true(maildir_delete(&m, 2));
 	assert_int_equal(m.left, 0);
 	assert_int_equal(m.total_octets, 0);
-	maildir_unmark_all(&m);
+	maildir_undelete_all(&m);
 	assert_int_equal(m.left, 3);
 	assert_int_equal(m.total_octets, 12);
-	assert_false(message(2)->deleted);
+	assert_false(maildir_is_deleted(&m, 1));
 }
 
 TEST(closing_removes_and_moves_nothing)
@@ -319,8 +319,8 @@ TEST(closing_removes_and_moves_nothing)
 	put("new/1.a", "a\n");
 	put("cur/2.b:2,", "b\n");
 	open_box();
-	maildir_mark(&m, message(1));
-	message(2)->retrieved = true;
+	assert_true(maildir_delete(&m, 0));
+	maildir_set_retrieved(&m, 1);
 	close_box();
 	assert_file(box.fd, "new/1.a", "a\n");
 	assert_file(box.fd, "cur/2.b:2,", "b\n");
@@ -363,7 +363,7 @@ TEST(message_in_an_old_directory_is_found)
 	age("new", 3600, 3600);
 	age("cur", 3600, 3600);
 	open_box();
-	assert_true(m.scan_is_final);
+	assert_true(m.seen[PLACE_NEW].is_final && m.seen[PLACE_CUR].is_final);
 	move("new/1.a", "cur/1.a:2,");
 	has_contents(1, "a\n");
 	erase("cur/2.b:2,");
@@ -415,7 +415,7 @@ TEST(something_else_in_the_place_of_a_message_is_not_opened)
 	has_problem(3, EINVAL);
 	erase("new/4.d");
 	put_socket("new/4.d");
-	fd = maildir_open_message(&m, message(4));
+	fd = maildir_open_message(&m, 3, message(4));
 	assert_int_equal(fd, -1);
 }
 
@@ -425,7 +425,7 @@ TEST(opened_message_is_for_reading_and_for_this_process_only)
 
 	put("new/1.a", "a\n");
 	open_box();
-	fd = maildir_open_message(&m, message(1));
+	fd = maildir_open_message(&m, 0, message(1));
 	assert_true(fd >= 0);
 	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
 	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);

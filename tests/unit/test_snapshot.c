@@ -13,9 +13,9 @@ static void add(enum place place, const char *name)
 static void is_message(size_t number, enum place place, const char *name)
 {
 	assert_in_range(number, 1, s.count);
-	assert_string_equal(s.messages[number - 1].name, name);
-	assert_int_equal(s.messages[number - 1].name_octets, strlen(name));
-	assert_int_equal(s.messages[number - 1].place, place);
+	assert_string_equal(s.entries[number - 1].name, name);
+	assert_int_equal(s.entries[number - 1].name_octets, strlen(name));
+	assert_int_equal(s.entries[number - 1].place, place);
 }
 
 static int setup(void **state)
@@ -67,10 +67,10 @@ TEST(order_is_seconds_then_microseconds_then_name)
 		for (size_t i = 0; i < count; i++)
 			add(unit_random(&random) % 2 == 0 ? PLACE_NEW : PLACE_CUR,
 				sorted[order[i]]);
-		snapshot_sort(&s);
+		assert_true(snapshot_sort(&s));
 		assert_int_equal(s.count, count);
 		for (size_t i = 0; i < count; i++)
-			assert_string_equal(s.messages[i].name, sorted[i]);
+			assert_string_equal(s.entries[i].name, sorted[i]);
 		snapshot_truncate(&s, 0);
 	}
 }
@@ -80,7 +80,7 @@ TEST(octets_above_7f_sort_last)
 	add(PLACE_NEW, "\xff");
 	add(PLACE_NEW, "a");
 	add(PLACE_NEW, "\x80");
-	snapshot_sort(&s);
+	assert_true(snapshot_sort(&s));
 	is_message(1, PLACE_NEW, "a");
 	is_message(2, PLACE_NEW, "\x80");
 	is_message(3, PLACE_NEW, "\xff");
@@ -93,7 +93,7 @@ TEST(flags_and_place_do_not_change_the_order)
 	add(PLACE_NEW, "5.M1.c");
 	add(PLACE_CUR, "5.M1.a:2,S");
 	add(PLACE_NEW, "5.M1.aa");
-	snapshot_sort(&s);
+	assert_true(snapshot_sort(&s));
 	is_message(1, PLACE_CUR, "5.M1.a:2,S");
 	is_message(2, PLACE_NEW, "5.M1.aa");
 	is_message(3, PLACE_CUR, "5.M1.b:2,");
@@ -107,15 +107,15 @@ TEST(files_of_one_unique_name_stand_together_cur_first)
 	add(PLACE_NEW, "5.aa");
 	add(PLACE_CUR, "5.a:2,F");
 	add(PLACE_NEW, "5.a:2,A");
-	snapshot_sort(&s);
+	assert_true(snapshot_sort(&s));
 	is_message(1, PLACE_CUR, "5.a:2,F");
 	is_message(2, PLACE_CUR, "5.a:2,S");
 	is_message(3, PLACE_NEW, "5.a");
 	is_message(4, PLACE_NEW, "5.a:2,A");
 	is_message(5, PLACE_NEW, "5.aa");
-	assert_true(snapshot_same_unique(&s.messages[0], &s.messages[3]));
-	assert_false(snapshot_same_unique(&s.messages[3], &s.messages[4]));
-	assert_false(snapshot_same_unique(&s.messages[4], &s.messages[3]));
+	assert_true(snapshot_same_unique(&s.entries[0], &s.entries[3]));
+	assert_false(snapshot_same_unique(&s.entries[3], &s.entries[4]));
+	assert_false(snapshot_same_unique(&s.entries[4], &s.entries[3]));
 }
 
 TEST(find_gives_all_files_of_a_unique_name)
@@ -128,12 +128,12 @@ TEST(find_gives_all_files_of_a_unique_name)
 	add(PLACE_CUR, "5.b:2,");
 	add(PLACE_NEW, "5.b");
 	add(PLACE_NEW, "5.c:2,");
-	snapshot_sort(&s);
-	assert_ptr_equal(snapshot_find(&s, "5.a:2,RS", 8, &count), &s.messages[0]);
+	assert_true(snapshot_sort(&s));
+	assert_ptr_equal(snapshot_find(&s, "5.a:2,RS", 8, &count), &s.entries[0]);
 	assert_int_equal(count, 1);
-	assert_ptr_equal(snapshot_find(&s, "5.b:1,x", 7, &count), &s.messages[1]);
+	assert_ptr_equal(snapshot_find(&s, "5.b:1,x", 7, &count), &s.entries[1]);
 	assert_int_equal(count, 2);
-	assert_ptr_equal(snapshot_find(&s, "5.cxx", 3, &count), &s.messages[3]);
+	assert_ptr_equal(snapshot_find(&s, "5.cxx", 3, &count), &s.entries[3]);
 	assert_int_equal(count, 1);
 	assert_null(snapshot_find(&s, "5.", 2, &count));
 	assert_null(snapshot_find(&s, "5.aa", 4, &count));
@@ -151,38 +151,37 @@ TEST(names_of_1_and_255_octets_are_kept)
 	name[UID_NAME_OCTETS] = '\0';
 	add(PLACE_NEW, name);
 	add(PLACE_NEW, "a");
-	snapshot_sort(&s);
+	assert_true(snapshot_sort(&s));
 	is_message(1, PLACE_NEW, "a");
 	is_message(2, PLACE_NEW, name);
-	assert_int_equal(s.messages[1].unique_octets, UID_NAME_OCTETS);
+	assert_int_equal(s.entries[1].unique_octets, UID_NAME_OCTETS);
 }
 
 TEST(new_message_has_no_marks)
 {
 	add(PLACE_CUR, "5.M6.a:2,S");
-	assert_int_equal(s.messages[0].unique_octets, 6);
-	assert_int_equal(s.messages[0].time.seconds, 5);
-	assert_int_equal(s.messages[0].time.microseconds, 6);
-	assert_false(s.messages[0].deleted);
-	assert_false(s.messages[0].retrieved);
-	assert_false(s.messages[0].dropped);
-	assert_false(s.messages[0].size_verified);
-	assert_int_equal(s.messages[0].inode, 0);
-	assert_int_equal(s.messages[0].size_octets, 0);
+	assert_int_equal(s.entries[0].unique_octets, 6);
+	assert_int_equal(s.entries[0].order, 5 << 20 | 6);
+	for (int mark = 0; mark < MARK_COUNT; mark++)
+		assert_false(snapshot_marked(&s, (enum mark)mark, 0));
+	assert_int_equal(s.entries[0].flags, 0);
+	assert_int_equal(s.entries[0].twin, 0);
+	assert_int_equal(s.entries[0].size_octets, 0);
 }
 
 TEST(rename_keeps_all_but_name_and_place)
 {
 	add(PLACE_NEW, "5.M1.a");
 	add(PLACE_NEW, "5.M1.b");
-	s.messages[0].deleted = true;
-	s.messages[0].size_octets = 12;
-	assert_true(snapshot_rename(&s, &s.messages[0], PLACE_CUR, "5.M1.a:2,FS", 11));
+	assert_true(snapshot_mark(&s, MARK_DELETED, 0));
+	s.entries[0].size_octets = 12;
+	assert_true(snapshot_rename(&s, &s.entries[0], PLACE_CUR, "5.M1.a:2,FS", 11));
 	is_message(1, PLACE_CUR, "5.M1.a:2,FS");
 	is_message(2, PLACE_NEW, "5.M1.b");
-	assert_int_equal(s.messages[0].unique_octets, 6);
-	assert_true(s.messages[0].deleted);
-	assert_int_equal(s.messages[0].size_octets, 12);
+	assert_int_equal(s.entries[0].unique_octets, 6);
+	assert_true(snapshot_marked(&s, MARK_DELETED, 0));
+	assert_false(snapshot_marked(&s, MARK_DELETED, 1));
+	assert_int_equal(s.entries[0].size_octets, 12);
 }
 
 TEST(truncate_forgets_the_last_and_never_adds)
@@ -206,7 +205,8 @@ TEST(compact_removes_what_is_dropped_and_nothing_else)
 	for (int i = 0; i < 10; i++) {
 		snprintf(name, sizeof name, "%d.a", i);
 		add(PLACE_NEW, name);
-		s.messages[i].dropped = i == 0 || i == 4 || i == 5 || i == 9;
+		if (i == 0 || i == 4 || i == 5 || i == 9)
+			s.entries[i].flags |= ENTRY_DROPPED;
 	}
 	snapshot_compact(&s);
 	assert_int_equal(s.count, 6);
@@ -232,14 +232,14 @@ TEST(hundred_thousand_messages_keep_order_and_names)
 			snapshot_add(&s, unit_random(&random) % 2 == 0 ? PLACE_NEW : PLACE_CUR,
 				name, (size_t)octets));
 	}
-	snapshot_sort(&s);
+	assert_true(snapshot_sort(&s));
 	assert_int_equal(s.count, MESSAGES);
 	for (int i = 0; i < MESSAGES; i++) {
-		struct message *const m = &s.messages[i];
+		struct entry *const m = &s.entries[i];
 		size_t count;
 
-		assert_int_equal(m->time.seconds, 1000000 + i / 10);
-		assert_int_equal(m->time.microseconds, i % 10);
+		assert_int_equal(
+			m->order, (1000000 + (uint64_t)i / 10) << 20 | (uint64_t)i % 10);
 		assert_ptr_equal(snapshot_find(&s, m->name, m->unique_octets, &count), m);
 		assert_int_equal(count, 1);
 	}
@@ -253,7 +253,7 @@ TEST(free_leaves_a_snapshot_that_can_be_used)
 	snapshot_free(&s);
 	add(PLACE_NEW, "2.a");
 	is_message(1, PLACE_NEW, "2.a");
-	snapshot_sort(&s);
+	assert_true(snapshot_sort(&s));
 	snapshot_compact(&s);
 	assert_int_equal(s.count, 1);
 }

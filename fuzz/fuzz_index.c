@@ -1,0 +1,100 @@
+/* fuzz_index: a file of any content in the place of the index. Every second input has its
+ * checksums put right first, as a forger would: what lies behind them is to be reached. */
+#include "fuzz.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "index.h"
+
+#define MOST_OCTETS (32 * INDEX_PAGE_OCTETS)
+
+static unsigned char file[MOST_OCTETS];
+
+static int directory(void)
+{
+	static char path[] = "/tmp/fuzz-index-XXXXXX";
+	static int fd = -1;
+
+	if (fd < 0) {
+		CHECK(mkdtemp(path) != NULL);
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		CHECK(fd >= 0);
+	}
+	return fd;
+}
+
+static void seal(size_t octets)
+{
+	uint64_t nonce;
+
+	memcpy(&nonce, file + offsetof(struct index_header, nonce), sizeof nonce);
+	for (size_t at = 0; at + INDEX_PAGE_OCTETS <= octets; at += INDEX_PAGE_OCTETS) {
+		const uint64_t sum = index_sum(nonce, at / INDEX_PAGE_OCTETS, file + at);
+
+		memcpy(file + at + INDEX_PAYLOAD_OCTETS, &sum, sizeof sum);
+	}
+}
+
+/* What the input does not say: so that its length is the right one as well. */
+static size_t pad(size_t octets)
+{
+	const size_t rest = octets % INDEX_PAGE_OCTETS;
+
+	if (rest == 0)
+		return octets;
+	memset(file + octets, 0, INDEX_PAGE_OCTETS - rest);
+	return octets + INDEX_PAGE_OCTETS - rest;
+}
+
+static void check_message(const struct message *m)
+{
+	CHECK(m->name_octets > 0 && strlen(m->name) == m->name_octets);
+	CHECK(m->name[0] != '.' && strchr(m->name, '/') == NULL);
+	CHECK(uid_unique_octets(m->name, m->name_octets) == m->unique_octets);
+	CHECK(m->place <= PLACE_CUR && m->size_octets <= INDEX_SIZE_MOST);
+}
+
+static void read_all(struct index *ix)
+{
+	struct message m;
+	uint64_t size_octets;
+	struct snapshot s;
+
+	CHECK(ix->header.count <= MOST_OCTETS);
+	for (uint64_t i = 0; i < ix->header.count + 1; i++)
+		if (index_get(ix, i, &m)) {
+			check_message(&m);
+			CHECK(index_get_size(ix, i, &size_octets));
+			CHECK(size_octets == m.size_octets && i < ix->header.count);
+		}
+	snapshot_init(&s);
+	snapshot_use_index(&s, ix);
+	if (snapshot_materialize(&s))
+		CHECK(s.count == ix->header.count && snapshot_sort(&s));
+	snapshot_free(&s);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct index ix;
+	size_t octets = size > 1 ? size - 1 : 0;
+	int fd;
+
+	if (octets > MOST_OCTETS)
+		return 0;
+	memcpy(file, data + (size > 0), octets);
+	if (size > 0 && data[0] % 2 == 1) {
+		octets = pad(octets);
+		seal(octets);
+	}
+	fd = openat(directory(), INDEX_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	CHECK(fd >= 0 && write(fd, file, octets) == (ssize_t)octets);
+	close(fd);
+	if (index_open(&ix, directory(), geteuid())) {
+		read_all(&ix);
+		index_close(&ix);
+	}
+	return 0;
+}

@@ -385,7 +385,7 @@ def events_of_engine():
     text = "".join(shipped(name) for name in re.findall(r"\S+\.c", sources))
     # names that stand in a table, and those at the beginning of a format
     return set(re.findall(r'"(tls-[a-z-]+)"', text)) | set(re.findall(
-        r'log_event\(\s*LOG_[A-Z]+,\s*"((?:tls|proxy)[a-z-]*) ', text))
+        r'log_event\([^"]*"((?:tls|proxy)[a-z-]*) ', text))
 
 
 def test_the_readme_lists_every_event_of_the_engine():

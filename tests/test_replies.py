@@ -95,8 +95,8 @@ def test_a_session_behind_another_front_end_does_not_wait_either(lab, home):
     connection = listener.accept()[0]
     assert not no_delay(connection)
     identity = {"user": MAIL_UID, "group": MAIL_GID, "extra_groups": []} if ROOT else {}
-    with subprocess.Popen([lab.pop3d, "--session", os.fsdecode(home.maildir.path)],
-                          stdin=connection, stdout=connection, cwd=home.path,
+    command = [lab.pop3d, "--session", "--idle-timeout", "5", os.fsdecode(home.maildir.path)]
+    with subprocess.Popen(command, stdin=connection, stdout=connection, cwd=home.path,
                           env=lab.environment(), **identity) as session:
         assert client.recv(512).startswith(b"+OK 4 messages")
         assert no_delay(connection)

@@ -413,12 +413,13 @@ int main(int argc, char **argv)
 		log_show_debug();
 	if (o.host[0] == '\0')
 		set_default_host(&o);
+	if (o.status_fd < 0) /* else a monitor has done it */
+		send_at_once();
 	if (o.session && !o.allow_root && (getuid() == 0 || geteuid() == 0))
 		return refuse_root(&o);
 	if (o.session && o.exec_text != NULL)
 		return exec_other(&o);
 	if (o.session)
 		return session_serve(&o);
-	send_at_once();
 	return monitor_serve(&o);
 }

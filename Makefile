@@ -38,10 +38,21 @@ POP3D_CC ?= $(CC)
 POP3D_LINK = -pie
 endif
 
-CORE = pop3d.c login.c jail.c sandbox.c monitor.c auth.c request.c checker.c setup.c announce.c relay.c \
-	process.c peer.c session.c listing.c capa.c command.c reply.c text.c lang.c offer.c ucspi.c sasl.c base64.c utf8.c maildir.c load.c sizes.c update.c directory.c index_read.c index_write.c snapshot.c snapshot_sort.c uid.c message.c encode.c wire.c clock.c log.c
-# Tested and fuzzed, and not yet used by the program.
-AHEAD = proxy.c address.c
+CORE = pop3d.c login.c jail.c sandbox.c filter.c monitor.c auth.c request.c checker.c setup.c announce.c relay.c \
+	process.c peer.c session.c listing.c capa.c command.c reply.c text.c lang.c options.c offer.c ucspi.c sasl.c base64.c utf8.c proxy.c proxy_read.c proxied.c address.c maildir.c load.c sizes.c update.c directory.c index_read.c index_write.c snapshot.c snapshot_sort.c uid.c message.c encode.c wire.c clock.c number.c log.c
+# pop3d-tls is the only program that links OpenSSL (3 or later), and is built where its headers
+# are. TLS=no leaves it out; TLS_LINK=static puts the library into the program (a start costs half
+# as much, but a new library then needs a new program).
+TLS_CC ?= $(CC)
+TLS ?= $(shell printf '%s\n' '\#include <openssl/opensslv.h>' '\#if OPENSSL_VERSION_MAJOR < 3' \
+	'\#error' '\#endif' | $(TLS_CC) $(CPPFLAGS) -E -xc - >/dev/null 2>&1 && echo yes || echo no)
+TLS_LINK ?= dynamic
+TLS_PROGRAM = $(if $(filter yes,$(TLS)),$(O)/pop3d-tls)
+TLS_SOURCES = pop3d-tls.c engine.c tls.c tls_cert.c tls_file.c tls_keeper.c tls_material.c \
+	tls_name.c tls_options.c tls_report.c tls_session.c tls_ticket.c tls_ticketfile.c tls_wait.c \
+	clock.c jail.c log.c number.c peer.c process.c sandbox.c filter.c \
+	proxy.c proxy_read.c proxied.c address.c utf8.c
+TLS_LIBS = $(if $(filter static,$(TLS_LINK)),-l:libssl.a -l:libcrypto.a,-lssl -lcrypto)
 CHECKPW = pop3d-checkpw.c pwfile.c pwhash.c pwlog.c pwmake.c pwpam.c pwuser.c log.c
 UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 SOURCES = $(wildcard *.c *.h tests/*.c tests/unit/*.c tests/unit/*.h \
@@ -49,7 +60,7 @@ SOURCES = $(wildcard *.c *.h tests/*.c tests/unit/*.c tests/unit/*.h \
 CHECKPW_LIBS = -lcrypt $(if $(filter yes,$(PAM)),-lpam)
 CHECKPW_DEFS = $(if $(filter yes,$(PAM)),-DWITH_PAM)
 
-all: $(O)/pop3d $(O)/pop3d-checkpw ## build pop3d and pop3d-checkpw into build/
+all: $(O)/pop3d $(O)/pop3d-checkpw $(TLS_PROGRAM) ## build pop3d, pop3d-checkpw and (with OpenSSL 3) pop3d-tls into build/
 
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
@@ -63,12 +74,19 @@ $(O)/pop3d-checkpw: $(CHECKPW) $(wildcard pw*.h) log.h
 	$(CC) $(CPPFLAGS) $(CHECKPW_DEFS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 \
 		$(LHARDEN) -pie -o $@ $(CHECKPW) $(CHECKPW_LIBS)
 
+$(O)/tls/%.o: %.c
+	@mkdir -p $(@D)
+	$(TLS_CC) $(CPPFLAGS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
+
+$(O)/pop3d-tls: $(TLS_SOURCES:%.c=$(O)/tls/%.o)
+	$(TLS_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -pie -o $@ $^ $(TLS_LIBS)
+
 # Unit tests run against the system's libc, always under the sanitizers where they are asked for.
 $(O)/unit/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -I. $(CFLAGS) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
 
-$(O)/unit/lib.a: $(patsubst %.c,$(O)/unit/%.o,$(filter-out pop3d.c,$(CORE)) $(AHEAD))
+$(O)/unit/lib.a: $(patsubst %.c,$(O)/unit/%.o,$(filter-out pop3d.c,$(CORE)))
 	@rm -f $@
 	ar rcs $@ $^
 
@@ -79,13 +97,15 @@ unit: $(UNITS:%=$(O)/unit/test_%) ## run the unit tests (cmocka)
 	@for t in $^; do echo "== $$t"; $$t || exit 1; done
 
 check: all unit ## run every test: units, sessions, superservers, clients, adversity
-	POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider $(PYTEST_ARGS) tests
+	POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider $(PYTEST_JOBS) $(PYTEST_ARGS) tests
 
 check-large: all ## test the index with a million messages (on a tmpfs, as root)
 	POP3D_CHECK_LARGE=1000000 POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider \
 		$(PYTEST_ARGS) tests/test_index.py -k million
 
 PYTEST ?= pytest-3
+# several at a time where pytest can: most of them wait most of the time
+PYTEST_JOBS ?= $(shell $(PYTEST) -p xdist --version >/dev/null 2>&1 && printf '%s' '-n 4')
 ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 check-asan: ## the same tests with AddressSanitizer and UBSan (dynamic, system libc)
@@ -96,7 +116,7 @@ check-asan: ## the same tests with AddressSanitizer and UBSan (dynamic, system l
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 60
 FUZZ_SOURCES = sasl.c base64.c utf8.c proxy.c address.c index_read.c snapshot.c snapshot_sort.c uid.c \
-	command.c reply.c text.c wire.c encode.c log.c clock.c
+	command.c reply.c text.c wire.c encode.c log.c clock.c number.c
 FUZZ = $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
 
 $(O)/fuzz/fuzz_%: fuzz/fuzz_%.c fuzz/fuzz.h $(FUZZ_SOURCES) $(wildcard *.h)
@@ -131,10 +151,11 @@ lint: ## formatting, static analysis, man pages
 
 install: all ## install below $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)
-	install -m 755 $(O)/pop3d $(O)/pop3d-checkpw $(DESTDIR)$(SBINDIR)/
+	install -m 755 $(O)/pop3d $(O)/pop3d-checkpw $(TLS_PROGRAM) $(DESTDIR)$(SBINDIR)/
 	install -m 644 doc/*.8 $(DESTDIR)$(MANDIR)/man8/
 	install -m 644 README CHANGES LICENSE $(wildcard doc/SECURITY doc/INDEX) $(DESTDIR)$(DOCDIR)/
 	cp -r xinetd.d systemd pam.d $(wildcard fail2ban) $(DESTDIR)$(DOCDIR)/
+	sed -i 's,/usr/local/sbin,$(SBINDIR),g' $(DESTDIR)$(DOCDIR)/xinetd.d/* $(DESTDIR)$(DOCDIR)/systemd/*
 
 clean: ## remove what was built
 	rm -rf $(O)
@@ -144,21 +165,13 @@ help: ## this list
 
 .DEFAULT_GOAL := all
 bench: all ## measure pop3d and its neighbours, takes long; results in bench/results/
+	./bootstrap bench
 	bench/run --build $(abspath $(O))
 
 bench-quick: all ## the same, less of it, in about two minutes
+	./bootstrap bench
 	bench/run --quick --build $(abspath $(O))
 
-TLS_SOURCES = pop3d-tls.c engine.c sandbox_tls.c $(wildcard tls*.c) jail.c log.c process.c clock.c \
-	peer.c command.c reply.c text.c wire.c encode.c utf8.c
-
-tls: $(O)/pop3d-tls ## build pop3d-tls, the TLS engine (needs OpenSSL 3; not finished)
-
-$(O)/pop3d-tls: $(TLS_SOURCES) $(wildcard *.h)
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 $(LHARDEN) -pie -o $@ \
-		$(TLS_SOURCES) -lssl -lcrypto
-
-.PHONY: all bench bench-quick tls fuzz fuzz-seeds unit check check-large check-asan demo format lint install clean help
+.PHONY: all bench bench-quick fuzz fuzz-seeds unit check check-large check-asan demo format lint install clean help
 .SECONDARY:
--include $(wildcard $(O)/*.d $(O)/unit/*.d $(O)/unit/tests/unit/*.d)
+-include $(wildcard $(O)/*.d $(O)/tls/*.d $(O)/unit/*.d $(O)/unit/tests/unit/*.d)

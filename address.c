@@ -320,3 +320,15 @@ bool address_matches(const char *text, const char *rule_text)
 	return address_parse(text, strlen(text), &a) && address_rule_parse(rule_text, &rule) &&
 	       address_rule_matches(&rule, &a);
 }
+
+bool address_rules_match(const struct address_rule *rules, size_t count, const char *text)
+{
+	struct address address;
+
+	if (!address_parse(text, strlen(text), &address))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (address_rule_matches(&rules[i], &address))
+			return true;
+	return false;
+}

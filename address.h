@@ -45,6 +45,9 @@ bool address_rule_parse(const char *text, struct address_rule *rule);
  * IPv4, an IPv6 address only of one for IPv6. */
 bool address_rule_matches(const struct address_rule *rule, const struct address *a);
 
+/* Whether the address of that text is one of count rules'. What cannot be read is of none. */
+bool address_rules_match(const struct address_rule *rules, size_t count, const char *text);
+
 /* The same for texts. What cannot be read does not match. */
 bool address_matches(const char *text, const char *rule_text);
 

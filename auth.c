@@ -1,12 +1,13 @@
 /* auth: see auth.h.
  *
  * The one place that keeps the identity the superserver gave it while strangers talk to the
- * greeter. It reads nothing that the network wrote but struct request: of fixed size, checked,
- * a few times at most. What else decides with that identity in this phase: request.c, checker.c
+ * greeter. It reads nothing that the network wrote but struct request: bounded, checked, a few
+ * times at most. What else decides with that identity in this phase: request.c, checker.c
  * and relay.c, in all under 300 lines of code. They call log.c, clock.c and announce.c, of
  * process.c what resets signals, of setup.c what writes the mechanism's name, of monitor.c what
- * ends the greeter and words a failure; and when a greeter asks for TLS, monitor_start_tls with
- * ucspi.c, offer.c and setup.c: constant work on what the administrator said. At the start,
+ * ends the greeter and words a failure; and when a greeter asks for TLS or says what a proxy
+ * said, monitor_take_change with ucspi.c, proxied.c, offer.c and setup.c: constant work on what
+ * the administrator said, and on two addresses in binary form. At the start,
  * before a stranger has said anything, so do pop3d.c, setup.c, peer.c, process.c, ucspi.c,
  * monitor.c and jail.c. As soon as a session runs, sandbox_monitor takes away what waiting for
  * it does not need. */
@@ -221,7 +222,7 @@ static bool try_login(struct monitor *m, struct request *request)
 	m->exec_errno = 0;
 	memset(&m->relay, 0, sizeof m->relay);
 	started = checker_start(&m->checker, &m->setup, request, m->timestamp, m->relay_stderr);
-	explicit_bzero(request, sizeof *request);
+	explicit_bzero(request, request_length(request)); /* it was sent no more */
 	if (!started)
 		log_event(LOG_ERR, "checker-not-started errno=%d error=\"%s\"", errno,
 			strerror(errno));
@@ -242,7 +243,7 @@ static bool permitted(struct monitor *m, const struct request *request)
 		.timestamp_octets = strlen(m->timestamp),
 		.tries = m->tries + 1};
 
-	m->tries += request->kind != OFFER_STLS;
+	m->tries += request_is_login(request);
 	return request_permitted(request, &limits);
 }
 
@@ -263,7 +264,8 @@ static bool next_request(struct monitor *m, struct request *request)
 	length = recv(m->greeter_fd, request, sizeof *request, MSG_TRUNC);
 	if (length == 0)
 		return false;
-	if (length == (ssize_t)sizeof *request && permitted(m, request))
+	if (length >= (ssize_t)REQUEST_LEAST && length == (ssize_t)request_length(request) &&
+		permitted(m, request))
 		return true;
 	explicit_bzero(request, sizeof *request);
 	end_misbehaving(m, "request");
@@ -275,13 +277,13 @@ int auth_serve_logins(struct monitor *m)
 	static struct request request; /* large */
 
 	while (next_request(m, &request)) {
-		if (request.kind != OFFER_STLS) {
+		if (request_is_login(&request)) {
 			if (try_login(m, &request))
 				return m->exit_status;
-		} else if (monitor_start_tls(m)) {
+		} else if (monitor_take_change(m, &request)) {
 			send_verdict(m, VERDICT_GRANTED);
 		} else {
-			end_misbehaving(m, "tls");
+			end_misbehaving(m, offer_name((enum offer)request.kind));
 		}
 	}
 	return 0;

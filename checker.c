@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "announce.h"
@@ -36,22 +37,19 @@ static void close_ends(int ends[2])
  * small one. */
 static bool write_credentials(int fd, const struct request *request, const char *timestamp)
 {
-	char octets[REQUEST_OCTETS + 512] = {0};
-	const size_t login = request->login_octets, password = request->password_octets;
-	const size_t stamp = strlen(timestamp), total = login + password + stamp + 3;
-	bool written;
+	char *const login = (char *)(size_t)request->octets, *const nul = (char *)(size_t) "";
+	const size_t stamp = strlen(timestamp) + 1;
+	const struct iovec parts[] = {{login, request->login_octets}, {nul, 1},
+		{login + request->login_octets, request->password_octets}, {nul, 1},
+		{(char *)(size_t)timestamp, stamp}};
+	const size_t total = request_length(request) - REQUEST_LEAST + 2 + stamp;
 
-	memcpy(octets, request->octets, login);
-	memcpy(octets + login + 1, request->octets + login, password);
-	memcpy(octets + login + password + 2, timestamp, stamp);
-	written = fcntl(fd, F_SETFL, O_NONBLOCK) == 0 &&
-		  write(fd, octets, total) == (ssize_t)total;
-	explicit_bzero(octets, sizeof octets);
-	return written;
+	return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && writev(fd, parts, 5) == (ssize_t)total;
 }
 
-/* In the child. It dies with the monitor; the kernel forgets that when it becomes another user,
- * which is when it is a session. */
+/* In the child, which has the monitor's memory until it becomes another program: system calls
+ * only. It dies with the monitor; the kernel forgets that when it becomes another user, which
+ * is when it is a session. */
 static _Noreturn void become_checker(
 	struct setup *s, const struct pipes *p, bool new_group, pid_t monitor)
 {
@@ -70,11 +68,20 @@ static _Noreturn void become_checker(
 	_exit(write(p->status[1], &error_number, sizeof error_number) < 0 ? 111 : 126);
 }
 
+/* No copy of the memory is made for what forgets it at once; this process waits that long. */
+static pid_t spawn(struct setup *s, const struct pipes *p, bool new_group)
+{
+	const pid_t monitor = getpid(), pid = vfork();
+
+	if (pid == 0)
+		become_checker(s, p, new_group, monitor);
+	return pid;
+}
+
 bool checker_start(struct checker *c, struct setup *s, const struct request *request,
 	const char *timestamp, bool relay_stderr)
 {
 	struct pipes p = {{-1, -1}, {-1, -1}, {-1, -1}};
-	const pid_t monitor = getpid();
 	int error_number;
 
 	setup_for_login(s, (enum offer)request->kind, (enum language)request->language);
@@ -83,13 +90,9 @@ bool checker_start(struct checker *c, struct setup *s, const struct request *req
 	if (pipe2(p.credentials, O_CLOEXEC) == 0 && pipe2(p.status, O_CLOEXEC) == 0 &&
 		(!relay_stderr || pipe2(p.error, O_CLOEXEC) == 0) &&
 		write_credentials(p.credentials[1], request, timestamp))
-		c->pid = fork();
-	if (c->pid == 0)
-		become_checker(s, &p, c->has_group, monitor);
+		c->pid = spawn(s, &p, c->has_group);
 	error_number = errno;
 	if (c->pid > 0) {
-		if (c->has_group)
-			setpgid(c->pid, c->pid); /* in the child as well: whoever comes first */
 		c->status_fd = p.status[0];
 		c->stderr_fd = p.error[0];
 		p.status[0] = p.error[0] = -1;

@@ -5,30 +5,15 @@
 #include <strings.h>
 
 #include "log.h"
+#include "number.h"
 #include "reply.h"
 
 #define NO_PROBLEM TEXT_COUNT
 
-bool command_number(const char *octets, size_t length, uint64_t *number)
-{
-	uint64_t value = 0;
-
-	for (size_t i = 0; i < length; i++) {
-		uint64_t digit;
-
-		if (octets[i] < '0' || octets[i] > '9')
-			return false;
-		digit = (uint64_t)(octets[i] - '0');
-		value = value > (UINT64_MAX - digit) / 10 ? UINT64_MAX : value * 10 + digit;
-	}
-	*number = value;
-	return length > 0;
-}
-
 static enum text parse_number(const char *octets, size_t length, struct command_input *input)
 {
 	input->has_number = true;
-	if (command_number(octets, length, &input->number))
+	if (number_parse(octets, length, &input->number))
 		return NO_PROBLEM;
 	return TEXT_BAD_NUMBER;
 }
@@ -46,7 +31,7 @@ static enum text parse_number_and_lines(struct command_input *input)
 	problem = parse_number(octets, first, input);
 	if (problem != NO_PROBLEM)
 		return problem;
-	if (!command_number(space + 1, input->text.length - first - 1, &input->lines))
+	if (!number_parse(space + 1, input->text.length - first - 1, &input->lines))
 		return TEXT_BAD_LINES;
 	return NO_PROBLEM;
 }

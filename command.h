@@ -61,8 +61,4 @@ enum command_end {
  */
 enum command_end command_loop(struct wire *w, const struct command_table *table, void *state);
 
-/* Reads a number: decimal digits only, at least one; saturates at UINT64_MAX. False if it is
- * none. */
-bool command_number(const char *octets, size_t length, uint64_t *number);
-
 #endif

@@ -27,7 +27,7 @@ struct encoder {
  * many octets of it are the result. */
 size_t encode(struct encoder *e, const char *in, size_t length, char *out);
 
-/* The same result octet by octet, to compare with and for machines without vectors. */
+/* The same result octet by octet, to compare with. */
 size_t encode_plain(struct encoder *e, const char *in, size_t length, char *out);
 
 /* Ends the message: writes the missing line end, if one is missing. out must have room for two

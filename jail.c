@@ -11,10 +11,11 @@
 #include <unistd.h>
 
 /* Makes a directory that exists no more the current one: nothing is in it, and nothing can be.
- */
+ * First where it is most likely to be in memory: in containers /run often is on a disk. Nobody
+ * else can rename or remove what root made in a directory with the sticky bit. */
 static bool enter_empty_directory(void)
 {
-	static const char *const places[] = {"/run", "/dev/shm", "/tmp"};
+	static const char *const places[] = {"/dev/shm", "/run", "/tmp"};
 
 	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
 		char path[64];

@@ -28,6 +28,7 @@ struct kernel_seccomp_data {
 enum {
 	BPF_LOAD_WORD = 0x20,    /* BPF_LD | BPF_W | BPF_ABS */
 	BPF_JUMP_EQUAL = 0x15,   /* BPF_JMP | BPF_JEQ | BPF_K */
+	BPF_JUMP_GREATER = 0x25, /* BPF_JMP | BPF_JGT | BPF_K */
 	BPF_JUMP_ANY_BIT = 0x45, /* BPF_JMP | BPF_JSET | BPF_K */
 	BPF_RETURN = 0x06,       /* BPF_RET | BPF_K */
 };

@@ -1,11 +1,21 @@
 /* lang: see lang.h. */
 #include "lang.h"
 
+#include <string.h>
+#include <strings.h>
+
 #include "reply.h"
+
+/* The language before one is chosen, which RFC 6856 wants listed by this name (RFC 2277). */
+static const char default_tag[] = "i-default";
 
 static void list(struct wire *w)
 {
 	reply_ok(w, TEXT_LANGUAGES);
+	wire_puts(w, default_tag);
+	wire_puts(w, " ");
+	wire_puts(w, text_language_name(LANGUAGE_ENGLISH));
+	wire_puts(w, "\r\n");
 	for (int i = 0; i < LANGUAGE_COUNT; i++) {
 		wire_puts(w, text_tag((enum language)i));
 		wire_puts(w, " ");
@@ -13,6 +23,13 @@ static void list(struct wire *w)
 		wire_puts(w, "\r\n");
 	}
 	wire_puts(w, ".\r\n");
+}
+
+static bool is_default(struct wire_text choice)
+{
+	return (choice.length == 1 && choice.octets[0] == '*') ||
+	       (choice.length == strlen(default_tag) &&
+		       strncasecmp(choice.octets, default_tag, choice.length) == 0);
 }
 
 bool lang_reply(struct wire *w, struct wire_text choice)
@@ -23,8 +40,7 @@ bool lang_reply(struct wire *w, struct wire_text choice)
 		list(w);
 		return true;
 	}
-	if (!(choice.length == 1 && choice.octets[0] == '*') &&
-		!text_language(choice.octets, choice.length, &language)) {
+	if (!is_default(choice) && !text_language(choice.octets, choice.length, &language)) {
 		reply_error(w, REPLY_NO_CODE, TEXT_UNKNOWN_LANGUAGE);
 		return false;
 	}

@@ -6,8 +6,12 @@
 #include <sys/socket.h>
 
 #include "capa.h"
+#include "clock.h"
 #include "command.h"
 #include "lang.h"
+#include "log.h"
+#include "proxied.h"
+#include "proxy_read.h"
 #include "reply.h"
 #include "request.h"
 #include "sasl.h"
@@ -19,7 +23,6 @@
 #define LOGIN_OCTETS WIRE_COMMAND_OCTETS
 
 struct login {
-	struct wire wire;
 	const struct options *options;
 	int monitor_fd;
 	const char *timestamp;
@@ -31,6 +34,7 @@ struct login {
 	enum login_end end;
 	size_t user_octets; /* 0: no USER yet */
 	char user[LOGIN_OCTETS];
+	struct wire wire; /* last: its buffers are large and hardly touched */
 };
 
 static enum command_result ended(struct login *l, enum login_end end)
@@ -42,13 +46,14 @@ static enum command_result ended(struct login *l, enum login_end end)
 /* Asks the monitor; false if it is gone. The copy of the password dies here. */
 static bool ask_monitor(struct login *l, struct request *request, unsigned char *verdict)
 {
+	const size_t length = request_length(request);
 	ssize_t octets;
 
 	do
-		octets = send(l->monitor_fd, request, sizeof *request, MSG_NOSIGNAL);
+		octets = send(l->monitor_fd, request, length, MSG_NOSIGNAL);
 	while (octets < 0 && errno == EINTR);
-	explicit_bzero(request, sizeof *request);
-	if (octets != (ssize_t)sizeof *request)
+	explicit_bzero(request, length);
+	if (octets != (ssize_t)length)
 		return false;
 	do
 		octets = recv(l->monitor_fd, verdict, 1, 0);
@@ -100,20 +105,20 @@ static bool acceptable(struct login *l, struct wire_text login, struct wire_text
 static bool judge(struct login *l, enum offer kind, struct wire_text login,
 	struct wire_text password, unsigned char *verdict, enum command_result *result)
 {
-	static struct request request; /* large */
+	static struct request request; /* large: only what is used of it is touched */
 
 	*result = COMMAND_BAD;
 	if (!acceptable(l, login, password))
 		return false;
-	request = (struct request){.kind = (uint16_t)kind,
-		.language = (uint16_t)l->wire.language,
-		.login_octets = (uint16_t)login.length,
-		.password_octets = (uint16_t)password.length};
+	request.kind = (uint16_t)kind;
+	request.language = (uint16_t)l->wire.language;
+	request.login_octets = (uint16_t)login.length;
+	request.password_octets = (uint16_t)password.length;
 	memcpy(request.octets, login.octets, login.length);
 	memcpy(request.octets + login.length, password.octets, password.length);
 	wire_forget_input(&l->wire);
 	if (!request_permitted(&request, &l->limits)) {
-		explicit_bzero(&request, sizeof request);
+		explicit_bzero(&request, request_length(&request));
 		refuse(l, TEXT_CREDENTIALS_CONTROLS);
 		return false;
 	}
@@ -346,6 +351,7 @@ static void forget_all(struct login *l)
 
 	l->tls = true;
 	l->utf8 = false;
+	l->refused_cleartext = false;
 	l->user_octets = 0;
 	l->wire.language = LANGUAGE_ENGLISH;
 	l->limits.offered = offer_of(&situation);
@@ -358,7 +364,7 @@ static void forget_all(struct login *l)
 static enum command_result command_stls(void *state, const struct command_input *input)
 {
 	struct login *const l = state;
-	static struct request request = {.kind = OFFER_STLS};
+	static struct request request; /* without credentials */
 	unsigned char verdict;
 
 	(void)input;
@@ -369,6 +375,7 @@ static enum command_result command_stls(void *state, const struct command_input 
 	if (!wire_discard_input(&l->wire))
 		return ended(l, LOGIN_BROKEN);
 	reply_ok(&l->wire, TEXT_BEGIN_TLS);
+	request.kind = OFFER_STLS;
 	if (!wire_flush(&l->wire) || !ask_monitor(l, &request, &verdict) ||
 		verdict != VERDICT_GRANTED)
 		return ended(l, LOGIN_BROKEN);
@@ -442,6 +449,46 @@ static void greet(struct login *l, const char *timestamp)
 		wire_reply(&l->wire, "+OK %s", line);
 }
 
+static enum login_end end_of_proxy(enum proxy_read found)
+{
+	switch (found) {
+	case PROXY_READ_EOF: return LOGIN_EOF;
+	case PROXY_READ_TIMEOUT: return LOGIN_TIMEOUT;
+	case PROXY_READ_WRONG: return LOGIN_NO_PROXY;
+	case PROXY_READ_COMPLETE:
+	case PROXY_READ_BROKEN: break;
+	}
+	return LOGIN_BROKEN;
+}
+
+/* Reads what a proxy says of its client and passes it on, as numbers. */
+static enum proxy_read meet_proxy(struct login *l)
+{
+	static struct request request = {
+		.kind = OFFER_PROXY, .login_octets = sizeof(struct proxied)};
+	const int64_t deadline_ms = clock_now_ms() + PROXY_READ_MS;
+	struct proxy_header header = {.reason = NULL};
+	const enum proxy_read found = proxy_read(0,
+		deadline_ms < l->wire.deadline_ms ? deadline_ms : l->wire.deadline_ms, &header);
+	struct options now = *l->options;
+	struct proxied proxied;
+	unsigned char verdict;
+
+	if (found == PROXY_READ_WRONG)
+		log_event(LOG_DEBUG, "proxy-header problem=\"%s\"", header.reason);
+	if (found != PROXY_READ_COMPLETE)
+		return found;
+	proxied = proxied_of(&header);
+	memcpy(request.octets, &proxied, sizeof proxied);
+	if (!ask_monitor(l, &request, &verdict) || verdict != VERDICT_GRANTED)
+		return PROXY_READ_BROKEN;
+	now.local &= header.local;
+	options_meet_proxy(&now, header.tls);
+	l->tls = now.tls;
+	l->limits.offered = options_offer(&now);
+	return found;
+}
+
 enum login_end login_run(
 	const struct options *o, int monitor_fd, const char *timestamp, int64_t deadline_ms)
 {
@@ -458,6 +505,12 @@ enum login_end login_run(
 	wire_open(&l.wire, 0, 1, WIRE_EXACT, o->login_seconds * 1000);
 	l.wire.watch_fd = monitor_fd;
 	l.wire.deadline_ms = deadline_ms;
+	if (o->proxy_awaited) {
+		const enum proxy_read found = meet_proxy(&l);
+
+		if (found != PROXY_READ_COMPLETE)
+			return end_of_proxy(found);
+	}
 	greet(&l, timestamp);
 	switch (command_loop(&l.wire, &table, &l)) {
 	case COMMANDS_ENDED: return explain(&l, l.end);

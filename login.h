@@ -16,6 +16,7 @@ enum login_end {
 	LOGIN_ORPHAN,
 	LOGIN_NO_JAIL,           /* the privileges could not be given up */
 	LOGIN_CLEARTEXT_REFUSED, /* it left after being told that passwords need TLS */
+	LOGIN_NO_PROXY,          /* what came first was no header of the PROXY protocol */
 };
 
 /* Greets, takes credentials and has them checked through monitor_fd until somebody is let in or

@@ -21,6 +21,7 @@
 #include "log.h"
 #include "login.h"
 #include "process.h"
+#include "proxied.h"
 #include "request.h"
 #include "sandbox.h"
 #include "ucspi.h"
@@ -135,7 +136,7 @@ void monitor_log_failure(const struct monitor *m, enum request_verdict verdict, 
 static void log_greeter_end(const struct monitor *m, int wait_status)
 {
 	static const char *const names[] = {"quit", "eof", "timeout", "broken", "bad-commands",
-		"failures", "orphan", "no-jail", "clear-text-refused"};
+		"failures", "orphan", "no-jail", "clear-text-refused", "no-proxy-header"};
 	const int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
 	const int known = (int)(sizeof names / sizeof *names);
 
@@ -191,21 +192,16 @@ void monitor_end_greeter(struct monitor *m, int64_t grace_ms)
 static bool settle(struct monitor *m)
 {
 	struct options *const o = m->options;
-	const struct offer_situation situation = {.tls = o->tls,
-		.local = peer_is_local(&m->peer),
-		.stls = o->stls,
-		.allow_cleartext = o->allow_cleartext,
-		.require_tls = o->require_tls,
-		.opted = o->opted};
 
-	o->offered = offer_of(&situation);
+	o->local = peer_is_local(&m->peer);
+	o->offered = options_offer(o);
 	if (setup_make(&m->setup, o, &m->peer))
 		return true;
 	log_event(LOG_ERR, "configuration problem=checker-command-line-too-long");
 	return false;
 }
 
-bool monitor_start_tls(struct monitor *m)
+static bool start_tls(struct monitor *m)
 {
 	if (!ucspi_start_tls()) {
 		log_event(LOG_ERR, "tls-not-started ip=%s errno=%d error=\"%s\"",
@@ -218,17 +214,50 @@ bool monitor_start_tls(struct monitor *m)
 	return settle(m);
 }
 
+static bool take_proxied(struct monitor *m, const struct request *request)
+{
+	struct options *const o = m->options;
+	struct proxied proxied;
+
+	memcpy(&proxied, request->octets, sizeof proxied);
+	if (!proxied_is_valid(&proxied))
+		return false;
+	proxied_apply(&proxied, &m->peer);
+	options_meet_proxy(o, proxied.tls);
+	return settle(m);
+}
+
+bool monitor_take_change(struct monitor *m, const struct request *request)
+{
+	return request->kind == OFFER_PROXY ? take_proxied(m, request) : start_tls(m);
+}
+
+/* Anybody could claim to be anybody. */
+static bool is_trusted(const struct monitor *m)
+{
+	const struct options *const o = m->options;
+
+	return !o->proxy_protocol || o->proxy_count == 0 ||
+	       address_rules_match(o->proxies, o->proxy_count, m->peer.remote_ip);
+}
+
 int monitor_serve(struct options *o)
 {
-	static struct monitor m = {
-		.greeter_fd = -1, .checker = {.status_fd = -1, .stderr_fd = -1}};
+	static struct monitor m; /* not with values: what has some is copied from the file */
 	int status;
 
+	m.greeter_fd = m.checker.status_fd = m.checker.stderr_fd = -1;
 	m.options = o;
 	m.deadline_ms = clock_now_ms() + o->login_seconds * 1000;
 	m.relay_stderr = log_stderr_is_clients();
 	peer_lookup(&m.peer, 0);
 	o->tls = m.peer.tls;
+	o->proxy_awaited = o->proxy_protocol;
+	if (!is_trusted(&m)) {
+		log_event(peer_has_left(0) ? LOG_DEBUG : LOG_NOTICE, "proxy-not-trusted ip=%s",
+			peer_ip(&m.peer));
+		return 0;
+	}
 	take_signals(&m.while_waiting);
 	announce_unmark_connection();
 	if (!settle(&m))

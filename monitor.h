@@ -3,6 +3,7 @@
 #define MONITOR_H
 
 #include "auth.h"
+#include "request.h"
 
 /* Serves one connection on descriptors 0 and 1: forks the greeter, has its logins served, waits
  * for the session. Returns the exit status of the process: the session's; 0 without one; 100
@@ -10,10 +11,11 @@
  * ended it. */
 int monitor_serve(struct options *o);
 
-/* Has TLS started, of which the greeter said that it comes; then other ways to log in are
- * offered. Returns false, having said so in the log, where the connection is of no use any
+/* Takes notice of what the greeter says of the connection in a permitted request: that TLS is
+ * to begin, which is started, or whose connection a proxy passes on. Then other ways to log in
+ * are offered. Returns false, having said so in the log, where the connection is of no use any
  * more. */
-bool monitor_start_tls(struct monitor *m);
+bool monitor_take_change(struct monitor *m, const struct request *request);
 
 /* Ends the greeter, if there still is one: gives it grace_ms to end by itself and logs how it
  * ended; with 0 it is killed at once and without a word, as there is nothing left for it to do.

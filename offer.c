@@ -4,8 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const names[OFFER_COUNT] = {
-	"USER", "APOP", "PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER", "STLS"};
+static const char *const names[OFFER_COUNT] = {"USER", "APOP", "PLAIN", "LOGIN", "CRAM-MD5",
+	"XOAUTH2", "OAUTHBEARER", "STLS", "PROXY"};
 
 /* Who listens learns the password, or something as good. */
 #define SHOWS_SECRET                                                                           \
@@ -18,6 +18,8 @@ offer_set offer_of(const struct offer_situation *s)
 {
 	offer_set set = ALWAYS_ON | s->opted;
 
+	if (s->proxy_awaited)
+		return 1U << OFFER_PROXY;
 	if (!s->tls && s->require_tls)
 		set = 0;
 	if (!s->tls && !s->allow_cleartext && !s->local)
@@ -39,7 +41,8 @@ const char *offer_name(enum offer offer)
 
 offer_set offer_sasl_part(offer_set set)
 {
-	return set & ~(1U << OFFER_USER | 1U << OFFER_APOP | 1U << OFFER_STLS);
+	return set &
+	       ~(1U << OFFER_USER | 1U << OFFER_APOP | 1U << OFFER_STLS | 1U << OFFER_PROXY);
 }
 
 enum offer offer_sasl(const char *name, size_t length)

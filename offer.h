@@ -14,7 +14,9 @@ enum offer {
 	OFFER_CRAM_MD5,
 	OFFER_XOAUTH2,
 	OFFER_OAUTHBEARER,
+	/* these bring no credentials */
 	OFFER_STLS,
+	OFFER_PROXY, /* what a proxy in front says of its client */
 	OFFER_COUNT
 };
 
@@ -23,6 +25,7 @@ typedef unsigned offer_set;
 
 /* How the connection stands. */
 struct offer_situation {
+	bool proxy_awaited;   /* a proxy in front has yet to say whose connection it is */
 	bool tls;             /* it is protected */
 	bool local;           /* it comes from this host */
 	bool stls;            /* it can be protected */
@@ -34,7 +37,7 @@ struct offer_situation {
 
 /* What is offered. Whatever shows a password (or a token) only where clear text is permitted:
  * under TLS, from this host, or if the administrator says so; with --require-tls nothing but
- * STLS without TLS. */
+ * STLS without TLS. While a proxy is awaited, nothing but what it says. */
 offer_set offer_of(const struct offer_situation *situation);
 
 /* Whether the set holds it. */
@@ -47,7 +50,7 @@ const char *offer_name(enum offer offer);
  */
 enum offer offer_sasl(const char *name, size_t length);
 
-/* The SASL mechanisms of a set, which are all but USER, APOP and STLS. */
+/* The SASL mechanisms of a set, which are all but USER, APOP, STLS and PROXY. */
 offer_set offer_sasl_part(offer_set set);
 
 #endif

@@ -2,12 +2,13 @@
 #include "peer.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "command.h"
+#include "number.h"
 
 union address {
 	struct sockaddr any;
@@ -70,20 +71,25 @@ static bool from_socket(struct peer *p, int fd)
 	return true;
 }
 
+static void take_ip(char *text, const char *value)
+{
+	struct in6_addr in6;
+	struct in_addr in;
+
+	if (inet_pton(AF_INET, value, &in) == 1)
+		inet_ntop(AF_INET, &in, text, INET6_ADDRSTRLEN);
+	else if (inet_pton(AF_INET6, value, &in6) == 1)
+		write_ip6(text, &in6);
+}
+
 /* The first of the variables that is set to an address. */
 static void ip_from(char *text, const char *const *names)
 {
 	for (; *names != NULL && text[0] == '\0'; names++) {
 		const char *const value = getenv(*names);
-		struct in6_addr in6;
-		struct in_addr in;
 
-		if (value == NULL)
-			continue;
-		if (inet_pton(AF_INET, value, &in) == 1)
-			inet_ntop(AF_INET, &in, text, INET6_ADDRSTRLEN);
-		else if (inet_pton(AF_INET6, value, &in6) == 1)
-			write_ip6(text, &in6);
+		if (value != NULL)
+			take_ip(text, value);
 	}
 }
 
@@ -93,8 +99,7 @@ static void port_from(char *text, const char *const *names)
 		const char *const value = getenv(*names);
 		uint64_t port;
 
-		if (value != NULL && command_number(value, strlen(value), &port) &&
-			port <= 65535)
+		if (value != NULL && number_parse(value, strlen(value), &port) && port <= 65535)
 			snprintf(text, PEER_PORT_OCTETS, "%u", (unsigned)port);
 	}
 }
@@ -131,8 +136,23 @@ void peer_lookup(struct peer *p, int fd)
 	p->tls = is_set("SSL_PROTOCOL") || is_set("SSL_CIPHER");
 }
 
+bool peer_has_left(int fd)
+{
+	union address remote;
+	socklen_t octets = sizeof remote;
+
+	return getpeername(fd, &remote.any, &octets) != 0 && errno == ENOTCONN;
+}
+
+void peer_take_ip(struct peer *p, const char *ip)
+{
+	take_ip(p->remote_ip, ip);
+}
+
 bool peer_is_local(const struct peer *p)
 {
+	if (p->proxied)
+		return false;
 	return p->remote_ip[0] == '\0' || strncmp(p->remote_ip, "127.", 4) == 0 ||
 	       strcmp(p->remote_ip, "::1") == 0 || strcmp(p->remote_ip, p->local_ip) == 0;
 }

@@ -16,6 +16,7 @@ struct peer {
 	char remote_port[PEER_PORT_OCTETS];
 	char local_ip[INET6_ADDRSTRLEN];
 	char local_port[PEER_PORT_OCTETS];
+	bool proxied; /* a proxy in front passes it on; the addresses are what that says */
 	bool tls; /* what wraps this program says that it does TLS: SSL_PROTOCOL or SSL_CIPHER
 		   */
 };
@@ -25,8 +26,16 @@ struct peer {
  * stunnel (REMOTE_HOST) leave it. Values there that are no addresses or ports are not taken. */
 void peer_lookup(struct peer *p, int fd);
 
+/* Whether fd is a socket whose other side has gone already, so that nobody can say who it was:
+ * a health check that only connects resets the connection at once. */
+bool peer_has_left(int fd);
+
+/* Takes ip as the client's address, for the log; what is none is not taken. */
+void peer_take_ip(struct peer *p, const char *ip);
+
 /* Whether the connection comes from this host: from a loopback address, from the address that
- * it goes to, or (address unknown) through a pipe or a local socket. */
+ * it goes to, or (address unknown) through a pipe or a local socket. What a proxy passes on
+ * comes from elsewhere. */
 bool peer_is_local(const struct peer *p);
 
 /* The peer's address for the log:  "-" where it is not known. */

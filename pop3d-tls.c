@@ -23,7 +23,9 @@
 #include "log.h"
 #include "peer.h"
 #include "process.h"
-#include "sandbox_tls.h"
+#include "proxied.h"
+#include "proxy_read.h"
+#include "sandbox.h"
 #include "tls.h"
 #include "tls_keeper.h"
 #include "tls_options.h"
@@ -230,6 +232,28 @@ static void log_end(const struct connection *c, enum engine_end end)
 		log_event(LOG_INFO, "%s ip=%s", names[end], peer_ip(&c->peer));
 }
 
+/* What a proxy in front says comes before the handshake, and in clear. */
+static bool meet_proxy(struct connection *c, int64_t deadline_ms)
+{
+	static const char *const problems[] = {[PROXY_READ_EOF] = "connection-ended",
+		[PROXY_READ_TIMEOUT] = "timeout",
+		[PROXY_READ_BROKEN] = "connection-broken"};
+	struct proxy_header header = {.reason = NULL};
+	const enum proxy_read found = proxy_read(0, deadline_ms, &header);
+	struct proxied proxied;
+
+	if (found != PROXY_READ_COMPLETE) {
+		if (end_signal == 0)
+			log_event(LOG_INFO, "tls-no-proxy-header ip=%s reason=\"%s\"",
+				peer_ip(&c->peer),
+				found == PROXY_READ_WRONG ? header.reason : problems[found]);
+		return false;
+	}
+	proxied = proxied_of(&header);
+	proxied_apply(&proxied, &c->peer);
+	return true;
+}
+
 /* Handshake, and all that needs keys. */
 static enum tls_verdict greet(struct connection *c, struct tls *t)
 {
@@ -239,6 +263,8 @@ static enum tls_verdict greet(struct connection *c, struct tls *t)
 
 	if (!never_block(0) || !never_block(1))
 		log_failure(c, strerror(errno));
+	else if (c->options->proxy_protocol && !meet_proxy(c, deadline_ms))
+		verdict = TLS_NOT_BEGUN;
 	else if (tls_open(t))
 		verdict = tls_handshake(t, deadline_ms, reason, sizeof reason);
 	if (verdict == TLS_REFUSED || verdict == TLS_TIMEOUT)
@@ -260,16 +286,37 @@ static int move_octets(struct connection *c, struct tls *t)
 	return end_program(c);
 }
 
+/* Writes what the program has to know of a proxy's client; returns the octets. */
+static size_t add_peer(const struct connection *c, char *variables, size_t room)
+{
+	size_t length = 0;
+	const struct peer *const p = &c->peer;
+	const char *const pairs[][2] = {{"PROTO", p->protocol}, {"TCPREMOTEIP", p->remote_ip},
+		{"TCPREMOTEPORT", p->remote_port}, {"TCPLOCALIP", p->local_ip},
+		{"TCPLOCALPORT", p->local_port}};
+
+	for (size_t i = 0; p->proxied && i < sizeof pairs / sizeof *pairs; i++) {
+		const int octets = snprintf(
+			variables + length, room - length, "%s=%s", pairs[i][0], pairs[i][1]);
+
+		if (pairs[i][1][0] != '\0' && octets > 0 && (size_t)octets < room - length)
+			length += (size_t)octets + 1;
+	}
+	return length;
+}
+
 /* Port 995: the program begins when the handshake is over. */
 static int serve_at_once(struct connection *c, struct tls *t)
 {
 	char variables[KEEPER_VARIABLES_OCTETS];
 	const enum tls_verdict verdict = greet(c, t);
+	size_t length;
 
 	if (verdict != TLS_ESTABLISHED)
 		return give_up(c, verdict == TLS_MISCONFIGURED ? EXIT_TROUBLE : EXIT_REFUSED);
-	if (!keeper_begin(
-		    c->gate, variables, tls_report_variables(t, variables, sizeof variables)))
+	length = add_peer(c, variables, sizeof variables);
+	length += tls_report_variables(t, variables + length, sizeof variables - length);
+	if (!keeper_begin(c->gate, variables, length))
 		return give_up(c, EXIT_TROUBLE);
 	close_end(&c->gate);
 	return move_octets(c, t);
@@ -371,6 +418,12 @@ int main(int argc, char **argv)
 	if (o.debug)
 		log_show_debug();
 	peer_lookup(&c.peer, 0);
+	if (o.proxy_count > 0 &&
+		!address_rules_match(o.proxies, o.proxy_count, c.peer.remote_ip)) {
+		log_event(peer_has_left(0) ? LOG_DEBUG : LOG_NOTICE, "proxy-not-trusted ip=%s",
+			peer_ip(&c.peer));
+		return EXIT_REFUSED;
+	}
 	prepare_client();
 	if (!start_program(&c, inherited_umask) ||
 		(o.starttls && o.cert_dir != NULL && !start_files(&c)))

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "announce.h"
-#include "command.h"
 #include "log.h"
 #include "monitor.h"
+#include "number.h"
 #include "options.h"
 #include "process.h"
 #include "session.h"
@@ -27,6 +27,7 @@ enum option_code {
 	OPTION_ALLOW_CLEARTEXT = 256,
 	OPTION_ALLOW_ROOT,
 	OPTION_APOP,
+	OPTION_CLIENT_IP,
 	OPTION_DEBUG,
 	OPTION_EXEC,
 	OPTION_FAIL_DELAY,
@@ -42,12 +43,14 @@ enum option_code {
 	OPTION_MAILDIR,
 	OPTION_NO_INDEX,
 	OPTION_PASS_ENV,
+	OPTION_PROXY_PROTOCOL,
 	OPTION_REQUIRE_TLS,
 	OPTION_SASL,
 	OPTION_SESSION,
 	OPTION_STATUS_FD,
 	OPTION_SYSLOG,
 	OPTION_TLS,
+	OPTION_TRUSTED_PROXY,
 	OPTION_VERIFY_SIZES,
 	OPTION_VERSION
 };
@@ -56,6 +59,7 @@ static const struct option long_options[] = {
 	{"allow-cleartext", no_argument, NULL, OPTION_ALLOW_CLEARTEXT},
 	{"allow-root", no_argument, NULL, OPTION_ALLOW_ROOT},
 	{"apop", no_argument, NULL, OPTION_APOP},
+	{"client-ip", required_argument, NULL, OPTION_CLIENT_IP},
 	{"debug", no_argument, NULL, OPTION_DEBUG},
 	{"exec", required_argument, NULL, OPTION_EXEC},
 	{"fail-delay", required_argument, NULL, OPTION_FAIL_DELAY},
@@ -71,12 +75,14 @@ static const struct option long_options[] = {
 	{"maildir", required_argument, NULL, OPTION_MAILDIR},
 	{"no-index", no_argument, NULL, OPTION_NO_INDEX},
 	{"pass-env", required_argument, NULL, OPTION_PASS_ENV},
+	{"proxy-protocol", no_argument, NULL, OPTION_PROXY_PROTOCOL},
 	{"require-tls", no_argument, NULL, OPTION_REQUIRE_TLS},
 	{"sasl", required_argument, NULL, OPTION_SASL},
 	{"session", no_argument, NULL, OPTION_SESSION},
 	{"status-fd", required_argument, NULL, OPTION_STATUS_FD},
 	{"syslog", no_argument, NULL, OPTION_SYSLOG},
 	{"tls", no_argument, NULL, OPTION_TLS},
+	{"trusted-proxy", required_argument, NULL, OPTION_TRUSTED_PROXY},
 	{"verify-sizes", no_argument, NULL, OPTION_VERIFY_SIZES},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{NULL, 0, NULL, 0},
@@ -106,10 +112,12 @@ static const char usage_text[] =
 	"  --maildir PATH             the Maildir ($MAILDIR, else Maildir in the home)\n"
 	"  --no-index                 neither read nor write the index beside the Maildir\n"
 	"  --pass-env NAME            let the checker see this environment variable\n"
+	"  --proxy-protocol           a proxy in front says first who its client is\n"
 	"  --require-tls              let nobody log in without TLS, not even from this host\n"
 	"  --sasl LIST                offer these, too: cram-md5,xoauth2,oauthbearer\n"
 	"  --session                  the user is authenticated: serve the maildrop\n"
 	"  --syslog                   log to syslog even if standard error would do\n"
+	"  --trusted-proxy ADDR[/LEN] who may be that proxy; repeat for several (anybody)\n"
 	"  --verify-sizes             count every message, believe no size in a file name\n";
 
 /* Whether there was no standard error before this program opened something in its place. */
@@ -130,8 +138,7 @@ static int usage(const char *problem, const char *value)
 
 static bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *number)
 {
-	return command_number(text, strlen(text), number) && *number >= least &&
-	       *number <= most;
+	return number_parse(text, strlen(text), number) && *number >= least && *number <= most;
 }
 
 static bool parse_seconds(const char *text, uint64_t least, int64_t *seconds)
@@ -150,10 +157,10 @@ static bool parse_user(const char *text, struct options *o)
 	const size_t uid_length = colon != NULL ? (size_t)(colon - text) : strlen(text);
 	uint64_t uid, gid;
 
-	if (!command_number(text, uid_length, &uid))
+	if (!number_parse(text, uid_length, &uid))
 		return false;
 	gid = uid;
-	if (colon != NULL && !command_number(colon + 1, strlen(colon + 1), &gid))
+	if (colon != NULL && !number_parse(colon + 1, strlen(colon + 1), &gid))
 		return false;
 	if (uid == 0 || gid == 0 || uid >= UINT32_MAX || gid >= UINT32_MAX)
 		return false;
@@ -205,6 +212,12 @@ static bool set_exec(struct options *o, char *program)
 	return count > 0;
 }
 
+static bool add_trusted_proxy(struct options *o, const char *text)
+{
+	return o->proxy_count < OPTIONS_PROXIES &&
+	       address_rule_parse(text, &o->proxies[o->proxy_count++]);
+}
+
 static bool set_status_fd(struct options *o, const char *text)
 {
 	uint64_t fd;
@@ -248,6 +261,7 @@ static bool take_option(struct options *o, int code)
 	case OPTION_ALLOW_CLEARTEXT: o->allow_cleartext = true; return true;
 	case OPTION_ALLOW_ROOT: o->allow_root = true; return true;
 	case OPTION_APOP: o->opted |= 1U << OFFER_APOP; return true;
+	case OPTION_CLIENT_IP: o->client_ip = optarg; return true;
 	case OPTION_DEBUG: o->debug = true; return true;
 	case OPTION_EXEC: return set_exec(o, optarg);
 	case OPTION_FAIL_DELAY: return parse_seconds(optarg, 0, &o->fail_delay_seconds);
@@ -262,12 +276,14 @@ static bool take_option(struct options *o, int code)
 	case OPTION_MAILDIR: o->maildir = optarg; return optarg[0] != '\0';
 	case OPTION_NO_INDEX: o->no_index = true; return true;
 	case OPTION_PASS_ENV: return add_pass_env(o, optarg);
+	case OPTION_PROXY_PROTOCOL: o->proxy_protocol = true; return true;
 	case OPTION_REQUIRE_TLS: o->require_tls = true; return true;
 	case OPTION_SASL: return add_sasl(o, optarg);
 	case OPTION_SESSION: o->session = true; return true;
 	case OPTION_STATUS_FD: return set_status_fd(o, optarg);
 	case OPTION_SYSLOG: o->syslog = true; return true;
 	case OPTION_TLS: o->tls = true; return true;
+	case OPTION_TRUSTED_PROXY: return add_trusted_proxy(o, optarg);
 	case OPTION_VERIFY_SIZES: o->verify_sizes = true; return true;
 	case OPTION_HELP:
 	case OPTION_VERSION: break;
@@ -292,6 +308,8 @@ static int parse(struct options *o, int argc, char **argv)
 		if (!take_option(o, code))
 			return usage(long_options[index].name, optarg);
 	}
+	if (o->proxy_count > 0 && !o->proxy_protocol)
+		return usage("--trusted-proxy needs", "--proxy-protocol");
 	if (!o->session) {
 		o->checker = argv + optind;
 		o->checker_count = (size_t)(argc - optind);
@@ -362,19 +380,22 @@ static void close_inherited(struct options *o)
 		process_close_others(1, 0);
 }
 
+static void set_defaults(struct options *o)
+{
+	o->idle_seconds = 600;
+	o->login_seconds = 180;
+	o->fail_delay_seconds = 2;
+	o->greeter_uid = o->greeter_gid = 65534;
+	o->status_fd = -1;
+}
+
 int main(int argc, char **argv)
 {
-	static struct options o = {
-		.idle_seconds = 600,
-		.login_seconds = 180,
-		.fail_delay_seconds = 2,
-		.greeter_uid = 65534,
-		.greeter_gid = 65534,
-		.status_fd = -1,
-	};
+	static struct options o;
 	bool descriptors_ready;
 	int status;
 
+	set_defaults(&o);
 	no_stderr = fcntl(2, F_GETFD) < 0;
 	descriptors_ready = process_reset();
 	status = parse(&o, argc, argv);
@@ -392,12 +413,13 @@ int main(int argc, char **argv)
 		log_show_debug();
 	if (o.host[0] == '\0')
 		set_default_host(&o);
+	if (o.status_fd < 0) /* else a monitor has done it */
+		send_at_once();
 	if (o.session && !o.allow_root && (getuid() == 0 || geteuid() == 0))
 		return refuse_root(&o);
 	if (o.session && o.exec_text != NULL)
 		return exec_other(&o);
 	if (o.session)
 		return session_serve(&o);
-	send_at_once();
 	return monitor_serve(&o);
 }

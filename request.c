@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "proxied.h"
 #include "text.h"
 
 /* All that a greeter may ever ask, before login (after it nobody listens any more): as often as
@@ -13,7 +14,17 @@ static bool kind_permitted(const struct request *request, const struct request_l
 	if (request->kind >= OFFER_COUNT || request->language >= LANGUAGE_COUNT ||
 		!offer_has(limits->offered, (enum offer)request->kind))
 		return false;
-	return request->kind == OFFER_STLS || limits->tries <= REQUEST_TRIES;
+	return !request_is_login(request) || limits->tries <= REQUEST_TRIES;
+}
+
+bool request_is_login(const struct request *request)
+{
+	return request->kind < OFFER_STLS;
+}
+
+size_t request_length(const struct request *request)
+{
+	return REQUEST_LEAST + request->login_octets + request->password_octets;
 }
 
 bool request_permitted(const struct request *request, const struct request_limits *limits)
@@ -22,8 +33,9 @@ bool request_permitted(const struct request *request, const struct request_limit
 
 	if (!kind_permitted(request, limits))
 		return false;
-	if (request->kind == OFFER_STLS)
-		return login == 0 && password == 0;
+	if (!request_is_login(request))
+		return login == (request->kind == OFFER_PROXY ? sizeof(struct proxied) : 0) &&
+		       password == 0;
 	if (login == 0 || password == 0 || login + password > REQUEST_OCTETS ||
 		login + password + limits->timestamp_octets + 3 > limits->credentials_most)
 		return false;

@@ -1,8 +1,6 @@
 /* sandbox: see sandbox.h.
  *
- * The seccomp filters are short lists turned into BPF here: building them with libseccomp took
- * 0.15 ms at every start of a process, and there are two such starts a session. Landlock and
- * seccomp survive exec, so a process that starts checkers has neither. */
+ * Landlock and seccomp survive exec, so a process that starts checkers has neither. */
 #include "sandbox.h"
 
 #include <errno.h>
@@ -14,11 +12,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "filter.h"
 #include "kernel.h"
 #include "log.h"
-
-#define FILTER_CALLS 64
-#define FILTER_LENGTH (FILTER_CALLS + 9)
 
 /* Talking on descriptors that are open, waiting, ending; of this, the rest is made. */
 static const int talking_calls[] = {
@@ -81,6 +77,13 @@ static const int monitor_calls[] = {
 	SYS_futex,
 };
 
+/* The engine's own (pop3d-tls): the TLS library's memory and random numbers, the program's end.
+ */
+static const int engine_calls[] = {
+	SYS_wait4, SYS_shutdown, SYS_fcntl, SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
+	SYS_rt_sigprocmask, SYS_futex, SYS_getrandom, SYS_sysinfo, /* qsort of glibc */
+};
+
 /* What the library's syslog needs besides. */
 static const int logging_calls[] = {SYS_brk, SYS_munmap, SYS_futex, SYS_getrandom};
 
@@ -93,97 +96,15 @@ static const int refused_calls[] = {SYS_socket, SYS_connect};
 /* It also looks for the time zone, in vain. */
 static const int logging_refused_calls[] = {SYS_socket, SYS_connect, SYS_openat};
 
-struct calls {
-	const int *numbers;
-	size_t count;
-};
-
-struct filter_wish {
-	struct calls lists[2];
-	struct calls memory;
-	struct calls refused;
-	uint32_t otherwise; /* what all else comes to */
-};
-
-static struct calls calls_of(const int *numbers, size_t octets)
+static struct filter_calls calls_of(const int *numbers, size_t octets)
 {
-	return (struct calls){numbers, octets / sizeof *numbers};
+	return (struct filter_calls){numbers, octets / sizeof *numbers};
 }
 
 static bool no_new_privileges(void)
 {
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
-
-#ifdef KERNEL_ARCHITECTURE
-
-struct filter {
-	struct kernel_bpf code[FILTER_LENGTH];
-	uint16_t length;
-};
-
-static void emit(struct filter *f, uint16_t code, uint32_t value)
-{
-	f->code[f->length++] = (struct kernel_bpf){code, 0, 0, value};
-}
-
-/* A comparison for each call that goes to the instruction at target. */
-static void emit_calls(struct filter *f, struct calls calls, size_t target)
-{
-	for (size_t i = 0; i < calls.count; i++) {
-		emit(f, BPF_JUMP_EQUAL, (uint32_t)calls.numbers[i]);
-		f->code[f->length - 1].jump_true = (uint8_t)(target - f->length);
-	}
-}
-
-static bool build(struct filter *f, const struct filter_wish *wish)
-{
-	const size_t calls = wish->lists[0].count + wish->lists[1].count + wish->memory.count +
-			     wish->refused.count;
-	const size_t end = 3 + calls; /* behind the comparisons */
-
-	if (calls > FILTER_CALLS)
-		return false;
-	f->length = 0;
-	emit(f, BPF_LOAD_WORD, offsetof(struct kernel_seccomp_data, architecture));
-	emit(f, BPF_JUMP_EQUAL, KERNEL_ARCHITECTURE);
-	f->code[1].jump_false = (uint8_t)(end - 2);
-	emit(f, BPF_LOAD_WORD, offsetof(struct kernel_seccomp_data, number));
-	emit_calls(f, wish->lists[0], end + 3);
-	emit_calls(f, wish->lists[1], end + 3);
-	emit_calls(f, wish->memory, end + 1);
-	emit_calls(f, wish->refused, end + 4);
-	emit(f, BPF_RETURN, wish->otherwise);
-	emit(f, BPF_LOAD_WORD, offsetof(struct kernel_seccomp_data, arguments[2]));
-	emit(f, BPF_JUMP_ANY_BIT, PROT_EXEC);
-	f->code[f->length - 1].jump_true = 2;
-	emit(f, BPF_RETURN, SECCOMP_ALLOW);
-	emit(f, BPF_RETURN, SECCOMP_ERRNO | EACCES);
-	emit(f, BPF_RETURN, wish->otherwise);
-	return true;
-}
-
-static bool set_filter(const struct filter_wish *wish)
-{
-	struct filter filter;
-	struct kernel_bpf_program program = {0, filter.code};
-
-	if (!build(&filter, wish))
-		return false;
-	program.length = filter.length;
-	/* EINVAL: a kernel that was built without it */
-	return prctl(PR_SET_SECCOMP, SECCOMP_FILTER, &program, 0, 0) == 0 || errno == EINVAL;
-}
-
-#else
-
-static bool set_filter(const struct filter_wish *wish)
-{
-	(void)wish;
-	return true;
-}
-
-#endif
 
 static int landlock_abi(void)
 {
@@ -275,13 +196,13 @@ static bool is_file(int fd)
 bool sandbox_greeter(bool logs)
 {
 	struct filter_wish wish = {
-		.lists = {calls_of(talking_calls, sizeof talking_calls)},
+		.allowed = {calls_of(talking_calls, sizeof talking_calls)},
 		.refused = calls_of(refused_calls, sizeof refused_calls),
 		.otherwise = SECCOMP_KILL_PROCESS,
 	};
 
 	if (logs) {
-		wish.lists[1] = calls_of(logging_calls, sizeof logging_calls);
+		wish.allowed[1] = calls_of(logging_calls, sizeof logging_calls);
 		wish.memory = calls_of(memory_calls, sizeof memory_calls);
 		wish.refused = calls_of(logging_refused_calls, sizeof logging_refused_calls);
 	}
@@ -293,13 +214,13 @@ bool sandbox_greeter(bool logs)
 		return false;
 	if (!is_file(1) && !is_file(2) && !limit(RLIMIT_FSIZE, 0))
 		return false;
-	return set_filter(&wish);
+	return filter_set(&wish);
 }
 
 bool sandbox_session(const struct sandbox_place *places, size_t count)
 {
 	const struct filter_wish wish = {
-		.lists = {calls_of(talking_calls, sizeof talking_calls),
+		.allowed = {calls_of(talking_calls, sizeof talking_calls),
 			calls_of(session_calls, sizeof session_calls)},
 		.memory = calls_of(memory_calls, sizeof memory_calls),
 		.refused = calls_of(refused_calls, sizeof refused_calls),
@@ -309,7 +230,28 @@ bool sandbox_session(const struct sandbox_place *places, size_t count)
 	if (!no_new_privileges() || !keep_memory_private() || !limit(RLIMIT_NPROC, 0))
 		return false;
 	landlock(LANDLOCK_SCOPE_SOCKETS | LANDLOCK_SCOPE_SIGNALS, places, count);
-	return set_filter(&wish);
+	return filter_set(&wish);
+}
+
+bool sandbox_engine(void)
+{
+	const struct filter_wish wish = {
+		.allowed = {calls_of(talking_calls, sizeof talking_calls),
+			calls_of(engine_calls, sizeof engine_calls)},
+		.memory = calls_of(memory_calls, sizeof memory_calls),
+		.refused = calls_of(logging_refused_calls, sizeof logging_refused_calls),
+		.otherwise = SECCOMP_KILL_PROCESS,
+	};
+
+	if (!no_new_privileges() || !keep_memory_private())
+		return false;
+	landlock(LANDLOCK_SCOPE_SOCKETS | LANDLOCK_SCOPE_SIGNALS, NULL, 0);
+	/* poll takes as many descriptors as this at most, and three are polled */
+	if (!limit(RLIMIT_NOFILE, 3) || !limit(RLIMIT_NPROC, 0))
+		return false;
+	if (!is_file(1) && !is_file(2) && !limit(RLIMIT_FSIZE, 0))
+		return false;
+	return filter_set(&wish);
 }
 
 /* Root without the powers of root, but for ending a session that is another user's. */
@@ -326,7 +268,7 @@ static void keep_only_kill(void)
 void sandbox_monitor(void)
 {
 	const struct filter_wish wish = {
-		.lists = {calls_of(talking_calls, sizeof talking_calls),
+		.allowed = {calls_of(talking_calls, sizeof talking_calls),
 			calls_of(monitor_calls, sizeof monitor_calls)},
 		.memory = calls_of(memory_calls, sizeof memory_calls),
 		.refused = calls_of(refused_calls, sizeof refused_calls),
@@ -339,5 +281,5 @@ void sandbox_monitor(void)
 		keep_only_kill();
 	/* signals must reach the session, which is outside of any domain entered here */
 	landlock(LANDLOCK_SCOPE_SOCKETS, NULL, 0);
-	set_filter(&wish);
+	filter_set(&wish);
 }

@@ -30,6 +30,11 @@ enum sandbox_right {
  * 2) it is left out. Returns false with errno as above. */
 bool sandbox_session(const struct sandbox_place *places, size_t count);
 
+/* For the engine of pop3d-tls, once it has read its files and given up its identity: talking on
+ * descriptors that are open, memory that cannot be run, waiting for the program. Nothing of the
+ * file system, the network, or other processes. Returns false with errno as above. */
+bool sandbox_engine(void);
+
 /* For the monitor once a session runs: what waiting for it, ending it and logging need. A
  * failure leaves it as it was. */
 void sandbox_monitor(void);

@@ -31,7 +31,6 @@ struct tally {
 static const struct message unnamed = {.name = ""};
 
 struct session {
-	struct wire wire;
 	struct maildir maildir;
 	const struct options *options;
 	const char *end; /* for the log: why it was over */
@@ -40,6 +39,7 @@ struct session {
 	struct tally retr, top, dele;
 	int64_t started_ms;
 	struct peer peer;
+	struct wire wire; /* last: its buffers are large */
 };
 
 /* Whether there is a message of that number (RFC 1939: counted from 1 and never renumbered);
@@ -486,7 +486,10 @@ int session_serve(const struct options *o)
 	s.options = o;
 	s.started_ms = clock_now_ms();
 	announce_session(o->status_fd);
-	peer_lookup(&s.peer, 0);
+	if (o->client_ip != NULL)
+		peer_take_ip(&s.peer, o->client_ip);
+	else
+		peer_lookup(&s.peer, 0);
 	wire_open(&s.wire, 0, 1, WIRE_AHEAD, o->idle_seconds * 1000);
 	s.wire.language = o->language;
 	if (enter(&s) && command_loop(&s.wire, &table, &s) == COMMANDS_WIRE_CLOSED)

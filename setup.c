@@ -124,7 +124,7 @@ static bool add_program(struct setup *s, const struct options *o, char *program)
 		s, format(s, "%.*s/pop3d-checkpw", (int)(slash - program), program));
 }
 
-static bool make_arguments(struct setup *s, const struct options *o)
+static bool make_arguments(struct setup *s, const struct options *o, const struct peer *p)
 {
 	static char allow_root[] = "--allow-root", lock[] = "--lock",
 		    syslog_option[] = "--syslog", verify[] = "--verify-sizes",
@@ -145,6 +145,8 @@ static bool make_arguments(struct setup *s, const struct options *o)
 	fits = fits && (!log_to_syslog() || add_argument(s, syslog_option));
 	fits = fits && (!o->debug || add_argument(s, debug));
 	fits = fits && (!o->tls || add_argument(s, tls));
+	fits = fits && (p->remote_ip[0] == '\0' ||
+			       add_argument(s, format(s, "--client-ip=%s", p->remote_ip)));
 	fits = fits && add_argument(s, format(s, "--offer=%u", o->offered));
 	s->language = format(s, "--language=%s", text_tag(LANGUAGE_ENGLISH));
 	fits = fits && add_argument(s, s->language);
@@ -166,7 +168,7 @@ void setup_for_login(struct setup *s, enum offer mechanism, enum language langua
 bool setup_make(struct setup *s, const struct options *o, const struct peer *p)
 {
 	s->argument_count = s->variable_count = s->text_octets = 0;
-	if (!make_arguments(s, o) || !make_environment(s, o, p))
+	if (!make_arguments(s, o, p) || !make_environment(s, o, p))
 		return false;
 	process_find_program(s->arguments[0], s->program, sizeof s->program);
 	s->arguments[s->argument_count] = NULL;

@@ -26,6 +26,7 @@ struct tls {
 enum tls_verdict {
 	TLS_ESTABLISHED,
 	TLS_REFUSED, /* by either side, or broken off */
+	TLS_NOT_BEGUN,
 	TLS_TIMEOUT,
 	TLS_MISCONFIGURED
 };

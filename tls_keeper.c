@@ -27,6 +27,10 @@ enum message { MESSAGE_FILE = 'f', MESSAGE_BEGIN = 'b' };
 static const char *const tls_variables[] = {"SSL_PROTOCOL", "SSL_CIPHER",
 	"SSL_TLS_SNI_SERVERNAME", "SSL_PEER_CERT_HASH", "SSL_PEER_CERT_SUBJECT"};
 
+/* And, where a proxy told it, of the client. */
+static const char *const proxy_variables[] = {
+	"PROTO", "TCPREMOTEIP", "TCPREMOTEPORT", "TCPLOCALIP", "TCPLOCALPORT"};
+
 static const char *const descriptor_variables[] = {"SSLCTLFD", "SSLREADFD", "SSLWRITEFD"};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -74,27 +78,36 @@ static bool is_printable(const char *value)
 	return true;
 }
 
-static bool set_tls_variable(char *variable)
+static bool is_one_of(const char *name, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool set_variable(const struct keeper *k, char *variable)
 {
 	char *const sign = strchr(variable, '=');
 
 	if (sign == NULL || !is_printable(sign + 1))
 		return false;
 	*sign = '\0';
-	for (size_t i = 0; i < COUNT(tls_variables); i++)
-		if (strcmp(variable, tls_variables[i]) == 0)
-			return setenv(variable, sign + 1, 1) == 0;
-	return false;
+	if (!is_one_of(variable, tls_variables, COUNT(tls_variables)) &&
+		!(k->options->proxy_protocol &&
+			is_one_of(variable, proxy_variables, COUNT(proxy_variables))))
+		return false;
+	return setenv(variable, sign + 1, 1) == 0;
 }
 
-static bool set_tls_variables(char *variables, size_t length)
+static bool set_variables(const struct keeper *k, char *variables, size_t length)
 {
 	if (length > 0 && variables[length - 1] != '\0')
 		return false;
 	while (length > 0) {
 		const size_t one = strlen(variables) + 1;
 
-		if (!set_tls_variable(variables))
+		if (!set_variable(k, variables))
 			return false;
 		variables += one;
 		length -= one;
@@ -154,7 +167,7 @@ static _Noreturn void become_program(const struct keeper *k, char *variables, si
 	int error_number;
 
 	unset_inherited();
-	if (!set_peer(k->peer) || !set_tls_variables(variables, length) ||
+	if (!set_peer(k->peer) || !set_variables(k, variables, length) ||
 		!arrange_descriptors(k)) {
 		log_event(LOG_ERR, "tls-program-not-started program=%s errno=%d", program[0],
 			errno);

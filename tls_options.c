@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "command.h"
 #include "log.h"
+#include "number.h"
 #include "tls_ticketfile.h"
 
 #define MAX_SECONDS 3600
@@ -26,11 +26,13 @@ enum option_code {
 	OPTION_MAKE_TICKET_KEYS,
 	OPTION_MIN_VERSION,
 	OPTION_OCSP,
+	OPTION_PROXY_PROTOCOL,
 	OPTION_REQUIRE_CLIENT_CERT,
 	OPTION_ROTATE_TICKET_KEYS,
 	OPTION_STARTTLS,
 	OPTION_SYSLOG,
 	OPTION_TICKET_KEYS,
+	OPTION_TRUSTED_PROXY,
 	OPTION_VERIFY_CLIENT,
 	OPTION_VERSION
 };
@@ -49,11 +51,13 @@ static const struct option long_options[] = {
 	{"make-ticket-keys", required_argument, NULL, OPTION_MAKE_TICKET_KEYS},
 	{"min-version", required_argument, NULL, OPTION_MIN_VERSION},
 	{"ocsp", required_argument, NULL, OPTION_OCSP},
+	{"proxy-protocol", no_argument, NULL, OPTION_PROXY_PROTOCOL},
 	{"require-client-cert", no_argument, NULL, OPTION_REQUIRE_CLIENT_CERT},
 	{"rotate-ticket-keys", required_argument, NULL, OPTION_ROTATE_TICKET_KEYS},
 	{"starttls", no_argument, NULL, OPTION_STARTTLS},
 	{"syslog", no_argument, NULL, OPTION_SYSLOG},
 	{"ticket-keys", required_argument, NULL, OPTION_TICKET_KEYS},
+	{"trusted-proxy", required_argument, NULL, OPTION_TRUSTED_PROXY},
 	{"verify-client", required_argument, NULL, OPTION_VERIFY_CLIENT},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{NULL, 0, NULL, 0},
@@ -78,10 +82,12 @@ static const char usage_text[] =
 	"  --key FILE                 key of the --cert before it (else in the same file)\n"
 	"  --min-version 1.2|1.3      oldest version of TLS (1.2)\n"
 	"  --ocsp FILE                OCSP response (DER) for the --cert before it\n"
+	"  --proxy-protocol           a proxy in front says first who its client is\n"
 	"  --require-client-cert      nobody without a certificate\n"
 	"  --starttls                 the program begins in clear and says when (UCSPI-TLS)\n"
 	"  --syslog                   log to syslog even if standard error would do\n"
 	"  --ticket-keys FILE         resume sessions with the keys in FILE\n"
+	"  --trusted-proxy ADDR[/LEN] who may be that proxy; repeat for several (anybody)\n"
 	"  --verify-client CAFILE     ask clients for a certificate of these authorities\n";
 
 int tls_options_usage(const char *problem, const char *value)
@@ -97,8 +103,7 @@ int tls_options_usage(const char *problem, const char *value)
 
 static bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *number)
 {
-	return command_number(text, strlen(text), number) && *number >= least &&
-	       *number <= most;
+	return number_parse(text, strlen(text), number) && *number >= least && *number <= most;
 }
 
 static bool parse_seconds(const char *text, int64_t *seconds)
@@ -117,10 +122,10 @@ static bool parse_user(const char *text, struct tls_options *o)
 	const size_t uid_length = colon != NULL ? (size_t)(colon - text) : strlen(text);
 	uint64_t uid, gid;
 
-	if (!command_number(text, uid_length, &uid))
+	if (!number_parse(text, uid_length, &uid))
 		return false;
 	gid = uid;
-	if (colon != NULL && !command_number(colon + 1, strlen(colon + 1), &gid))
+	if (colon != NULL && !number_parse(colon + 1, strlen(colon + 1), &gid))
 		return false;
 	if (uid == 0 || gid == 0 || uid >= UINT32_MAX || gid >= UINT32_MAX)
 		return false;
@@ -161,6 +166,12 @@ static bool set_of_pair(struct tls_options *o, int code, const char *text)
 	return pair->ocsp == NULL && set_path(&pair->ocsp, text);
 }
 
+static bool add_trusted_proxy(struct tls_options *o, const char *text)
+{
+	return o->proxy_count < TLS_PROXIES &&
+	       address_rule_parse(text, &o->proxies[o->proxy_count++]);
+}
+
 /* Takes one option; false if its value is no good. */
 static bool take_option(struct tls_options *o, int code)
 {
@@ -176,10 +187,12 @@ static bool take_option(struct tls_options *o, int code)
 	case OPTION_KEY:
 	case OPTION_OCSP: return set_of_pair(o, code, optarg);
 	case OPTION_MIN_VERSION: return parse_version(optarg, &o->min_version);
+	case OPTION_PROXY_PROTOCOL: o->proxy_protocol = true; return true;
 	case OPTION_REQUIRE_CLIENT_CERT: o->require_client_cert = true; return true;
 	case OPTION_STARTTLS: o->starttls = true; return true;
 	case OPTION_SYSLOG: o->syslog = true; return true;
 	case OPTION_TICKET_KEYS: return set_path(&o->ticket_keys, optarg);
+	case OPTION_TRUSTED_PROXY: return add_trusted_proxy(o, optarg);
 	case OPTION_VERIFY_CLIENT: return set_path(&o->client_ca, optarg);
 	case OPTION_HELP:
 	case OPTION_MAKE_TICKET_KEYS:
@@ -198,6 +211,12 @@ static int check(struct tls_options *o, int argc, char **argv)
 		return tls_options_usage("one of them is needed", "--cert, --cert-dir");
 	if (o->require_client_cert && o->client_ca == NULL)
 		return tls_options_usage("needs --verify-client", "--require-client-cert");
+	if (o->proxy_protocol && o->starttls)
+		return tls_options_usage(
+			"with --starttls it is the program's: pop3d --proxy-protocol",
+			"--proxy-protocol");
+	if (o->proxy_count > 0 && !o->proxy_protocol)
+		return tls_options_usage("needs --proxy-protocol", "--trusted-proxy");
 	if (optind >= argc)
 		return tls_options_usage("no program to start", argv[0]);
 	o->program = argv + optind;

@@ -7,7 +7,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "address.h"
+
 #define TLS_PAIRS 16
+#define TLS_PROXIES 32
 
 enum tls_version { TLS_AT_LEAST_1_2, TLS_AT_LEAST_1_3 };
 
@@ -21,6 +24,9 @@ struct tls_options {
 	bool require_client_cert;
 	bool syslog;
 	bool debug;
+	bool proxy_protocol; /* a proxy in front says first whose connection it is */
+	struct address_rule proxies[TLS_PROXIES]; /* who may; none: anybody */
+	size_t proxy_count;
 	enum tls_version min_version;
 	int64_t handshake_seconds;
 	uid_t engine_uid;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "number.h"
 
 #define HIGH_FD 64 /* above all that is moved to */
 
@@ -18,7 +18,7 @@ static int copy_named(const char *name)
 	const char *const value = getenv(name);
 	uint64_t number;
 
-	if (value == NULL || !command_number(value, strlen(value), &number) || number > 65535)
+	if (value == NULL || !number_parse(value, strlen(value), &number) || number > 65535)
 		return -1;
 	return fcntl((int)number, F_DUPFD_CLOEXEC, HIGH_FD);
 }

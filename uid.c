@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "command.h"
+#include "number.h"
 
 size_t uid_unique_octets(const char *name, size_t name_octets)
 {
@@ -32,7 +32,7 @@ static uint32_t microseconds(const char *part, size_t length)
 		const size_t digits =
 			part[i] == 'M' ? count_digits(part + i + 1, end - i - 1) : 0;
 
-		if (digits > 0 && command_number(part + i + 1, digits, &value))
+		if (digits > 0 && number_parse(part + i + 1, digits, &value))
 			return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
 	}
 	return 0;
@@ -45,7 +45,7 @@ struct uid_time uid_delivery_time(const char *unique, size_t octets)
 
 	if (digits == 0 || digits == octets || unique[digits] != '.')
 		return time;
-	if (command_number(unique, digits, &time.seconds))
+	if (number_parse(unique, digits, &time.seconds))
 		time.microseconds = microseconds(unique + digits + 1, octets - digits - 1);
 	return time;
 }
@@ -59,7 +59,7 @@ bool uid_size_field(const char *unique, size_t octets, char field, uint64_t *siz
 			continue;
 		digits = count_digits(unique + i + 3, octets - i - 3);
 		if (digits > 0 && (i + 3 + digits == octets || unique[i + 3 + digits] == ','))
-			return command_number(unique + i + 3, digits, size) &&
+			return number_parse(unique + i + 3, digits, size) &&
 			       *size <= UID_SIZE_MOST;
 	}
 	return false;

@@ -26,7 +26,7 @@ def find(name, package):
     path = os.environ.get("PATH", os.defpath).split(os.pathsep) + SBIN
     found = shutil.which(name, path=os.pathsep.join(path))
     if found is None:
-        raise Missing(f"{name} is not installed (package {package}; ./bootstrap deps)")
+        raise Missing(f"{name} is not installed (package {package}; ./bootstrap bench)")
     return found
 
 
@@ -301,7 +301,7 @@ class Courier(Server):
     def command(self):
         programs = os.path.join(UNPACKED, "courier-pop", "usr", "lib", "courier", "courier")
         if not os.path.exists(os.path.join(programs, "courierpop3d")):
-            raise Missing("courier-pop is not unpacked (./bootstrap deps)")
+            raise Missing("courier-pop is not unpacked (./bootstrap bench)")
         tcpd = find("couriertcpd", "courier-base")
         find("makeuserdb", "courier-authlib-userdb")
         etc = os.path.join(self.directory, "etc")

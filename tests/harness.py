@@ -261,6 +261,7 @@ class Server:
         self.reads = 0  # how many pieces got came in
         self.out_fd, self.in_fd, child_in, child_out = channel(transport)
         self.is_socket = self.out_fd == self.in_fd
+        self.client_socket = os.readlink(f"/proc/self/fd/{child_in}")  # as /proc names it
         self.log_file = tempfile.TemporaryFile() if stderr is None else None
         become = {}
         if ROOT and uid:

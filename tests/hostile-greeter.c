@@ -124,21 +124,29 @@ static void put_nearly_valid(void)
 	}
 }
 
+/* What the lengths in a message say, or as much of it as there is here. */
+static size_t said_length(void)
+{
+	const size_t length = request_length(&out.request);
+
+	return length < sizeof out ? length : sizeof out;
+}
+
 /* Prepares a message of any kind; returns its length. */
 static size_t put_message(void)
 {
 	switch (chance(16)) {
-	case 0: put_valid(); return sizeof out.request;
+	case 0: put_valid(); return said_length();
 	case 1:
 	case 2:
 	case 3:
 	case 4:
-	case 5:
-	case 6:
-	case 7: put_nearly_valid(); return sizeof out.request;
-	case 8:
-	case 9: put_noise(); return sizeof out.request;
-	case 10: put_valid(); return sizeof out.request - 1 + 2 * chance(2);
+	case 5: put_nearly_valid(); return said_length();
+	case 6: put_nearly_valid(); return sizeof out.request;
+	case 7: put_valid(); return sizeof out.request - 1 + chance(3);
+	case 8: put_noise(); return sizeof out.request;
+	case 9: put_noise(); return said_length();
+	case 10: put_valid(); return said_length() - 1 + 2 * chance(2);
 	default: put_valid(); return chance(LENGTHS);
 	}
 }
@@ -193,14 +201,14 @@ static void storm_messages(int fd)
 	case 0: /* good ones, in order, and one more than permitted */
 		for (unsigned i = 0; i < REQUEST_TRIES + 1; i++) {
 			put_valid();
-			if (!send_octets(fd, sizeof out.request) || hear(fd) <= 0)
+			if (!send_octets(fd, said_length()) || hear(fd) <= 0)
 				return;
 		}
 		return;
 	case 1: /* a good one, then anything while a checker runs */
 		put_valid();
 		count = 1 + (unsigned)chance(BURST);
-		if (!send_octets(fd, sizeof out.request))
+		if (!send_octets(fd, said_length()))
 			return;
 		pause_ms((int)chance(3));
 		while (count-- > 0 && send_octets(fd, put_message()))
@@ -208,7 +216,7 @@ static void storm_messages(int fd)
 		return;
 	case 2: /* a good one, then anything behind the verdict */
 		put_valid();
-		if (!send_octets(fd, sizeof out.request) || hear(fd) <= 0)
+		if (!send_octets(fd, said_length()) || hear(fd) <= 0)
 			return;
 		while (send_octets(fd, put_message()) && hear(fd) > 0)
 			;
@@ -244,7 +252,7 @@ static void send_good(int fd)
 	out.request.login_octets = 6;
 	out.request.password_octets = 6;
 	memcpy(out.request.octets, credentials, sizeof credentials - 1);
-	send_octets(fd, sizeof out.request);
+	send_octets(fd, said_length());
 }
 
 static void plot_ignore_deadline(int fd)
@@ -296,7 +304,7 @@ static void plot_flood_while_checked(int fd)
 	send_good(fd);
 	pause_ms(200);
 	for (int i = 0; i < 100000; i++)
-		if (send(fd, out.octets, sizeof out.request, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+		if (send(fd, out.octets, said_length(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
 			errno != EAGAIN)
 			break;
 	stay();

@@ -44,6 +44,16 @@ def build_doubles(programs):
     return {name: os.path.join(binaries, name) for name in names}
 
 
+def build_tls_probe(programs):
+    """The same for pop3d-tls."""
+    path = os.path.join(programs.directory, "bin", "tls-probe")
+    if not os.path.exists(path):
+        made = os.path.join(programs.directory, "doubles")
+        make(made, "tls-probe")
+        shutil.copy(os.path.join(made, "tls-probe"), path)
+    return path
+
+
 def compile_program(programs, name):
     """Compiles a program of one file below tests/."""
     path = os.path.join(programs.directory, "bin", name)

@@ -316,21 +316,28 @@ class OpenbsdInetd(Inetd):
     name = package = "openbsd-inetd"
     listen6 = "[{address}]"
 
-    def command(self):
+    @staticmethod
+    def find():
         program = find_program("inetd", "openbsd-inetd")
         if "openbsd" not in os.path.realpath(program) and not program.startswith(UNPACKED):
             program = os.path.join(UNPACKED, "openbsd-inetd", "usr", "sbin", "inetd")
             if not os.path.exists(program):
                 pytest.skip("openbsd-inetd is not installed (./bootstrap deps)")
-        return [program, "-d", self.line()]
+        return program
+
+    def command(self):
+        return [self.find(), "-d", self.line()]
 
 
 class InetutilsInetd(Inetd):
     name = package = "inetutils-inetd"
 
+    @staticmethod
+    def find():
+        return find_program("inetutils-inetd", "inetutils-inetd")
+
     def command(self):
-        program = find_program("inetutils-inetd", "inetutils-inetd")
-        return [program, "-d", "-p" + os.path.join(self.work, "pid"), self.line()]
+        return [self.find(), "-d", "-p" + os.path.join(self.work, "pid"), self.line()]
 
 
 class Tcpserver(Superserver):

@@ -1,8 +1,10 @@
 /* record-checkpw FILE program [argument ...]: a checkpassword program that lets nobody in.
  *
- * Appends a line to FILE: CONNECTION of the environment, a blank, and the octets of descriptor
- * 3 in hexadecimal, as many as come up to 4096. The first of the octets decides how it ends:
- * with a status, by a signal, late, or by saying that a session runs. */
+ * Appends a line to FILE: CONNECTION of the environment, a blank, the octets of descriptor 3 in
+ * hexadecimal, as many as come up to 4096, a blank and a dot. The line feed is in front: a
+ * process that is killed while it writes leaves a line without the dot, and spoils no other.
+ * The first of the octets decides how it ends: with a status, by a signal, late, or by saying
+ * that a session runs. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,10 +31,11 @@ int main(int argc, char **argv)
 	file = argc > 2 ? open(argv[1], O_WRONLY | O_APPEND) : -1;
 	if (file < 0 || name == NULL)
 		return 2;
-	length = snprintf(line, 64, "%.40s ", name);
+	length = snprintf(line, 64, "\n%.40s ", name);
 	for (size_t i = 0; i < used; i++)
 		length += snprintf(line + length, 3, "%02x", octets[i]);
-	line[length++] = '\n';
+	line[length++] = ' ';
+	line[length++] = '.';
 	if (write(file, line, (size_t)length) != length)
 		return 111;
 	switch (used > 0 ? octets[0] % 12 : 0) {

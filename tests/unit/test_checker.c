@@ -190,7 +190,8 @@ TEST(checker_gets_the_session_as_its_arguments)
 	start("shift; echo \"$*\" >got");
 	assert_int_equal(unit_await(c.pid), 0);
 	assert_file(dir.fd, "got",
-		"--status-fd=7 --hostname=mail --idle-timeout=600 --offer=0 --language=en\n");
+		"--status-fd=7 --hostname=mail --idle-timeout=600 --client-ip=192.0.2.1 "
+		"--offer=0 --language=en\n");
 }
 
 /* Names the descriptors that the shell itself has, opening none for it. */

@@ -1,4 +1,5 @@
 /* command: the argument rules of the command tables, numbers, and the count of bad commands. */
+#include "number.h"
 #include "unit.h"
 
 #include "command.h"
@@ -245,11 +246,11 @@ TEST(number_reads_no_further_than_its_octets)
 {
 	uint64_t number = 7;
 
-	assert_true(command_number("1234", 2, &number));
+	assert_true(number_parse("1234", 2, &number));
 	assert_int_equal(number, 12);
-	assert_false(command_number("1234", 0, &number));
-	assert_false(command_number("12 4", 3, &number));
-	assert_true(command_number("12x", 2, &number));
+	assert_false(number_parse("1234", 0, &number));
+	assert_false(number_parse("12 4", 3, &number));
+	assert_true(number_parse("12x", 2, &number));
 	assert_int_equal(number, 12);
 }
 

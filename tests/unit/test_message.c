@@ -184,6 +184,37 @@ TEST(top_of_many_chunks_ends_where_it_has_to)
 	free(in);
 }
 
+/* A client that lists subjects must not make the server read all attachments. */
+TEST(top_reads_little_more_than_it_needs)
+{
+	static const struct {
+		size_t headers;
+		off_t most;
+	} cases[] = {{10, 4096}, {4000, 4096}, {4097, 5 * 4096}, {20479, 5 * 4096},
+		{20481, 5 * 4096 + WIRE_CHUNK_OCTETS}};
+	const size_t length = 4 * WIRE_CHUNK_OCTETS;
+	char *const in = malloc(length);
+
+	assert_non_null(in);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct top top;
+		size_t got_octets;
+		char *got;
+		int fd;
+
+		memset(in, 'a', length);
+		memcpy(in + cases[i].headers - 2, "\n\n", 2);
+		fd = file_of(in, length);
+		top_start(&top, 0);
+		send_all(fd, &top, &got, &got_octets);
+		assert_int_equal(got_octets, cases[i].headers + 2);
+		assert_in_range(lseek(fd, 0, SEEK_CUR), 0, cases[i].most);
+		free(got);
+		close(fd);
+	}
+	free(in);
+}
+
 TEST(file_that_cannot_be_read_is_an_error)
 {
 	const int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -232,6 +263,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(counting_begins_and_ends_at_the_start),
 	cmocka_unit_test(top_is_encoded_like_the_whole),
 	cmocka_unit_test(top_of_many_chunks_ends_where_it_has_to),
+	cmocka_unit_test(top_reads_little_more_than_it_needs),
 	cmocka_unit_test(file_that_cannot_be_read_is_an_error),
 	cmocka_unit_test(half_a_message_is_not_made_to_look_whole),
 };

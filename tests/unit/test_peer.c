@@ -103,6 +103,28 @@ TEST(socket_tells_both_ends_and_no_environment_can_forge_them)
 	close(at[1]);
 }
 
+/* Nobody can be asked who it was; that is not the same as somebody unknown. */
+TEST(socket_that_was_reset_is_told_from_one_that_has_no_address)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in from = address;
+	const struct linger at_once = {1, 0};
+	int at[2], pair[2];
+
+	assert_true(connect_tcp(at, (struct sockaddr *)(void *)&from, sizeof from,
+		(struct sockaddr *)(void *)&address, &address.sin_port));
+	assert_false(peer_has_left(at[1]));
+	assert_int_equal(setsockopt(at[0], SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+	close(at[0]);
+	assert_true(peer_has_left(at[1]));
+	close(at[1]);
+	assert_int_equal(pipe(pair), 0);
+	assert_false(peer_has_left(pair[0]));
+	close(pair[0]);
+	close(pair[1]);
+}
+
 TEST(ipv6_socket_is_tcp6)
 {
 	struct sockaddr_in6 address = {
@@ -307,6 +329,7 @@ TEST(this_host_is_loopback_or_the_address_connected_to)
 
 static const struct CMUnitTest tests[] = {
 	PEER_TEST(socket_tells_both_ends_and_no_environment_can_forge_them),
+	PEER_TEST(socket_that_was_reset_is_told_from_one_that_has_no_address),
 	PEER_TEST(ipv6_socket_is_tcp6),
 	PEER_TEST(mapped_ipv4_of_a_dual_stack_listener_is_written_as_ipv4),
 	PEER_TEST(local_socket_and_pipe_are_told_by_the_environment),

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include "proxied.h"
 #include "request.h"
 #include "text.h"
 
@@ -109,7 +110,9 @@ TEST(kind_and_language_must_be_known)
 TEST(what_is_not_offered_is_refused)
 {
 	for (unsigned kind = 0; kind < OFFER_COUNT; kind++) {
-		struct request request = kind == OFFER_STLS ? make(0, 0) : make(5, 5);
+		struct request request = kind == OFFER_STLS    ? make(0, 0)
+					 : kind == OFFER_PROXY ? make(sizeof(struct proxied), 0)
+							       : make(5, 5);
 		struct request_limits limits = {.credentials_most = 512, .tries = 1};
 
 		request.kind = (uint16_t)kind;
@@ -133,6 +136,23 @@ TEST(three_logins_are_permitted)
 		}
 	limits.tries = UINT32_MAX;
 	assert_false(request_permitted(&(struct request){.kind = OFFER_USER}, &limits));
+}
+
+TEST(what_a_proxy_said_has_its_size_and_counts_as_no_login)
+{
+	struct request request = make(0, 0);
+	const struct request_limits limits = {.offered = EVERYTHING, .credentials_most = 512};
+
+	request.kind = OFFER_PROXY;
+	assert_false(request_is_login(&request));
+	for (unsigned octets = 0; octets <= UINT16_MAX; octets++) {
+		request.login_octets = (uint16_t)octets;
+		assert_int_equal(permitted(&request, 0), octets == sizeof(struct proxied));
+	}
+	request.login_octets = sizeof(struct proxied);
+	assert_true(request_permitted(&request, &limits));
+	request.password_octets = 1;
+	assert_false(permitted(&request, 0));
 }
 
 TEST(stls_carries_no_credentials)
@@ -213,6 +233,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(kind_and_language_must_be_known),
 	cmocka_unit_test(what_is_not_offered_is_refused),
 	cmocka_unit_test(three_logins_are_permitted),
+	cmocka_unit_test(what_a_proxy_said_has_its_size_and_counts_as_no_login),
 	cmocka_unit_test(stls_carries_no_credentials),
 	cmocka_unit_test(long_credentials_fit_the_request_and_nothing_more),
 	cmocka_unit_test(every_exit_code_has_its_verdict),

@@ -63,8 +63,8 @@ TEST(session_gets_the_options_that_concern_it)
 	static char exec_text[] = "/usr/bin/other --with blanks";
 	const char *const expected[] = {"/bin/checker", own, "--session", "--status-fd=7",
 		"--hostname=mail.example.org", "--idle-timeout=86400", "--allow-root", "--lock",
-		"--verify-sizes", "--debug", "--tls", "--offer=5", "--language=en", "--exec",
-		exec_text, "--", "--a Maildir", NULL};
+		"--verify-sizes", "--debug", "--tls", "--client-ip=2001:db8::9", "--offer=5",
+		"--language=en", "--exec", exec_text, "--", "--a Maildir", NULL};
 
 	use_checker(checker);
 	o.allow_root = o.lock = o.verify_sizes = o.debug = o.tls = true;
@@ -72,6 +72,7 @@ TEST(session_gets_the_options_that_concern_it)
 	o.idle_seconds = 86400;
 	o.exec_text = exec_text;
 	o.maildir = "--a Maildir";
+	p = (struct peer){.protocol = "TCP6", .remote_ip = "2001:db8::9"};
 	assert_true(setup_make(&s, &o, &p));
 	has_arguments(expected);
 }

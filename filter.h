@@ -1,0 +1,29 @@
+/* filter: which system calls this process may make from here on, by a seccomp filter. */
+#ifndef FILTER_H
+#define FILTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Numbers of system calls. */
+struct filter_calls {
+	const int *numbers;
+	size_t count;
+};
+
+/* What becomes of which calls. A call that stands in several lists is the last one's. */
+struct filter_wish {
+	struct filter_calls allowed[2];
+	struct filter_calls memory;  /* allowed where their third argument lacks PROT_EXEC */
+	struct filter_calls refused; /* EACCES */
+	uint32_t otherwise;          /* all else, and calls of another architecture: a
+					return value of a seccomp filter (seccomp(2)) */
+};
+
+/* Sets the filter, which cannot be taken back and is inherited. Needs no_new_privs. Returns
+ * false with errno where the kernel has seccomp and refuses; on a kernel or an architecture
+ * (kernel.h) without it nothing happens, and that is true. */
+bool filter_set(const struct filter_wish *wish);
+
+#endif

@@ -1,0 +1,35 @@
+/* unit_encode: encode.c once more, as it is on machines without vectors: portable_encode and so
+ * on, beside the functions of the library. */
+#ifndef UNIT_ENCODE_H
+#define UNIT_ENCODE_H
+
+#include "encode.h"
+
+__typeof__(encode) portable_encode;
+__typeof__(encode_plain) portable_encode_plain;
+__typeof__(encode_end) portable_encode_end;
+__typeof__(encode_count) portable_encode_count;
+__typeof__(encode_count_end) portable_encode_count_end;
+__typeof__(top_start) portable_top_start;
+__typeof__(top_extent) portable_top_extent;
+
+#define ENCODE_PORTABLE
+#define encode portable_encode
+#define encode_plain portable_encode_plain
+#define encode_end portable_encode_end
+#define encode_count portable_encode_count
+#define encode_count_end portable_encode_count_end
+#define top_start portable_top_start
+#define top_extent portable_top_extent
+
+#include "encode.c"
+
+#undef encode
+#undef encode_plain
+#undef encode_end
+#undef encode_count
+#undef encode_count_end
+#undef top_start
+#undef top_extent
+
+#endif

@@ -91,6 +91,10 @@ void index_close(struct index *ix);
  * it cannot be read (EBADMSG: where it makes no sense). */
 bool index_get(struct index *ix, uint64_t number, struct message *m);
 
+/* The unique name alone, which takes less: it is in memory of ix until the next call, and it is
+ * not checked to be one. It is to be shown, by uid_text, and never to name a file. */
+bool index_get_unique(struct index *ix, uint64_t number, struct unique *unique);
+
 /* The size alone, which takes less. */
 bool index_get_size(struct index *ix, uint64_t number, uint64_t *size_octets);
 

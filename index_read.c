@@ -247,19 +247,32 @@ static bool is_name(const char *name, size_t octets, size_t unique_octets)
 	       is_free(name + unique_octets, octets - unique_octets, '/');
 }
 
-static bool get_name(struct index *ix, const struct index_record *r, struct twin *twin)
+/* The octets that should be the record's name, and the inodes behind them in *twin. NULL with
+ * errno. */
+static const char *fetch_name(struct index *ix, const struct index_record *r, struct twin *twin)
 {
 	const uint64_t start = RECORDS_START + ix->header.count * sizeof *r + r->name_offset;
 	const bool has_twin = (r->flags & INDEX_TWIN) != 0;
 	const size_t octets = r->name_octets + (has_twin ? sizeof *twin : 0);
 	const char *name;
 
-	if (r->name_octets == 0 || r->place > PLACE_CUR || (r->flags & ~INDEX_FLAGS) != 0)
-		return makes_no_sense();
+	errno = EBADMSG;
+	if (r->name_octets == 0 || r->unique_octets > r->name_octets || r->place > PLACE_CUR ||
+		(r->flags & ~INDEX_FLAGS) != 0)
+		return NULL;
 	if (r->name_offset > ix->header.names_octets ||
 		octets > ix->header.names_octets - r->name_offset)
-		return makes_no_sense();
+		return NULL;
 	name = fetch(ix, &ix->names, start, octets);
+	if (name != NULL && has_twin)
+		memcpy(twin, name + r->name_octets, sizeof *twin);
+	return name;
+}
+
+static bool get_name(struct index *ix, const struct index_record *r, struct twin *twin)
+{
+	const char *const name = fetch_name(ix, r, twin);
+
 	if (name == NULL)
 		return false;
 	if (!is_name(name, r->name_octets, r->unique_octets))
@@ -269,8 +282,6 @@ static bool get_name(struct index *ix, const struct index_record *r, struct twin
 	for (size_t i = 0; i < r->name_octets; i += sizeof(uint64_t))
 		memcpy(ix->name + i, name + i, sizeof(uint64_t));
 	ix->name[r->name_octets] = '\0';
-	if (has_twin)
-		memcpy(twin, name + r->name_octets, sizeof *twin);
 	return true;
 }
 
@@ -304,6 +315,18 @@ bool index_get(struct index *ix, uint64_t number, struct message *m)
 	m->place = r->place;
 	m->size_verified = (r->flags & INDEX_VERIFIED) != 0;
 	m->size_unknown = (r->flags & INDEX_UNKNOWN) != 0;
+	return true;
+}
+
+bool index_get_unique(struct index *ix, uint64_t number, struct unique *unique)
+{
+	const struct index_record *const r = get_record(ix, number);
+	struct twin twin = {0, 0};
+	const char *const name = r != NULL ? fetch_name(ix, r, &twin) : NULL;
+
+	if (name == NULL)
+		return false;
+	*unique = (struct unique){name, r->unique_octets, twin.inode};
 	return true;
 }
 

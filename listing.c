@@ -41,14 +41,14 @@ size_t listing_size(struct maildir *m, size_t number, char line[LISTING_LINE_OCT
 
 size_t listing_uid(struct maildir *m, size_t number, char line[LISTING_LINE_OCTETS])
 {
-	struct message message;
+	struct unique unique;
 	size_t octets;
 
-	if (!maildir_get(m, number - 1, &message))
+	if (!maildir_get_unique(m, number - 1, &unique))
 		return 0;
 	octets = put_number(line, number);
 	line[octets++] = ' ';
-	octets += uid_text(line + octets, message.name, message.unique_octets, message.inode);
+	octets += uid_text(line + octets, unique.octets, unique.length, unique.shared);
 	return end_line(line, octets);
 }
 

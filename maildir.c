@@ -90,6 +90,13 @@ bool maildir_get(struct maildir *m, size_t number, struct message *message)
 	return maildir_recover(m) && snapshot_get(&m->snapshot, number, message);
 }
 
+bool maildir_get_unique(struct maildir *m, size_t number, struct unique *unique)
+{
+	if (snapshot_get_unique(&m->snapshot, number, unique))
+		return true;
+	return maildir_recover(m) && snapshot_get_unique(&m->snapshot, number, unique);
+}
+
 bool maildir_get_size(struct maildir *m, size_t number, uint64_t *size_octets)
 {
 	if (snapshot_get_size(&m->snapshot, number, size_octets))

@@ -74,7 +74,9 @@ void maildir_close(struct maildir *m);
  * from the directories; then the name is empty. */
 bool maildir_get(struct maildir *m, size_t number, struct message *message);
 
-/* The size alone, which takes less. */
+/* What its unique-id is made of, which takes less; and the size alone, which takes less again.
+ */
+bool maildir_get_unique(struct maildir *m, size_t number, struct unique *unique);
 bool maildir_get_size(struct maildir *m, size_t number, uint64_t *size_octets);
 
 /* Opens a message for reading, wherever it is by now, and sets *message as maildir_get does.

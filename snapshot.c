@@ -326,6 +326,18 @@ bool snapshot_get_size(struct snapshot *s, size_t number, uint64_t *size_octets)
 	return true;
 }
 
+bool snapshot_get_unique(struct snapshot *s, size_t number, struct unique *unique)
+{
+	struct message m;
+
+	if (s->index != NULL && !s->lost)
+		return index_get_unique(s->index, number, unique);
+	if (!snapshot_get(s, number, &m))
+		return false;
+	*unique = (struct unique){m.name, m.unique_octets, m.inode};
+	return true;
+}
+
 bool snapshot_materialize(struct snapshot *s)
 {
 	const size_t count = s->count;

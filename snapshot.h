@@ -30,6 +30,13 @@ struct message {
 	bool size_unknown;  /* they could not be; size_octets is a guess */
 };
 
+/* What the unique-id of a message is made of; see uid_text. */
+struct unique {
+	const char *octets; /* good until the next call; not terminated */
+	size_t length;
+	uint64_t shared; /* the inode, where another file bears it as well, else 0 */
+};
+
 enum entry_flag {
 	ENTRY_VERIFIED = 1,
 	ENTRY_UNKNOWN = 2,
@@ -104,6 +111,9 @@ void snapshot_use_index(struct snapshot *s, struct index *index);
 /* Puts what is known of a message into *m. Returns false with errno (and m->name empty) where
  * the index cannot be read or makes no sense. */
 bool snapshot_get(struct snapshot *s, size_t number, struct message *m);
+
+/* The unique name alone, which takes less, for its unique-id only. */
+bool snapshot_get_unique(struct snapshot *s, size_t number, struct unique *unique);
 
 /* The size alone, which takes less. */
 bool snapshot_get_size(struct snapshot *s, size_t number, uint64_t *size_octets);

@@ -28,29 +28,34 @@ static void expect_more(int fd, ssize_t length)
 		posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 }
 
-bool message_count(int fd, uint64_t *octets)
+bool message_count(int fd, struct message_counted *counted)
 {
 	struct encoder e = ENCODER_START;
+	size_t pieces = 0;
 	ssize_t length;
 
-	*octets = 0;
+	*counted = (struct message_counted){0, 0};
+	/* the last reading finds nothing, and leaves what is held as it is */
 	while ((length = read_chunk(fd, sizeof chunk)) > 0) {
-		if (*octets == 0)
+		if (pieces == 0)
 			expect_more(fd, length);
-		*octets += encode_count(&e, chunk, (size_t)length);
+		counted->held = pieces++ == 0 ? (size_t)length : 0;
+		counted->octets += encode_count(&e, chunk, (size_t)length);
 	}
-	*octets += encode_count_end(&e);
+	counted->octets += encode_count_end(&e);
 	return length == 0 && lseek(fd, 0, SEEK_SET) == 0;
 }
 
-struct message_sent message_send(struct wire *w, int fd, struct top *top)
+struct message_sent message_send(struct wire *w, int fd, struct top *top, size_t held)
 {
 	struct message_sent sent = {0, 0};
 	struct encoder e = ENCODER_START;
 	size_t wanted = top == NULL ? sizeof chunk : TOP_OCTETS;
 	char end[2];
 
-	while (w->end == WIRE_OPEN && (top == NULL || !top->done)) {
+	if (held > 0)
+		sent.octets = wire_put_encoded(w, &e, chunk, held);
+	while (held == 0 && w->end == WIRE_OPEN && (top == NULL || !top->done)) {
 		const ssize_t length = read_chunk(fd, wanted);
 		size_t used;
 

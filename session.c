@@ -178,29 +178,31 @@ static int open_message(struct session *s, uint64_t number, struct message *mess
 }
 
 /* Makes sure that the size is that of the octets which will be sent: a name can lie. */
-static bool verify_size(struct session *s, uint64_t number, struct message *message, int fd)
+static bool verify_size(struct session *s, uint64_t number, struct message *message, int fd,
+	struct message_counted *counted)
 {
 	char quoted[4 * UID_NAME_OCTETS + 8];
-	uint64_t octets;
 
+	*counted = (struct message_counted){0, 0};
 	if (message->size_verified)
 		return true;
-	if (!message_count(fd, &octets))
+	if (!message_count(fd, counted))
 		return false;
-	if (octets != message->size_octets)
+	if (counted->octets != message->size_octets)
 		log_event(LOG_WARNING, "size-wrong said=%" PRIu64 " is=%" PRIu64 " message=%s",
-			message->size_octets, octets,
+			message->size_octets, counted->octets,
 			log_quote(quoted, sizeof quoted, message->name, message->name_octets));
-	maildir_correct_size(&s->maildir, (size_t)number - 1, message, octets);
+	maildir_correct_size(&s->maildir, (size_t)number - 1, message, counted->octets);
 	return true;
 }
 
 /* The message itself and the terminating line. After a read error nothing may follow: a
  * terminating line would make the client take the half for the whole. */
-static enum command_result send_message(struct session *s, const struct message *message,
-	int fd, struct top *top, struct tally *tally)
+static enum command_result send_message(
+	struct session *s, const struct message *message, int fd, struct top *top, size_t held)
 {
-	const struct message_sent sent = message_send(&s->wire, fd, top);
+	struct tally *const tally = top != NULL ? &s->top : &s->retr;
+	const struct message_sent sent = message_send(&s->wire, fd, top, held);
 
 	close(fd);
 	tally->octets += sent.octets;
@@ -221,16 +223,17 @@ static enum command_result command_retr(void *state, const struct command_input 
 	struct message message;
 	const int fd = open_message(s, input->number, &message);
 	enum command_result result;
+	struct message_counted counted;
 
 	if (fd < 0)
 		return COMMAND_GOOD;
-	if (!verify_size(s, input->number, &message, fd)) {
+	if (!verify_size(s, input->number, &message, fd, &counted)) {
 		put_unreadable(s, input->number, &message);
 		close(fd);
 		return COMMAND_GOOD;
 	}
 	reply_ok_with(&s->wire, TEXT_OCTETS, reply_numbers(message.size_octets, 0));
-	result = send_message(s, &message, fd, NULL, &s->retr);
+	result = send_message(s, &message, fd, NULL, counted.held);
 	if (result == COMMAND_GOOD && s->wire.end == WIRE_OPEN)
 		maildir_set_retrieved(&s->maildir, (size_t)input->number - 1);
 	return result;
@@ -247,7 +250,7 @@ static enum command_result command_top(void *state, const struct command_input *
 		return COMMAND_GOOD;
 	reply_ok_with(&s->wire, TEXT_TOP, reply_numbers(input->number, 0));
 	top_start(&top, input->lines);
-	return send_message(s, &message, fd, &top, &s->top);
+	return send_message(s, &message, fd, &top, 0);
 }
 
 static enum command_result command_dele(void *state, const struct command_input *input)

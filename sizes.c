@@ -62,18 +62,18 @@ static void count_size(struct maildir *m, size_t number)
 	char quoted[4 * UID_NAME_OCTETS + 8];
 	struct message message;
 	const int fd = maildir_open_known(m, number, &message);
-	uint64_t octets;
+	struct message_counted found;
 	bool counted = false;
 	int error_number = errno;
 
 	if (fd >= 0) {
-		counted = message_count(fd, &octets);
+		counted = message_count(fd, &found);
 		error_number = errno;
 		close(fd);
 	}
 	m->has_learned |= counted;
 	if (counted) {
-		snapshot_set_size(&m->snapshot, number, octets);
+		snapshot_set_size(&m->snapshot, number, found.octets);
 		return;
 	}
 	if (fd < 0 && (error_number == ENOENT || error_number == ESTALE)) {

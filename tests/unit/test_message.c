@@ -18,14 +18,15 @@ static int file_of(const char *octets, size_t length)
 }
 
 /* What message_send puts on the wire: in a file, so that nobody has to read meanwhile. */
-static struct message_sent send_all(int fd, struct top *top, char **got, size_t *got_octets)
+static struct message_sent send_held(
+	int fd, struct top *top, size_t held, char **got, size_t *got_octets)
 {
 	const int out = memfd_create("sent", MFD_CLOEXEC), in = open("/dev/null", O_RDONLY);
 	struct message_sent sent;
 	off_t length;
 
 	wire_open(&w, in, out, WIRE_AHEAD, 20000);
-	sent = message_send(&w, fd, top);
+	sent = message_send(&w, fd, top, held);
 	assert_true(wire_flush(&w));
 	length = lseek(out, 0, SEEK_END);
 	assert_true(length >= 0);
@@ -39,22 +40,32 @@ static struct message_sent send_all(int fd, struct top *top, char **got, size_t 
 	return sent;
 }
 
+static struct message_sent send_all(int fd, struct top *top, char **got, size_t *got_octets)
+{
+	return send_held(fd, top, 0, got, got_octets);
+}
+
 static void sends(const char *octets, size_t length, const char *expected,
 	size_t expected_octets, uint64_t size)
 {
 	const int fd = file_of(octets, length);
 	struct message_sent sent;
 	size_t got_octets;
-	uint64_t counted;
+	struct message_counted counted;
 	char *got;
 
-	assert_true(message_count(fd, &counted));
-	assert_int_equal(counted, size);
-	sent = send_all(fd, NULL, &got, &got_octets);
-	assert_octets(octets, length, expected, expected_octets, got, got_octets);
-	assert_int_equal(sent.octets, size);
-	assert_int_equal(sent.read_error, 0);
-	free(got);
+	/* read again, and as it is held */
+	for (int i = 0; i < 2; i++) {
+		assert_true(message_count(fd, &counted));
+		assert_int_equal(counted.octets, size);
+		assert_int_equal(counted.held, length <= WIRE_CHUNK_OCTETS ? length : 0);
+		sent = send_held(fd, NULL, i == 1 ? counted.held : 0, &got, &got_octets);
+		assert_octets(octets, length, expected, expected_octets, got, got_octets);
+		assert_int_equal(sent.octets, size);
+		assert_int_equal(sent.read_error, 0);
+		free(got);
+		assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	}
 	close(fd);
 }
 
@@ -123,13 +134,13 @@ TEST(message_of_any_length_around_a_chunk_is_whole)
 TEST(counting_begins_and_ends_at_the_start)
 {
 	const int fd = file_of("one\ntwo\n", 8);
-	uint64_t octets;
+	struct message_counted counted;
 
-	assert_true(message_count(fd, &octets));
-	assert_int_equal(octets, 10);
+	assert_true(message_count(fd, &counted));
+	assert_int_equal(counted.octets, 10);
 	assert_int_equal(lseek(fd, 0, SEEK_CUR), 0);
-	assert_true(message_count(fd, &octets));
-	assert_int_equal(octets, 10);
+	assert_true(message_count(fd, &counted));
+	assert_int_equal(counted.octets, 10);
 	close(fd);
 }
 
@@ -218,12 +229,12 @@ TEST(top_reads_little_more_than_it_needs)
 TEST(file_that_cannot_be_read_is_an_error)
 {
 	const int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	uint64_t octets;
+	struct message_counted counted;
 	size_t got_octets;
 	char *got;
 
 	errno = 0;
-	assert_false(message_count(fd, &octets));
+	assert_false(message_count(fd, &counted));
 	assert_int_equal(errno, EISDIR);
 	assert_int_equal(send_all(fd, NULL, &got, &got_octets).read_error, EISDIR);
 	assert_int_equal(got_octets, 0);

@@ -75,18 +75,16 @@ bool maildir_unchanged(const struct maildir *m)
 }
 
 /* Reads a directory, again if it changed meanwhile: a reader among renames may miss an entry.
- */
+ * If it never rests, all that any of the readings saw is kept; settle_group sorts that out. */
 static bool scan_place(struct maildir *m, enum place place, directory_take *take)
 {
 	const size_t before = m->snapshot.count;
 	struct taker taker = {m, place};
 
 	for (int i = 0; i < SCAN_TRIES; i++) {
+		const size_t earlier = m->snapshot.count;
 		struct index_place after;
 
-		/* what was added by a reading that is repeated; a rescan adds nothing */
-		if (m->snapshot.count > before)
-			snapshot_truncate(&m->snapshot, before);
 		if (!look_at(m, place, &m->seen[place]))
 			return false;
 		if (!directory_read(m->place_fd[place], take, &taker)) {
@@ -96,8 +94,11 @@ static bool scan_place(struct maildir *m, enum place place, directory_take *take
 		}
 		if (!look_at(m, place, &after))
 			return false;
-		if (same_look(&after, &m->seen[place]))
+		if (same_look(&after, &m->seen[place])) {
+			/* this reading is complete; a rescan adds nothing */
+			snapshot_remove(&m->snapshot, before, earlier);
 			return true;
+		}
 	}
 	/* what was read is of no one moment */
 	m->seen[place].is_final = 0;
@@ -151,6 +152,7 @@ static bool take_changed_entry(void *context, int directory_fd, const char *name
 		if (count == 0)
 			return true;
 	}
+	entry->flags |= ENTRY_FOUND;
 	if (entry->place == (uint8_t)taker->place && strcmp(entry->name, name) == 0)
 		return true;
 	return snapshot_rename(s, entry, taker->place, name, octets);
@@ -165,17 +167,36 @@ bool maildir_rescan(struct maildir *m)
 	       scan_place(m, PLACE_CUR, take_changed_entry);
 }
 
+/* Drops what several readings of one directory saw alike; returns how many are left. */
+static size_t drop_repeated(struct entry *group, size_t count)
+{
+	size_t left = count;
+
+	for (size_t i = 1; i < count; i++) {
+		if (group[i].place != group[i - 1].place ||
+			strcmp(group[i].name, group[i - 1].name) != 0)
+			continue;
+		group[i].flags |= ENTRY_DROPPED;
+		left--;
+	}
+	return left;
+}
+
 /* Several files with one unique name: those that are gone were moved while the directories were
  * read, those that are one file under two names are one message. What is left are messages of
  * their own. */
 static bool settle_group(struct maildir *m, struct entry *group, size_t count)
 {
 	struct snapshot *const s = &m->snapshot;
-	size_t left = count;
+	size_t left = drop_repeated(group, count);
 
+	if (left == 1)
+		return true;
 	for (size_t i = 0; i < count; i++) {
 		struct twin own = {0, 0};
 
+		if ((group[i].flags & ENTRY_DROPPED) != 0)
+			continue;
 		if (!maildir_inode(m, (enum place)group[i].place, group[i].name, &own.inode))
 			group[i].flags |= ENTRY_DROPPED;
 		if (!snapshot_set_twin(s, &group[i], own))

@@ -49,25 +49,26 @@ bool maildir_is_still(const struct maildir *m, const struct message *message)
 	return inode == message->inode;
 }
 
-/* After a call on a message's file failed with errno: true if it has another name by now. errno
- * is kept, and *message is what is known then. */
-static bool has_moved(struct maildir *m, size_t number, struct message *message)
+/* After a call on a message's file failed with errno: true if the message is there all the
+ * same. It has another name by now, or the one it had again: who changes flags may change them
+ * back. errno is kept, and *message is what is known then. */
+static bool is_elsewhere(struct maildir *m, size_t number, struct message *message)
 {
 	const int error_number = errno;
-	bool moved = false;
+	bool found = false;
 
 	if (error_number != ENOENT && error_number != ESTALE)
 		return false;
 	if (!maildir_unchanged(m)) {
 		if (!snapshot_materialize(&m->snapshot))
 			return false;
-		m->snapshot.entries[number].flags &= (uint8_t)~ENTRY_RENAMED;
-		moved = maildir_rescan(m) &&
-			(m->snapshot.entries[number].flags & ENTRY_RENAMED) != 0;
+		m->snapshot.entries[number].flags &= (uint8_t)~ENTRY_FOUND;
+		found = maildir_rescan(m) &&
+			(m->snapshot.entries[number].flags & ENTRY_FOUND) != 0;
 		snapshot_get(&m->snapshot, number, message);
 	}
 	errno = error_number;
-	return moved;
+	return found;
 }
 
 int maildir_open_known(struct maildir *m, size_t number, struct message *message)
@@ -78,7 +79,7 @@ int maildir_open_known(struct maildir *m, size_t number, struct message *message
 		const int fd = open_regular(
 			m->place_fd[message->place], message->name, message->inode);
 
-		if (fd >= 0 || i == MAILDIR_TRIES || !has_moved(m, number, message))
+		if (fd >= 0 || i == MAILDIR_TRIES || !is_elsewhere(m, number, message))
 			return fd;
 	}
 }

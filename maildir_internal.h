@@ -45,8 +45,7 @@ bool maildir_is_still(const struct maildir *m, const struct message *message);
 bool maildir_unchanged(const struct maildir *m);
 
 /* Looks for all messages again: one pass over both directories gives every one its present name
- * and flags it ENTRY_RENAMED if that is another one. The snapshot is in memory afterwards.
- * Returns false with errno. */
+ * and flags it ENTRY_FOUND. The snapshot is in memory afterwards. Returns false with errno. */
 bool maildir_rescan(struct maildir *m);
 
 /* How often a message is looked for again before it counts as gone. */

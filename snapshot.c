@@ -153,7 +153,6 @@ bool snapshot_rename(struct snapshot *s, struct entry *entry, enum place place,
 	entry->name = kept;
 	entry->name_octets = (uint8_t)name_octets;
 	entry->place = (uint8_t)place;
-	entry->flags |= ENTRY_RENAMED;
 	return true;
 }
 
@@ -169,7 +168,6 @@ static struct entry *add(struct snapshot *s, enum place place, const char *name,
 	*entry = (struct entry){0};
 	if (!snapshot_rename(s, entry, place, name, name_octets))
 		return NULL;
-	entry->flags = 0;
 	entry->unique_octets = (uint8_t)unique_octets;
 	entry->order = snapshot_order(entry->name, unique_octets);
 	s->count++;
@@ -228,6 +226,14 @@ void snapshot_truncate(struct snapshot *s, size_t count)
 {
 	if (count < s->count)
 		s->count = count;
+}
+
+void snapshot_remove(struct snapshot *s, size_t start, size_t end)
+{
+	if (start >= end)
+		return;
+	memmove(s->entries + start, s->entries + end, (s->count - end) * sizeof *s->entries);
+	s->count -= end - start;
 }
 
 void snapshot_compact(struct snapshot *s)

@@ -40,9 +40,9 @@ struct unique {
 enum entry_flag {
 	ENTRY_VERIFIED = 1,
 	ENTRY_UNKNOWN = 2,
-	ENTRY_DROPPED = 4,  /* not to be served: the same file under a second name, or gone */
-	ENTRY_SIZED = 8,    /* size_octets is known, at least from the name */
-	ENTRY_RENAMED = 16, /* by snapshot_rename, since somebody cleared this */
+	ENTRY_DROPPED = 4, /* not to be served: the same file under a second name, or gone */
+	ENTRY_SIZED = 8,   /* size_octets is known, at least from the name */
+	ENTRY_FOUND = 16,  /* by maildir_rescan, since somebody cleared this */
 };
 
 /* A message in memory. */
@@ -154,6 +154,9 @@ struct twin snapshot_twin(const struct snapshot *s, const struct entry *entry);
 
 /* Forgets all messages from number count on. */
 void snapshot_truncate(struct snapshot *s, size_t count);
+
+/* Forgets the messages from number start to before number end, which is none above count. */
+void snapshot_remove(struct snapshot *s, size_t start, size_t end);
 
 /* Sorts by delivery time, then by unique name, then by place (cur first) and whole name: an
  * order that no session and no other message changes. Returns false with errno ENOMEM. */

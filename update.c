@@ -229,7 +229,8 @@ static void note(struct update *u, size_t number, bool done, uint64_t size_octet
 	result->not_moved += !deleted && !done;
 }
 
-/* What is not where it was is put off: one look at the directories does for all of them. */
+/* What is not where it was is put off: one look at the directories does for all of them. What
+ * the last look found, and what has yet another name by now, is still there: no removal. */
 static void update_message(struct update *u, size_t number, bool last_try)
 {
 	struct message message = {.size_octets = 0};
@@ -239,7 +240,10 @@ static void update_message(struct update *u, size_t number, bool last_try)
 		snapshot_mark(&u->maildir->snapshot, MARK_PENDING, number))
 		return;
 	snapshot_unmark(&u->maildir->snapshot, MARK_PENDING, number);
-	note(u, number, outcome != OUTCOME_FAILED, message.size_octets);
+	note(u, number,
+		outcome == OUTCOME_DONE ||
+			(outcome == OUTCOME_GONE && !maildir_is_deleted(u->maildir, number)),
+		message.size_octets);
 }
 
 /* Looks where the messages are that were put off; those that are nowhere are done with. */
@@ -250,13 +254,13 @@ static void look_again(struct update *u)
 	bool looked = !maildir_unchanged(m) && snapshot_materialize(s);
 
 	for (size_t i = 0; i < s->count && looked; i++)
-		s->entries[i].flags &= (uint8_t)~ENTRY_RENAMED;
+		s->entries[i].flags &= (uint8_t)~ENTRY_FOUND;
 	looked = looked && maildir_rescan(m);
 	for (size_t i = 0; i < s->count; i++) {
 		struct message message = {.size_octets = 0};
 
 		if (!snapshot_marked(s, MARK_PENDING, i) ||
-			(looked && (s->entries[i].flags & ENTRY_RENAMED) != 0))
+			(looked && (s->entries[i].flags & ENTRY_FOUND) != 0))
 			continue;
 		snapshot_unmark(s, MARK_PENDING, i);
 		snapshot_get(s, i, &message);

@@ -190,6 +190,47 @@ TEST(directory_that_never_stops_changing_is_read_a_few_times_only)
 	assert_in_range(m.snapshot.count, 1, 10);
 }
 
+/* A directory in which flags change all the time: each reading misses another entry. */
+static struct dirent *hide_one_each_time(struct dirent *entry, unsigned call)
+{
+	static const char *const hidden[] = {"1.a", "2.b", "3.c"};
+
+	(void)call;
+	if (entry == NULL) {
+		if (exists("cur/2.b:2,"))
+			move("cur/2.b:2,", "cur/2.b:2,S");
+		else
+			move("cur/2.b:2,S", "cur/2.b:2,");
+		age("cur", 7200 + ends, 7200 + ends);
+		ends++;
+		errno = 0;
+	} else if (strncmp(entry->d_name, hidden[ends % COUNT_OF(hidden)], 3) == 0) {
+		entry->d_name[0] = '.';
+	}
+	return entry;
+}
+
+TEST(message_that_the_last_reading_misses_is_there_once)
+{
+	put("cur/1.a:2,", "a\n");
+	put("cur/2.b:2,", "b\n");
+	put("cur/3.c:2,", "c\n");
+	age("cur", 3600, 3600);
+	/* new/ is read before, and has an end as well */
+	ends = 0;
+	assert_int_equal(open_with(hide_one_each_time), MAILDIR_READY);
+	assert_int_equal(m.snapshot.count, 3);
+	assert_int_equal(m.total_octets, 9);
+	assert_false(m.seen[PLACE_CUR].is_final);
+	for (size_t i = 1; i <= 3; i++) {
+		assert_int_equal(message(i)->alias_inode, 0);
+		assert_int_equal(message(i)->inode, 0);
+	}
+	has_contents(1, "a\n");
+	has_contents(2, "b\n");
+	has_contents(3, "c\n");
+}
+
 static int error_to_give;
 
 static struct dirent *fail_at_the_third(struct dirent *entry, unsigned call)
@@ -290,6 +331,58 @@ TEST(message_that_never_stays_is_looked_for_a_few_times_only)
 	assert_in_range(ends, 2, 40);
 }
 
+/* The flags change, and change back while the message is looked for. */
+static struct dirent *move_back(struct dirent *entry, unsigned call)
+{
+	(void)call;
+	if (entry == NULL && exists("cur/1.a:2,S"))
+		move("cur/1.a:2,S", "cur/1.a:2,");
+	errno = 0;
+	return entry;
+}
+
+TEST(message_that_has_its_name_again_is_found)
+{
+	put("cur/1.a:2,", "a\n");
+	open_box();
+	move("cur/1.a:2,", "cur/1.a:2,S");
+	hook = move_back;
+	has_contents(1, "a\n");
+	hook = NULL;
+	assert_exists("cur/1.a:2,");
+}
+
+TEST(message_that_has_its_name_again_is_removed)
+{
+	put("cur/1.a:2,", "a\n");
+	open_box();
+	assert_true(maildir_delete(&m, 0));
+	move("cur/1.a:2,", "cur/1.a:2,S");
+	hook = move_back;
+	assert_int_equal(maildir_update(&m).removed, 1);
+	hook = NULL;
+	assert_gone("cur/1.a:2,");
+	assert_gone("cur/1.a:2,S");
+}
+
+TEST(message_that_never_stays_is_not_called_removed)
+{
+	struct maildir_update update;
+
+	put("new/1.a", "a\n");
+	open_box();
+	assert_true(maildir_delete(&m, 0));
+	move("new/1.a", "cur/1.a:2,");
+	ends = calls = 0;
+	hook = move_away_each_time;
+	update = maildir_update(&m);
+	hook = NULL;
+	assert_int_equal(update.removed, 0);
+	assert_int_equal(update.not_removed, 1);
+	assert_int_equal(update.error_number, ENOENT);
+	assert_in_range(ends, 2, 40);
+}
+
 /* With other programs for real: each message moved from new/ to cur/ at some moment. */
 TEST(no_message_is_missed_while_all_are_moved)
 {
@@ -343,6 +436,10 @@ static const struct CMUnitTest tests[] = {
 	MAILDIR_TEST(stale_directory_is_read_again),
 	MAILDIR_TEST(directory_that_stays_stale_is_no_empty_one),
 	MAILDIR_TEST(only_regular_files_are_messages_where_types_are_unknown),
+	MAILDIR_TEST(message_that_the_last_reading_misses_is_there_once),
+	MAILDIR_TEST(message_that_has_its_name_again_is_found),
+	MAILDIR_TEST(message_that_has_its_name_again_is_removed),
+	MAILDIR_TEST(message_that_never_stays_is_not_called_removed),
 	MAILDIR_TEST(message_that_never_stays_is_looked_for_a_few_times_only),
 	MAILDIR_TEST(no_message_is_missed_while_all_are_moved),
 };

@@ -198,6 +198,22 @@ TEST(truncate_forgets_the_last_and_never_adds)
 	is_message(2, PLACE_CUR, "4.a");
 }
 
+TEST(remove_forgets_those_of_a_range)
+{
+	add(PLACE_NEW, "1.a");
+	add(PLACE_NEW, "2.a");
+	add(PLACE_NEW, "3.a");
+	add(PLACE_CUR, "4.a");
+	snapshot_remove(&s, 2, 2);
+	assert_int_equal(s.count, 4);
+	snapshot_remove(&s, 1, 3);
+	assert_int_equal(s.count, 2);
+	is_message(1, PLACE_NEW, "1.a");
+	is_message(2, PLACE_CUR, "4.a");
+	snapshot_remove(&s, 0, 2);
+	assert_int_equal(s.count, 0);
+}
+
 TEST(compact_removes_what_is_dropped_and_nothing_else)
 {
 	char name[16];
@@ -270,6 +286,7 @@ static const struct CMUnitTest tests[] = {
 	WITH_SNAPSHOT(new_message_has_no_marks),
 	WITH_SNAPSHOT(rename_keeps_all_but_name_and_place),
 	WITH_SNAPSHOT(truncate_forgets_the_last_and_never_adds),
+	WITH_SNAPSHOT(remove_forgets_those_of_a_range),
 	WITH_SNAPSHOT(compact_removes_what_is_dropped_and_nothing_else),
 	WITH_SNAPSHOT(hundred_thousand_messages_keep_order_and_names),
 	WITH_SNAPSHOT(free_leaves_a_snapshot_that_can_be_used),

@@ -103,6 +103,8 @@ static bool load(
 	if (!read_pages(ix->fd, w->payload, &octets, first * INDEX_PAGE_OCTETS))
 		return false;
 	pages = octets / INDEX_PAGE_OCTETS;
+	if (pages == 0)
+		return makes_no_sense();
 	/* the header has not been read, or is to be the same again */
 	if (first == 0) {
 		nonce = word_at(w->payload + offsetof(struct index_header, nonce));

@@ -68,10 +68,23 @@ static bool is_unchanged(
 	return then->is_final != 0 && look_at(m, place, &now) && same_look(then, &now);
 }
 
-bool maildir_unchanged(const struct maildir *m)
+/* What it says is not so: the next session does without. */
+static void remove_index(const struct maildir *m)
 {
-	return is_unchanged(m, PLACE_NEW, &m->seen[PLACE_NEW]) &&
-	       is_unchanged(m, PLACE_CUR, &m->seen[PLACE_CUR]);
+	unlinkat(m->index_dir_fd, INDEX_NAME, 0);
+}
+
+bool maildir_unchanged(struct maildir *m)
+{
+	if (!is_unchanged(m, PLACE_NEW, &m->seen[PLACE_NEW]) ||
+		!is_unchanged(m, PLACE_CUR, &m->seen[PLACE_CUR]))
+		return false;
+	/* nobody removed what is missing, so it was not there when the index was written */
+	if (m->had_cur && !m->is_rescanned) {
+		remove_index(m);
+		return false;
+	}
+	return true;
 }
 
 /* Reads a directory, again if it changed meanwhile: a reader among renames may miss an entry.
@@ -369,6 +382,8 @@ bool maildir_recover(struct maildir *m)
 	uint64_t numbering = 0;
 	bool same = !s->lost && s->index != NULL;
 
+	if (s->index != NULL)
+		remove_index(m);
 	if (same) {
 		snapshot_forget(s);
 		same = maildir_scan(m) && snapshot_sort(s) && settle_duplicates(m);

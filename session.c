@@ -177,22 +177,29 @@ static int open_message(struct session *s, uint64_t number, struct message *mess
 	return -1;
 }
 
+/* Takes note of how many octets a message has. */
+static void learn_size(
+	struct session *s, uint64_t number, struct message *message, uint64_t octets)
+{
+	char quoted[4 * UID_NAME_OCTETS + 8];
+
+	if (octets != message->size_octets)
+		log_event(LOG_WARNING, "size-wrong said=%" PRIu64 " is=%" PRIu64 " message=%s",
+			message->size_octets, octets,
+			log_quote(quoted, sizeof quoted, message->name, message->name_octets));
+	maildir_correct_size(&s->maildir, (size_t)number - 1, message, octets);
+}
+
 /* Makes sure that the size is that of the octets which will be sent: a name can lie. */
 static bool verify_size(struct session *s, uint64_t number, struct message *message, int fd,
 	struct message_counted *counted)
 {
-	char quoted[4 * UID_NAME_OCTETS + 8];
-
 	*counted = (struct message_counted){0, 0};
 	if (message->size_verified)
 		return true;
 	if (!message_count(fd, counted))
 		return false;
-	if (counted->octets != message->size_octets)
-		log_event(LOG_WARNING, "size-wrong said=%" PRIu64 " is=%" PRIu64 " message=%s",
-			message->size_octets, counted->octets,
-			log_quote(quoted, sizeof quoted, message->name, message->name_octets));
-	maildir_correct_size(&s->maildir, (size_t)number - 1, message, counted->octets);
+	learn_size(s, number, message, counted->octets);
 	return true;
 }
 
@@ -222,6 +229,7 @@ static enum command_result command_retr(void *state, const struct command_input 
 	struct session *const s = state;
 	struct message message;
 	const int fd = open_message(s, input->number, &message);
+	const uint64_t sent_before = s->retr.octets;
 	enum command_result result;
 	struct message_counted counted;
 
@@ -234,8 +242,12 @@ static enum command_result command_retr(void *state, const struct command_input 
 	}
 	reply_ok_with(&s->wire, TEXT_OCTETS, reply_numbers(message.size_octets, 0));
 	result = send_message(s, &message, fd, NULL, counted.held);
-	if (result == COMMAND_GOOD && s->wire.end == WIRE_OPEN)
-		maildir_set_retrieved(&s->maildir, (size_t)input->number - 1);
+	if (result != COMMAND_GOOD || s->wire.end != WIRE_OPEN)
+		return result;
+	/* the index has the size of a file that somebody wrote into since */
+	if (s->retr.octets - sent_before != message.size_octets)
+		learn_size(s, input->number, &message, s->retr.octets - sent_before);
+	maildir_set_retrieved(&s->maildir, (size_t)input->number - 1);
 	return result;
 }
 

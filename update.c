@@ -268,6 +268,18 @@ static void look_again(struct update *u)
 	}
 }
 
+/* The index broke, and nothing can be had of the rest: it stays. It is not asked for, one by one:
+ * an index may say any number. */
+static void give_up(struct update *u)
+{
+	const struct maildir *const m = u->maildir;
+
+	if (u->result.error_number == 0)
+		u->result.error_number = EBADMSG;
+	u->result.not_removed = m->snapshot.marked[MARK_DELETED] - u->result.removed;
+	u->result.not_moved = m->left;
+}
+
 struct maildir_update maildir_update(struct maildir *m)
 {
 	struct update u = {.maildir = m, .quota = {.fd = -1}};
@@ -278,16 +290,18 @@ struct maildir_update maildir_update(struct maildir *m)
 		return u.result;
 	if (s->marked[MARK_DELETED] > 0 && quota_is_current(m))
 		u.quota.fd = m->quota_fd;
-	for (size_t i = 0; i < s->count; i++)
+	for (size_t i = 0; i < s->count && !s->lost; i++)
 		if (m->new_count > 0 || maildir_is_deleted(m, i) ||
 			snapshot_marked(s, MARK_RETRIEVED, i))
 			update_message(&u, i, false);
-	for (int i = 1; i <= MAILDIR_TRIES && s->marked[MARK_PENDING] > 0; i++) {
+	for (int i = 1; i <= MAILDIR_TRIES && s->marked[MARK_PENDING] > 0 && !s->lost; i++) {
 		look_again(&u);
 		for (size_t j = 0; j < s->count && s->marked[MARK_PENDING] > 0; j++)
 			if (snapshot_marked(s, MARK_PENDING, j))
 				update_message(&u, j, i == MAILDIR_TRIES);
 	}
+	if (s->lost)
+		give_up(&u);
 	tell_quota(&u.quota);
 	return u.result;
 }

@@ -202,6 +202,27 @@ def test_wrong_size_in_a_name_is_told_right_for_ever(lab, home):
     assert "size-wrong" not in server.log()
 
 
+def test_size_of_a_file_that_was_written_into_is_told_right_again(lab, home):
+    fill(home.maildir, 150, sized=False)
+    make_index(lab, home)
+    name = home.maildir.names("cur")[0]
+    with open(home.maildir.at(name), "ab") as file:  # the directory's times stay
+        file.write(b"more\n" * 20)
+        right = file.tell() + 1 + 20
+    server = lab.session(home)
+    server.line()
+    assert server.ask("LIST 1") != f"+OK 1 {right}"
+    others = int(server.ask("STAT").split()[2]) - int(server.ask("LIST 1").split()[2])
+    server.ask_multi("RETR 1")
+    assert server.ask("LIST 1") == f"+OK 1 {right}"
+    assert server.ask("STAT") == f"+OK 150 {others + right}"
+    server.quit()
+    server.ended()
+    assert server.log().count("size-wrong") == 1
+    same_as_without(lab, home)
+    assert session(lab, home, "RETR 1")[4][0] == f"+OK {right} octets"
+
+
 def test_verify_sizes_counts_each_message_once(home, traced):
     fill(home.maildir, 20)
     home.maildir.add("5.M1P1.host,W=9999:2,", b"x\n", "cur")
@@ -436,6 +457,92 @@ def test_no_message_is_served_or_removed_on_a_guess(lab, home):
     assert server.quit().startswith("-ERR [SYS/TEMP]")
     server.ended()
     assert home.maildir.names() == before
+
+
+# -- indexes that are whole, and lie
+
+
+def stir(total, word):
+    product = (total ^ word) * 0x9e3779b97f4a7c15 & (1 << 64) - 1
+    return (product << 29 | product >> 35) & (1 << 64) - 1
+
+
+def page_sum(nonce, number, payload):
+    """index_sum of index_read.c."""
+    words = struct.unpack("=511Q", payload)
+    lanes = [nonce, number, 1, 2]
+    for at, word in enumerate(words):
+        lane = at % 4 if at < 508 else 0
+        lanes[lane] = stir(lanes[lane], word)
+    for lane in lanes:
+        nonce = stir(nonce, lane)
+    return nonce
+
+
+def forge(box, count=None, new_count=None):
+    """The index says that it is of the directories as they are now, and has so many messages."""
+    with open(index_of(box), "r+b") as file:
+        page = bytearray(file.read(4096))
+        for at, sub in ((24, "new"), (72, "cur")):
+            st = os.stat(box.at(sub))
+            struct.pack_into("=qqII", page, at + 16, st.st_mtime_ns // 10**9,
+                             st.st_ctime_ns // 10**9, st.st_mtime_ns % 10**9,
+                             st.st_ctime_ns % 10**9)
+            struct.pack_into("=Q", page, at + 40, 1)
+        if count is not None:
+            struct.pack_into("=QQ", page, 120, count, new_count)
+            names, = struct.unpack_from("=Q", page, 168)
+            file.truncate(-(-(184 + 24 * count + names) // 4088) * 4096)
+        nonce, = struct.unpack_from("=Q", page, 16)
+        struct.pack_into("=Q", page, 4088, page_sum(nonce, 0, page[:4088]))
+        file.seek(0)
+        file.write(page)
+
+
+def test_index_with_a_message_that_is_missing_is_not_used_twice(lab, home):
+    fill(home.maildir, 150)
+    make_index(lab, home)
+    os.remove(home.maildir.at(home.maildir.names("cur")[0]))
+    home.maildir.add("2000000000.M1P1.host,W=3", b"x\n")
+    age(home.maildir)
+    forge(home.maildir)
+    server = lab.session(home)
+    server.line()
+    assert server.ask("STAT").startswith("+OK 150 ")  # and the new one is not among them
+    assert server.ask("RETR 1").startswith("-ERR")
+    assert server.ask_multi("RETR 2")[0].startswith("+OK")
+    server.quit()
+    server.ended()
+    seen = same_as_without(lab, home)
+    assert seen[3][150] == "2000000000.M1P1.host,W=3"
+
+
+def test_index_that_breaks_is_not_used_twice(lab, home):
+    fill(home.maildir, 150)
+    make_index(lab, home)
+    forge(home.maildir, 200, 0)
+    server = lab.session(home)
+    server.line()
+    assert server.ask("LIST 200").startswith("-ERR [SYS/TEMP]")
+    server.quit()
+    server.ended()
+    same_as_without(lab, home)
+
+
+def test_index_that_claims_four_billion_messages_is_no_work(lab, home):
+    home.maildir.add("1.a", b"x\n")
+    age(home.maildir)
+    session(lab, home)
+    before = home.maildir.names()
+    forge(home.maildir, 1 << 32, 1)
+    server = lab.session(home)
+    server.line()
+    assert server.ask("STAT").startswith(f"+OK {1 << 32} ")
+    assert server.ask("DELE 5").startswith("-ERR [SYS/TEMP]")
+    assert server.quit().startswith("-ERR [SYS/TEMP]")
+    server.ended()
+    assert home.maildir.names() == before
+    same_as_without(lab, home)
 
 
 def test_moved_messages_are_found_from_the_index(lab, home):

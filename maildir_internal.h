@@ -41,8 +41,8 @@ bool maildir_inode(
  */
 bool maildir_is_still(const struct maildir *m, const struct message *message);
 
-/* Whether nothing can have changed in new/ and cur/ since this session read them last. Asked when
- * a message is missing: an index that has it, and the times of now, is removed. */
+/* Whether nothing can have changed in new/ and cur/ since this session read them last. Asked
+ * when a message is missing: an index that has it, and the times of now, is removed. */
 bool maildir_unchanged(struct maildir *m);
 
 /* Looks for all messages again: one pass over both directories gives every one its present name

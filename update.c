@@ -268,8 +268,8 @@ static void look_again(struct update *u)
 	}
 }
 
-/* The index broke, and nothing can be had of the rest: it stays. It is not asked for, one by one:
- * an index may say any number. */
+/* The index broke, and nothing can be had of the rest: it stays. It is not asked for, one by
+ * one: an index may say any number. */
 static void give_up(struct update *u)
 {
 	const struct maildir *const m = u->maildir;

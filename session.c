@@ -435,8 +435,8 @@ static bool lock_in(const struct maildir *m)
 		{m->index_dir_fd, SANDBOX_READ | SANDBOX_WRITE},
 	};
 
-	/* too large an index is an error like any other */
-	if (m->index_dir_fd >= 0)
+	/* too large an index or maildirsize is an error like any other */
+	if (m->index_dir_fd >= 0 || m->quota_fd >= 0)
 		signal(SIGXFSZ, SIG_IGN);
 	return sandbox_session(places, sizeof places / sizeof *places);
 }

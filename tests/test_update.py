@@ -234,6 +234,19 @@ def test_quit_tells_maildirsize_what_it_removed(lab, home):
     assert content_of(path) == QUOTA + b"-301 -2\n-50 -1\n"
 
 
+@pytest.mark.parametrize("options", [[], ["--no-index"]])
+def test_maildirsize_that_may_not_grow_does_not_kill_the_session(lab, home, options):
+    home.maildir.add("1.a,S=5,W=6", b"text\n")
+    path = quota_of(home)
+    server = lab.session(home, *options, wrapper=["prlimit", "--fsize=1", "--"])
+    server.line()
+    assert server.ask("DELE 1").startswith("+OK")
+    assert server.quit().startswith("+OK")
+    server.ended()
+    assert home.maildir.names() == []
+    assert content_of(path) == QUOTA
+
+
 @pytest.mark.parametrize("commands", [[], ["RETR 1"], ["DELE 1", "RSET"]])
 def test_maildirsize_stays_where_nothing_was_removed(lab, home, commands):
     home.maildir.add("1.a")

@@ -62,7 +62,7 @@ static void count_size(struct maildir *m, size_t number)
 	char quoted[4 * UID_NAME_OCTETS + 8];
 	struct message message;
 	const int fd = maildir_open_known(m, number, &message);
-	struct message_counted found;
+	struct message_counted found = {0, 0};
 	bool counted = false;
 	int error_number = errno;
 

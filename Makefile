@@ -38,8 +38,12 @@ POP3D_CC ?= $(CC)
 POP3D_LINK = -pie
 endif
 
-CORE = pop3d.c argument.c login.c jail.c sandbox.c filter.c monitor.c auth.c request.c checker.c setup.c announce.c relay.c \
-	process.c peer.c session.c listing.c capa.c command.c reply.c text.c lang.c options.c offer.c ucspi.c sasl.c base64.c utf8.c proxy.c proxy_read.c proxied.c address.c maildir.c load.c sizes.c update.c directory.c index_read.c index_write.c snapshot.c snapshot_sort.c uid.c message.c encode.c wire.c clock.c number.c log.c
+CORE = pop3d.c argument.c login.c jail.c sandbox.c filter.c monitor.c auth.c request.c checker.c \
+	setup.c announce.c relay.c process.c peer.c session.c listing.c capa.c command.c reply.c \
+	text.c lang.c options.c offer.c ucspi.c sasl.c base64.c utf8.c proxy.c proxy_read.c \
+	proxied.c address.c maildir.c load.c sizes.c update.c directory.c index_read.c \
+	index_write.c snapshot.c snapshot_sort.c uid.c message.c encode.c wire.c clock.c number.c \
+	log.c
 # pop3d-tls is the only program that links OpenSSL (3 or later), and is built where its headers
 # are. TLS=no leaves it out; TLS_LINK=static puts the library into the program (a start costs half
 # as much, but a new library then needs a new program).

@@ -160,6 +160,20 @@ def test_ucspitls_says_whether_to_offer_or_to_demand(engine, home):
     assert came(demand.inside, b"octets)\r\n").endswith(b"+OK 0 messages (0 octets)\r\n")
 
 
+def test_a_demand_without_an_engine_lets_nobody_log_in_in_clear(lab, home):
+    clear, far_clear = socket.socketpair()
+    with clear, subprocess.Popen(
+            [lab.pop3d, "--hostname", harness.HOST, "--allow-cleartext", "--", lab.checker,
+             home.table], stdin=far_clear, stdout=far_clear, stderr=subprocess.DEVNULL,
+            env=dict(lab.environment(), UCSPITLS="!"), start_new_session=True):
+        far_clear.close()
+        assert came(clear, GREETING) == GREETING
+        clear.sendall(f"USER {home.login}\r\n".encode())
+        assert came(clear, b"\r\n") == (
+            b"-ERR [AUTH] no login in clear text here: connect with TLS\r\n")
+        clear.sendall(b"QUIT\r\n")
+
+
 def test_engine_that_is_gone_ends_the_session(engine, home):
     each = engine()
     came(each.clear, GREETING)

@@ -272,7 +272,8 @@ def test_ticket_keys_are_made_and_rotated(lab, home):
                 if name.startswith(os.path.basename(path) + ".")]
 
 
-@pytest.mark.parametrize("fault", ["readable", "garbage", "empty", "missing", "long-line"])
+@pytest.mark.parametrize("fault", ["readable", "garbage", "empty", "missing", "long-line",
+                                   "half-a-line", "line-and-a-half"])
 def test_a_bad_file_of_ticket_keys_is_refused(lab, home, pki, own, keys, fault):
     if fault == "readable":
         os.chmod(keys, 0o644)
@@ -281,7 +282,8 @@ def test_a_bad_file_of_ticket_keys_is_refused(lab, home, pki, own, keys, fault):
     else:
         with open(keys, "wb") as file:
             file.write({"garbage": b"z" * 160 + b"\n", "empty": b"",
-                        "long-line": b"0" * 162 + b"\n"}[fault])
+                        "long-line": b"0" * 162 + b"\n", "half-a-line": b"1f" * 40,
+                        "line-and-a-half": b"1f" * 80 + b"\n" + b"1f" * 39 + b"1"}[fault])
     server = TlsServer(lab, [*own, "--ticket-keys", keys], ["echo", "never"])
     with server.raw() as client:
         client.sendall(client_hello(pki.context()))

@@ -182,6 +182,24 @@ def test_engine_that_is_gone_ends_the_session(engine, home):
     assert each.process.wait(5) == 0
 
 
+def test_engine_that_is_gone_before_stls_is_a_fault_of_the_system(lab, home):
+    near, far = socket.socketpair()
+    client, far_client = socket.socketpair()
+    with client, subprocess.Popen(
+            [lab.pop3d, "--hostname", harness.HOST, "--", lab.checker, home.table],
+            stdin=far_client, stdout=far_client, stderr=subprocess.PIPE,
+            env=dict(lab.environment(), **dict.fromkeys(
+                ("SSLCTLFD", "SSLREADFD", "SSLWRITEFD"), str(far.fileno()))),
+            pass_fds=[far.fileno()], start_new_session=True) as process:
+        for end in (far, far_client, near):
+            end.close()
+        assert came(client, GREETING) == GREETING
+        client.sendall(b"STLS\r\n")
+        log = process.communicate(timeout=harness.TIMEOUT)[1].decode()
+    assert process.returncode == 111
+    assert len(log.splitlines()) == 1 and "tls-not-started" in log, log
+
+
 def test_handshake_that_comes_with_the_reply_is_left_to_the_engine(engine, home):
     for _ in range(30):
         each = engine()

@@ -341,8 +341,8 @@ static void close_inherited(struct options *o)
 {
 	const enum ucspi_wish wish = o->session ? UCSPI_NONE : ucspi_take();
 
-	o->stls = wish != UCSPI_NONE;
-	o->require_tls |= wish == UCSPI_DEMAND;
+	o->stls = wish == UCSPI_OFFER || wish == UCSPI_DEMAND;
+	o->require_tls |= wish == UCSPI_DEMAND || wish == UCSPI_LACK;
 	if (o->stls)
 		process_close_others(UCSPI_CONTROL_FD, UCSPI_WRITE_FD);
 	else if (o->session && o->status_fd > 2)

@@ -38,8 +38,12 @@ POP3D_CC ?= $(CC)
 POP3D_LINK = -pie
 endif
 
-CORE = pop3d.c login.c jail.c sandbox.c filter.c monitor.c auth.c request.c checker.c setup.c announce.c relay.c \
-	process.c peer.c session.c listing.c capa.c command.c reply.c text.c lang.c options.c offer.c ucspi.c sasl.c base64.c utf8.c proxy.c proxy_read.c proxied.c address.c maildir.c load.c sizes.c update.c directory.c index_read.c index_write.c snapshot.c snapshot_sort.c uid.c message.c encode.c wire.c clock.c number.c log.c
+CORE = pop3d.c argument.c login.c jail.c sandbox.c filter.c monitor.c auth.c request.c checker.c \
+	setup.c announce.c relay.c process.c peer.c session.c listing.c capa.c command.c reply.c \
+	text.c lang.c options.c offer.c ucspi.c sasl.c base64.c utf8.c proxy.c proxy_read.c \
+	proxied.c address.c maildir.c load.c sizes.c update.c directory.c index_read.c \
+	index_write.c snapshot.c snapshot_sort.c uid.c message.c encode.c wire.c clock.c number.c \
+	log.c
 # pop3d-tls is the only program that links OpenSSL (3 or later), and is built where its headers
 # are. TLS=no leaves it out; TLS_LINK=static puts the library into the program (a start costs half
 # as much, but a new library then needs a new program).
@@ -50,7 +54,7 @@ TLS_LINK ?= dynamic
 TLS_PROGRAM = $(if $(filter yes,$(TLS)),$(O)/pop3d-tls)
 TLS_SOURCES = pop3d-tls.c engine.c tls.c tls_cert.c tls_file.c tls_keeper.c tls_material.c \
 	tls_name.c tls_options.c tls_report.c tls_session.c tls_ticket.c tls_ticketfile.c tls_wait.c \
-	clock.c jail.c log.c number.c peer.c process.c sandbox.c filter.c \
+	argument.c clock.c jail.c log.c number.c peer.c process.c sandbox.c filter.c \
 	proxy.c proxy_read.c proxied.c address.c utf8.c
 TLS_LIBS = $(if $(filter static,$(TLS_LINK)),-l:libssl.a -l:libcrypto.a,-lssl -lcrypto)
 CHECKPW = pop3d-checkpw.c pwfile.c pwhash.c pwlog.c pwmake.c pwpam.c pwuser.c log.c

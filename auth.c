@@ -280,10 +280,10 @@ int auth_serve_logins(struct monitor *m)
 		if (request_is_login(&request)) {
 			if (try_login(m, &request))
 				return m->exit_status;
-		} else if (monitor_take_change(m, &request)) {
-			send_verdict(m, VERDICT_GRANTED);
+		} else if (!monitor_take_change(m, &request)) {
+			return 111;
 		} else {
-			end_misbehaving(m, offer_name((enum offer)request.kind));
+			send_verdict(m, VERDICT_GRANTED);
 		}
 	}
 	return 0;

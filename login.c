@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "capa.h"
 #include "clock.h"
@@ -239,6 +240,7 @@ static enum text problem_of_credentials(enum sasl_problem problem)
 	case SASL_PROBLEM_TOO_LONG: return TEXT_CREDENTIALS_TOO_LONG;
 	case SASL_PROBLEM_CONTROL: return TEXT_CREDENTIALS_CONTROLS;
 	case SASL_PROBLEM_UTF8: return TEXT_CREDENTIALS_NOT_UTF8;
+	case SASL_PROBLEM_OTHER_USER: return TEXT_AUTH_OTHER_USER;
 	default: return TEXT_COUNT;
 	}
 }
@@ -344,7 +346,8 @@ static enum command_result command_utf8(void *state, const struct command_input 
 	return COMMAND_GOOD;
 }
 
-/* After it everything begins anew, with what may be offered under TLS. */
+/* After it everything begins anew, with what may be offered under TLS, and without the
+ * connection in clear. */
 static void forget_all(struct login *l)
 {
 	const struct offer_situation situation = {.tls = true, .opted = l->options->opted};
@@ -356,6 +359,8 @@ static void forget_all(struct login *l)
 	l->wire.language = LANGUAGE_ENGLISH;
 	l->limits.offered = offer_of(&situation);
 	wire_switch(&l->wire, UCSPI_READ_FD, UCSPI_WRITE_FD);
+	close(0);
+	close(1);
 }
 
 /* RFC 2595 section 4. What a man in the middle put behind STLS must never be answered inside

@@ -220,8 +220,10 @@ static bool take_proxied(struct monitor *m, const struct request *request)
 	struct proxied proxied;
 
 	memcpy(&proxied, request->octets, sizeof proxied);
-	if (!proxied_is_valid(&proxied))
+	if (!proxied_is_valid(&proxied)) {
+		log_event(LOG_ERR, "greeter-misbehaves ip=%s when=PROXY", peer_ip(&m->peer));
 		return false;
+	}
 	proxied_apply(&proxied, &m->peer);
 	options_meet_proxy(o, proxied.tls);
 	return settle(m);
@@ -229,7 +231,12 @@ static bool take_proxied(struct monitor *m, const struct request *request)
 
 bool monitor_take_change(struct monitor *m, const struct request *request)
 {
-	return request->kind == OFFER_PROXY ? take_proxied(m, request) : start_tls(m);
+	const bool taken =
+		request->kind == OFFER_PROXY ? take_proxied(m, request) : start_tls(m);
+
+	if (!taken)
+		monitor_end_greeter(m, 0);
+	return taken;
 }
 
 /* Anybody could claim to be anybody. */

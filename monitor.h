@@ -13,8 +13,8 @@ int monitor_serve(struct options *o);
 
 /* Takes notice of what the greeter says of the connection in a permitted request: that TLS is
  * to begin, which is started, or whose connection a proxy passes on. Then other ways to log in
- * are offered. Returns false, having said so in the log, where the connection is of no use any
- * more. */
+ * are offered. Returns false, having said so in the log and ended the greeter, where the
+ * connection is of no use any more. */
 bool monitor_take_change(struct monitor *m, const struct request *request);
 
 /* Ends the greeter, if there still is one: gives it grace_ms to end by itself and logs how it

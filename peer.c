@@ -107,10 +107,11 @@ static void port_from(char *text, const char *const *names)
 static void from_environment(struct peer *p)
 {
 	static const char *const remote_ips[] = {
-		"TCPREMOTEIP", "REMOTE_ADDR", "REMOTE_HOST", NULL};
-	static const char *const remote_ports[] = {"TCPREMOTEPORT", "REMOTE_PORT", NULL};
-	static const char *const local_ips[] = {"TCPLOCALIP", NULL};
-	static const char *const local_ports[] = {"TCPLOCALPORT", NULL};
+		"TCPREMOTEIP", "SSLREMOTEIP", "REMOTE_ADDR", "REMOTE_HOST", NULL};
+	static const char *const remote_ports[] = {
+		"TCPREMOTEPORT", "SSLREMOTEPORT", "REMOTE_PORT", NULL};
+	static const char *const local_ips[] = {"TCPLOCALIP", "SSLLOCALIP", NULL};
+	static const char *const local_ports[] = {"TCPLOCALPORT", "SSLLOCALPORT", NULL};
 
 	ip_from(p->remote_ip, remote_ips);
 	port_from(p->remote_port, remote_ports);

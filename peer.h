@@ -22,8 +22,9 @@ struct peer {
 };
 
 /* Asks the socket fd, which no environment can forge; where fd is no internet socket, the
- * environment as tcpserver (TCPREMOTEIP ...), systemd (REMOTE_ADDR, REMOTE_PORT) or xinetd and
- * stunnel (REMOTE_HOST) leave it. Values there that are no addresses or ports are not taken. */
+ * environment as tcpserver (TCPREMOTEIP ...), sslserver (SSLREMOTEIP ...), systemd
+ * (REMOTE_ADDR, REMOTE_PORT) or xinetd and stunnel (REMOTE_HOST) leave it. Values there that
+ * are no addresses or ports are not taken. */
 void peer_lookup(struct peer *p, int fd);
 
 /* Whether fd is a socket whose other side has gone already, so that nobody can say who it was:

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "announce.h"
+#include "argument.h"
 #include "log.h"
 #include "monitor.h"
-#include "number.h"
 #include "options.h"
 #include "process.h"
 #include "session.h"
@@ -136,39 +136,6 @@ static int usage(const char *problem, const char *value)
 	return EXIT_USAGE;
 }
 
-static bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *number)
-{
-	return number_parse(text, strlen(text), number) && *number >= least && *number <= most;
-}
-
-static bool parse_seconds(const char *text, uint64_t least, int64_t *seconds)
-{
-	uint64_t number;
-
-	if (!parse_number(text, least, MAX_SECONDS, &number))
-		return false;
-	*seconds = (int64_t)number;
-	return true;
-}
-
-static bool parse_user(const char *text, struct options *o)
-{
-	const char *const colon = strchr(text, ':');
-	const size_t uid_length = colon != NULL ? (size_t)(colon - text) : strlen(text);
-	uint64_t uid, gid;
-
-	if (!number_parse(text, uid_length, &uid))
-		return false;
-	gid = uid;
-	if (colon != NULL && !number_parse(colon + 1, strlen(colon + 1), &gid))
-		return false;
-	if (uid == 0 || gid == 0 || uid >= UINT32_MAX || gid >= UINT32_MAX)
-		return false;
-	o->greeter_uid = (uid_t)uid;
-	o->greeter_gid = (gid_t)gid;
-	return true;
-}
-
 /* A name that can stand in a greeting and in a msg-id. */
 static bool set_host(struct options *o, const char *name)
 {
@@ -222,7 +189,7 @@ static bool set_status_fd(struct options *o, const char *text)
 {
 	uint64_t fd;
 
-	if (!parse_number(text, 3, 1023, &fd))
+	if (!argument_number(text, 3, 1023, &fd))
 		return false;
 	o->status_fd = (int)fd;
 	return true;
@@ -233,7 +200,7 @@ static bool set_offered(struct options *o, const char *text)
 {
 	uint64_t set;
 
-	if (!parse_number(text, 0, (1U << OFFER_COUNT) - 1, &set))
+	if (!argument_number(text, 0, (1U << OFFER_COUNT) - 1, &set))
 		return false;
 	o->offered = (offer_set)set;
 	return true;
@@ -264,14 +231,18 @@ static bool take_option(struct options *o, int code)
 	case OPTION_CLIENT_IP: o->client_ip = optarg; return true;
 	case OPTION_DEBUG: o->debug = true; return true;
 	case OPTION_EXEC: return set_exec(o, optarg);
-	case OPTION_FAIL_DELAY: return parse_seconds(optarg, 0, &o->fail_delay_seconds);
-	case OPTION_GREETER_USER: return parse_user(optarg, o);
+	case OPTION_FAIL_DELAY:
+		return argument_seconds(optarg, 0, MAX_SECONDS, &o->fail_delay_seconds);
+	case OPTION_GREETER_USER:
+		return argument_user(optarg, &o->greeter_uid, &o->greeter_gid);
 	case OPTION_OFFER: return set_offered(o, optarg);
 	case OPTION_HOSTNAME: return set_host(o, optarg);
-	case OPTION_IDLE_TIMEOUT: return parse_seconds(optarg, 1, &o->idle_seconds);
+	case OPTION_IDLE_TIMEOUT:
+		return argument_seconds(optarg, 1, MAX_SECONDS, &o->idle_seconds);
 	case OPTION_LANGUAGE: return text_language(optarg, strlen(optarg), &o->language);
 	case OPTION_LOCK: o->lock = true; return true;
-	case OPTION_LOGIN_TIMEOUT: return parse_seconds(optarg, 1, &o->login_seconds);
+	case OPTION_LOGIN_TIMEOUT:
+		return argument_seconds(optarg, 1, MAX_SECONDS, &o->login_seconds);
 	case OPTION_LONG_CREDENTIALS: o->long_credentials = true; return true;
 	case OPTION_MAILDIR: o->maildir = optarg; return optarg[0] != '\0';
 	case OPTION_NO_INDEX: o->no_index = true; return true;
@@ -370,8 +341,8 @@ static void close_inherited(struct options *o)
 {
 	const enum ucspi_wish wish = o->session ? UCSPI_NONE : ucspi_take();
 
-	o->stls = wish != UCSPI_NONE;
-	o->require_tls |= wish == UCSPI_DEMAND;
+	o->stls = wish == UCSPI_OFFER || wish == UCSPI_DEMAND;
+	o->require_tls |= wish == UCSPI_DEMAND || wish == UCSPI_LACK;
 	if (o->stls)
 		process_close_others(UCSPI_CONTROL_FD, UCSPI_WRITE_FD);
 	else if (o->session && o->status_fd > 2)

@@ -26,30 +26,9 @@ static const struct mechanism {
 	[SASL_OAUTHBEARER] = {"OAUTHBEARER", "", SASL_OAUTHBEARER_OCTETS, take_oauthbearer},
 };
 
-static const char *const problem_texts[SASL_PROBLEMS] = {
-	[SASL_NO_PROBLEM] = "",
-	[SASL_PROBLEM_MECHANISM] = "that mechanism is not offered here",
-	[SASL_PROBLEM_INITIAL] = "that mechanism takes no initial response",
-	[SASL_PROBLEM_BASE64] = "not base64",
-	[SASL_PROBLEM_TOO_LONG] = "login and password are too long",
-	[SASL_PROBLEM_FORM] = "not what that mechanism sends",
-	[SASL_PROBLEM_EMPTY_LOGIN] = "the login is empty",
-	[SASL_PROBLEM_EMPTY_PASSWORD] = "the password is empty",
-	[SASL_PROBLEM_CONTROL] = "login and password must not hold control characters",
-	[SASL_PROBLEM_UTF8] = "login and password must be UTF-8",
-	[SASL_PROBLEM_OTHER_USER] = "nobody can act for another user here",
-	[SASL_PROBLEM_BINDING] = "channel binding is not offered here",
-	[SASL_PROBLEM_NO_EXCHANGE] = "AUTH comes first",
-};
-
 const char *sasl_name(enum sasl_mechanism mechanism)
 {
 	return mechanisms[mechanism].name;
-}
-
-const char *sasl_problem_text(enum sasl_problem problem)
-{
-	return problem_texts[problem];
 }
 
 bool sasl_find(struct wire_text name, enum sasl_mechanism *mechanism)

@@ -119,9 +119,6 @@ const char *sasl_name(enum sasl_mechanism mechanism);
 /* Finds a mechanism by its name, in any case; false if it is none of ours. */
 bool sasl_find(struct wire_text name, enum sasl_mechanism *mechanism);
 
-/* What to tell people of a problem, behind "-ERR "; "" for SASL_NO_PROBLEM. */
-const char *sasl_problem_text(enum sasl_problem problem);
-
 /* Starts an exchange over whatever was there. arguments is all that follows "AUTH ": the name
  * of a mechanism and perhaps a blank and an initial response ("=": an empty one; a blank and
  * nothing behind it is none). allowed is a set of mechanisms. timestamp is "<...>", the

@@ -68,6 +68,8 @@ static const char *const catalogue[TEXT_COUNT][LANGUAGE_COUNT] = {
 	[TEXT_AUTH_CANCELLED] = {"authentication cancelled", "Anmeldung abgebrochen"},
 	[TEXT_AUTH_MALFORMED] = {"malformed authentication exchange",
 		"Anmeldung nicht in der richtigen Form"},
+	[TEXT_AUTH_OTHER_USER] = {"nobody can act for another user here",
+		"hier kann niemand für andere handeln"},
 	[TEXT_UNKNOWN_COMMAND] = {"unknown command", "unbekanntes Kommando"},
 	[TEXT_NO_ARGUMENT] = {"this command takes no argument",
 		"dieses Kommando hat kein Argument"},

@@ -16,8 +16,7 @@ struct tls {
 	SSL_CTX *context;
 	SSL *ssl;
 	bool cert_chosen;
-	const struct tls_octets *ocsp; /* of the chosen certificate */
-	bool misconfigured;            /* logged; nothing more is sent to the client */
+	bool misconfigured; /* logged; nothing more is sent to the client */
 	/* handshake messages that came when the handshake was over */
 	bool established;
 	uint64_t late_messages;

@@ -104,11 +104,7 @@ static bool take_pair(struct tls *t, size_t i)
 	const struct tls_material_pair *const pair = &t->material->pairs[i];
 	const struct tls_octets *const key = pair->key.data != NULL ? &pair->key : &pair->cert;
 
-	if (!take(t, &pair->cert, key, t->options->pairs[i].cert))
-		return false;
-	if (t->ocsp == NULL)
-		t->ocsp = &pair->ocsp;
-	return true;
+	return take(t, &pair->cert, key, t->options->pairs[i].cert);
 }
 
 /* From the directory; name is empty for the default. */
@@ -222,23 +218,49 @@ static bool is_current(const struct tls_octets *response)
 	return current;
 }
 
+static bool is_leaf_of(const X509 *cert, const struct tls_octets *pem)
+{
+	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
+	X509 *const leaf = memory != NULL ? read_certificate(memory) : NULL;
+	const bool same = leaf != NULL && X509_cmp(cert, leaf) == 0;
+
+	X509_free(leaf);
+	BIO_free(memory);
+	ERR_clear_error();
+	return same;
+}
+
+/* The response that belongs to the certificate which this client is shown: of a name's RSA and
+ * ECDSA certificates that is known only now. NULL if there is none. */
+static const struct tls_octets *response_for(const struct tls *t, const X509 *cert)
+{
+	for (size_t i = 0; cert != NULL && i < t->material->pair_count; i++) {
+		const struct tls_material_pair *const pair = &t->material->pairs[i];
+
+		if (pair->ocsp.data != NULL && is_leaf_of(cert, &pair->cert))
+			return &pair->ocsp;
+	}
+	return NULL;
+}
+
 /* Called for a client that asks for the state of the certificate. */
 static int staple(SSL *ssl, void *argument)
 {
-	struct tls *const t = argument;
+	const struct tls *const t = argument;
+	const struct tls_octets *const response = response_for(t, SSL_get_certificate(ssl));
 	unsigned char *copy;
 
-	if (t->ocsp == NULL || t->ocsp->data == NULL)
+	if (response == NULL)
 		return SSL_TLSEXT_ERR_NOACK;
-	if (!is_current(t->ocsp)) {
+	if (!is_current(response)) {
 		log_event(LOG_WARNING, "tls-ocsp problem=\"no response, or one that is out of "
 				       "date\"");
 		return SSL_TLSEXT_ERR_NOACK;
 	}
-	copy = OPENSSL_memdup(t->ocsp->data, t->ocsp->length);
+	copy = OPENSSL_memdup(response->data, response->length);
 	if (copy == NULL)
 		return SSL_TLSEXT_ERR_NOACK;
-	SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)t->ocsp->length);
+	SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)response->length);
 	return SSL_TLSEXT_ERR_OK;
 }
 

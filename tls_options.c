@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "argument.h"
 #include "log.h"
-#include "number.h"
 #include "tls_ticketfile.h"
 
 #define MAX_SECONDS 3600
@@ -101,39 +101,6 @@ int tls_options_usage(const char *problem, const char *value)
 	return TLS_EXIT_USAGE;
 }
 
-static bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *number)
-{
-	return number_parse(text, strlen(text), number) && *number >= least && *number <= most;
-}
-
-static bool parse_seconds(const char *text, int64_t *seconds)
-{
-	uint64_t number;
-
-	if (!parse_number(text, 1, MAX_SECONDS, &number))
-		return false;
-	*seconds = (int64_t)number;
-	return true;
-}
-
-static bool parse_user(const char *text, struct tls_options *o)
-{
-	const char *const colon = strchr(text, ':');
-	const size_t uid_length = colon != NULL ? (size_t)(colon - text) : strlen(text);
-	uint64_t uid, gid;
-
-	if (!number_parse(text, uid_length, &uid))
-		return false;
-	gid = uid;
-	if (colon != NULL && !number_parse(colon + 1, strlen(colon + 1), &gid))
-		return false;
-	if (uid == 0 || gid == 0 || uid >= UINT32_MAX || gid >= UINT32_MAX)
-		return false;
-	o->engine_uid = (uid_t)uid;
-	o->engine_gid = (gid_t)gid;
-	return true;
-}
-
 static bool parse_version(const char *text, enum tls_version *version)
 {
 	*version = strcmp(text, "1.3") == 0 ? TLS_AT_LEAST_1_3 : TLS_AT_LEAST_1_2;
@@ -181,9 +148,10 @@ static bool take_option(struct tls_options *o, int code)
 	case OPTION_CIPHERS: return set_path(&o->ciphers, optarg);
 	case OPTION_CIPHERSUITES: return set_path(&o->ciphersuites, optarg);
 	case OPTION_DEBUG: o->debug = true; return true;
-	case OPTION_ENGINE_USER: return parse_user(optarg, o);
-	case OPTION_HANDSHAKE_TIMEOUT: return parse_seconds(optarg, &o->handshake_seconds);
-	case OPTION_KEEP: return parse_number(optarg, 1, TICKETFILE_KEYS, &o->keep);
+	case OPTION_ENGINE_USER: return argument_user(optarg, &o->engine_uid, &o->engine_gid);
+	case OPTION_HANDSHAKE_TIMEOUT:
+		return argument_seconds(optarg, 1, MAX_SECONDS, &o->handshake_seconds);
+	case OPTION_KEEP: return argument_number(optarg, 1, TICKETFILE_KEYS, &o->keep);
 	case OPTION_KEY:
 	case OPTION_OCSP: return set_of_pair(o, code, optarg);
 	case OPTION_MIN_VERSION: return parse_version(optarg, &o->min_version);

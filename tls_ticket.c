@@ -51,6 +51,15 @@ static bool parse_lines(struct ticket_keys *keys, const char *octets, size_t len
 	return keys->count > 0;
 }
 
+/* Random octets are never so; a file in lines that was cut is. */
+static bool is_hex_text(const char *octets, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (digit(octets[i]) < 0 && octets[i] != '\n' && octets[i] != '\r')
+			return false;
+	return true;
+}
+
 bool ticket_parse(struct ticket_keys *keys, const char *octets, size_t length)
 {
 	_Static_assert(sizeof(struct ticket_key) == TICKET_KEY_OCTETS, "a key has no gaps");
@@ -58,7 +67,7 @@ bool ticket_parse(struct ticket_keys *keys, const char *octets, size_t length)
 	if (parse_lines(keys, octets, length))
 		return true;
 	if (length == 0 || length % TICKET_KEY_OCTETS != 0 ||
-		length / TICKET_KEY_OCTETS > TICKET_KEYS)
+		length / TICKET_KEY_OCTETS > TICKET_KEYS || is_hex_text(octets, length))
 		return false;
 	keys->count = length / TICKET_KEY_OCTETS;
 	memcpy(keys->keys, octets, length);

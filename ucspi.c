@@ -10,34 +10,48 @@
 
 #include "number.h"
 
-#define HIGH_FD 64 /* above all that is moved to */
-
-/* A copy, far up, of the descriptor that the variable names; -1 if there is none. */
+/* A copy, above all that is moved to, of the descriptor that the variable names; -1 if there is
+ * none. The standard ones are the client's in clear, or the log: TLS "begun" there would let
+ * passwords pass unprotected. */
 static int copy_named(const char *name)
 {
 	const char *const value = getenv(name);
 	uint64_t number;
 
-	if (value == NULL || !number_parse(value, strlen(value), &number) || number > 65535)
+	if (value == NULL || !number_parse(value, strlen(value), &number) || number > 65535 ||
+		number <= STDERR_FILENO)
 		return -1;
-	return fcntl((int)number, F_DUPFD_CLOEXEC, HIGH_FD);
+	return fcntl((int)number, F_DUPFD_CLOEXEC, UCSPI_WRITE_FD + 1);
+}
+
+static bool take_descriptors(void)
+{
+	static const char *const names[] = {"SSLCTLFD", "SSLREADFD", "SSLWRITEFD"};
+	int copies[3];
+	bool taken = true;
+
+	for (int i = 0; i < 3; i++) {
+		copies[i] = copy_named(names[i]);
+		taken &= copies[i] >= 0;
+	}
+	for (int i = 0; i < 3; i++) {
+		taken = taken && dup3(copies[i], UCSPI_CONTROL_FD + i, O_CLOEXEC) >= 0;
+		if (copies[i] >= 0)
+			close(copies[i]);
+	}
+	return taken;
 }
 
 enum ucspi_wish ucspi_take(void)
 {
-	static const char *const names[] = {"SSLCTLFD", "SSLREADFD", "SSLWRITEFD"};
 	const char *const wish = getenv("UCSPITLS");
-	int copies[3];
+	const bool demanded = wish != NULL && strcmp(wish, "!") == 0;
 
 	if (wish != NULL && strcmp(wish, "-") == 0)
 		return UCSPI_NONE;
-	for (int i = 0; i < 3; i++)
-		if ((copies[i] = copy_named(names[i])) < 0)
-			return UCSPI_NONE;
-	for (int i = 0; i < 3; i++)
-		if (dup3(copies[i], UCSPI_CONTROL_FD + i, O_CLOEXEC) < 0)
-			return UCSPI_NONE;
-	return wish != NULL && strcmp(wish, "!") == 0 ? UCSPI_DEMAND : UCSPI_OFFER;
+	if (!take_descriptors())
+		return demanded ? UCSPI_LACK : UCSPI_NONE;
+	return demanded ? UCSPI_DEMAND : UCSPI_OFFER;
 }
 
 bool ucspi_start_tls(void)

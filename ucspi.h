@@ -11,13 +11,14 @@
 
 /* What the variable UCSPITLS asks for. */
 enum ucspi_wish {
-	UCSPI_NONE,   /* no TLS to be had, or "-": not to be offered */
+	UCSPI_NONE,   /* no TLS to be had and none demanded, or "-": not to be offered */
 	UCSPI_OFFER,  /* empty or not set */
 	UCSPI_DEMAND, /* "!" */
+	UCSPI_LACK,   /* "!", and no TLS to be had: nobody may log in in clear */
 };
 
-/* Looks for the three descriptors in the environment; where they are open, moves them
- * (close-on-exec). Returns what to do with them. */
+/* Looks for the three descriptors in the environment; where they are open, and none of the
+ * standard ones, moves them (close-on-exec). Returns what to do with them. */
 enum ucspi_wish ucspi_take(void);
 
 /* Asks for TLS (one octet, y, and no answer), and makes descriptors 0 and 1 the protected ones;

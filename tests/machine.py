@@ -113,7 +113,8 @@ class Machine:
             self.lines.append(line.decode("latin-1"))
 
     def command(self, *command, directory=DOCUMENTS):
-        return ["nsenter", "--target", str(self.init), "--mount", "--net", "--pid",
+        # the root of the machine is where we have ours, be that a directory of the host or not
+        return ["nsenter", "--target", str(self.init), "--root", "--mount", "--net", "--pid",
                 "--", "env", "-i", "-C", directory, f"PATH={PATH}", "LC_ALL=C.UTF-8", *command]
 
     def run(self, *command, check=True, text=None, directory=DOCUMENTS):

@@ -97,6 +97,30 @@ def test_processes_of_a_connection_before_stls(lab, home, pki, files, uid, colum
     client.close()
 
 
+def test_descriptors_of_pop3d_before_and_behind_stls(lab, home, pki, files, uid):
+    made = Connection(lab, uid, "--cert", os.path.join(files, "default.pem"), "--starttls", "--",
+                      lab.pop3d, "--hostname", harness.HOST).locked_in()
+    assert made.server.line().startswith("+OK"), made.server.report()
+    monitor, = made.children()
+    roles = jail.Roles(made.server, lab.pop3d)
+    roles.monitor = monitor
+    assert retry_until(roles.child), made.server.report()
+    greeter = roles.child()
+    clear = jail.descriptors(monitor)[0]
+    low = list(range(10))
+    before, of_greeter = jail.descriptors(monitor), jail.descriptors(greeter)
+    assert sorted(before) == low + [10, 11, 12, 13] and before[11] == before[12] != clear
+    assert sorted(of_greeter) == [0, 1, 2, 11, 12, 13]
+    assert of_greeter[0] == of_greeter[1] == clear and of_greeter[11] == before[11]
+    assert made.server.ask("STLS").startswith("+OK")
+    client = made.speak_tls(pki.context())
+    assert client.ask("NOOP").startswith("-ERR")
+    behind = jail.descriptors(monitor)
+    assert sorted(behind) == low + [13] and behind[0] == behind[1] == before[11]
+    assert jail.descriptors(greeter) == {number: of_greeter[number] for number in (2, 11, 12, 13)}
+    client.close()
+
+
 @pytest.mark.skipif(jail.SANITIZED, reason="programs with sanitizers have no system call filter")
 def test_attempts_of_an_engine_end_as_the_document_says(lab, files, uid, column):
     if os.uname().machine != "x86_64":

@@ -133,14 +133,41 @@ def test_a_bad_certificate_is_logged_and_nothing_is_sent(lab, home, pki, own, fa
     server.logged(r"tls-configuration (file|problem)=\S+")
 
 
-def test_ocsp_response_is_stapled_for_clients_that_ask(lab, home, pki, own):
-    serial = openssl("x509", "-in", pki.at("mail.example.crt"), "-noout", "-serial").stdout
-    index, response = home.path + ".index", home.path + ".ocsp"
+def serial_of(pki, name):
+    shown = openssl("x509", "-in", pki.at(name + ".crt"), "-noout", "-serial").stdout
+    return shown.decode().strip().split("=")[1]
+
+
+def ocsp_response(pki, home, name):
+    """The file of a response that says that the certificate is good."""
+    index, response = f"{home.path}.{name}.index", f"{home.path}.{name}.ocsp"
     with open(index, "w", encoding="ascii") as file:
-        file.write(f"V\t300101000000Z\t\t{serial.decode().strip().split('=')[1]}\tunknown\t/CN=x\n")
+        file.write(f"V\t300101000000Z\t\t{serial_of(pki, name)}\tunknown\t/CN=x\n")
     ca = ["-CA", pki.at("ca.crt"), "-rsigner", pki.at("ca.crt"), "-rkey", pki.at("ca.key")]
     openssl("ocsp", "-index", index, *ca, "-issuer", pki.at("ca.crt"), "-cert",
-            pki.at("mail.example.crt"), "-respout", response, "-ndays", "2")
+            pki.at(name + ".crt"), "-respout", response, "-ndays", "2")
+    return response
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize("stapled", [("both-ec", "both-rsa"), ("both-rsa",), ("both-ec",)])
+def test_the_ocsp_response_is_that_of_the_certificate_shown(lab, home, pki, stapled, version):
+    options = []
+    for name, key in (("both-ec", "ec"), ("both-rsa", "rsa")):
+        options += pki.have(name, host="both.example", key=key)
+        if name in stapled:
+            options += ["--ocsp", ocsp_response(pki, home, name)]
+    server = TlsServer(lab, options, ["cat"])
+    for name, algorithms in (("both-ec", "ECDSA+SHA256"), ("both-rsa", "rsa_pss_rsae_sha256")):
+        shown = s_client(server, "-status", version, "-servername", "both.example", "-sigalgs",
+                         algorithms, text=b"")
+        assert f"subject=CN = {name}" in shown, shown
+        serials = re.findall(r"Serial Number: ([0-9A-F]+)", shown.split("-----BEGIN")[0])
+        assert serials[:1] == ([serial_of(pki, name)] if name in stapled else []), shown
+
+
+def test_ocsp_response_is_stapled_for_clients_that_ask(lab, home, pki, own):
+    response = ocsp_response(pki, home, "mail.example")
     server = TlsServer(lab, [*own, "--ocsp", response], ["cat"])
     assert "OCSP Response Status: successful" in s_client(server, "-status", text=b"")
     with open(response, "wb") as file:
@@ -245,7 +272,8 @@ def test_ticket_keys_are_made_and_rotated(lab, home):
                 if name.startswith(os.path.basename(path) + ".")]
 
 
-@pytest.mark.parametrize("fault", ["readable", "garbage", "empty", "missing", "long-line"])
+@pytest.mark.parametrize("fault", ["readable", "garbage", "empty", "missing", "long-line",
+                                   "half-a-line", "line-and-a-half"])
 def test_a_bad_file_of_ticket_keys_is_refused(lab, home, pki, own, keys, fault):
     if fault == "readable":
         os.chmod(keys, 0o644)
@@ -254,7 +282,8 @@ def test_a_bad_file_of_ticket_keys_is_refused(lab, home, pki, own, keys, fault):
     else:
         with open(keys, "wb") as file:
             file.write({"garbage": b"z" * 160 + b"\n", "empty": b"",
-                        "long-line": b"0" * 162 + b"\n"}[fault])
+                        "long-line": b"0" * 162 + b"\n", "half-a-line": b"1f" * 40,
+                        "line-and-a-half": b"1f" * 80 + b"\n" + b"1f" * 39 + b"1"}[fault])
     server = TlsServer(lab, [*own, "--ticket-keys", keys], ["echo", "never"])
     with server.raw() as client:
         client.sendall(client_hello(pki.context()))

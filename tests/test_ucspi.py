@@ -160,12 +160,44 @@ def test_ucspitls_says_whether_to_offer_or_to_demand(engine, home):
     assert came(demand.inside, b"octets)\r\n").endswith(b"+OK 0 messages (0 octets)\r\n")
 
 
+def test_a_demand_without_an_engine_lets_nobody_log_in_in_clear(lab, home):
+    clear, far_clear = socket.socketpair()
+    with clear, subprocess.Popen(
+            [lab.pop3d, "--hostname", harness.HOST, "--allow-cleartext", "--", lab.checker,
+             home.table], stdin=far_clear, stdout=far_clear, stderr=subprocess.DEVNULL,
+            env=dict(lab.environment(), UCSPITLS="!"), start_new_session=True):
+        far_clear.close()
+        assert came(clear, GREETING) == GREETING
+        clear.sendall(f"USER {home.login}\r\n".encode())
+        assert came(clear, b"\r\n") == (
+            b"-ERR [AUTH] no login in clear text here: connect with TLS\r\n")
+        clear.sendall(b"QUIT\r\n")
+
+
 def test_engine_that_is_gone_ends_the_session(engine, home):
     each = engine()
     came(each.clear, GREETING)
     begin(each, b"STLS\r\n", home)
     each.inside.close()
     assert each.process.wait(5) == 0
+
+
+def test_engine_that_is_gone_before_stls_is_a_fault_of_the_system(lab, home):
+    near, far = socket.socketpair()
+    client, far_client = socket.socketpair()
+    with client, subprocess.Popen(
+            [lab.pop3d, "--hostname", harness.HOST, "--", lab.checker, home.table],
+            stdin=far_client, stdout=far_client, stderr=subprocess.PIPE,
+            env=dict(lab.environment(), **dict.fromkeys(
+                ("SSLCTLFD", "SSLREADFD", "SSLWRITEFD"), str(far.fileno()))),
+            pass_fds=[far.fileno()], start_new_session=True) as process:
+        for end in (far, far_client, near):
+            end.close()
+        assert came(client, GREETING) == GREETING
+        client.sendall(b"STLS\r\n")
+        log = process.communicate(timeout=harness.TIMEOUT)[1].decode()
+    assert process.returncode == 111
+    assert len(log.splitlines()) == 1 and "tls-not-started" in log, log
 
 
 def test_handshake_that_comes_with_the_reply_is_left_to_the_engine(engine, home):

@@ -192,7 +192,7 @@ class TlsServer:
         self.environment = {**lab.environment(), **dict(environment)}
         self.log_path = os.path.join(lab.directory, f"tls-{id(self):x}.log")
         self.log_file = open(self.log_path, "wb")
-        self.children = []
+        self.accepted, self.children = 0, []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.thread = threading.Thread(target=self.serve, daemon=True)
@@ -207,6 +207,7 @@ class TlsServer:
                 connection = self.listener.accept()[0]
             except OSError:
                 return
+            self.accepted += 1
             with connection:
                 self.children.append(subprocess.Popen(
                     self.argv, stdin=connection, stdout=connection, env=self.environment, cwd="/",
@@ -223,7 +224,9 @@ class TlsServer:
         return TlsClient(context.wrap_socket(raw or self.raw(), server_hostname=name, **how))
 
     def child(self, number=-1):
-        assert retry_until(lambda: self.children), "nothing was started"
+        # what was started may have answered before it was entered here
+        started = retry_until(lambda: self.children and len(self.children) == self.accepted)
+        assert started, "nothing was started"
         return self.children[number]
 
     def ended(self, number=-1, timeout=harness.TIMEOUT):

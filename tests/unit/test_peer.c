@@ -191,6 +191,18 @@ TEST(nothing_known_is_empty)
 	assert_true(peer_is_local(&p));
 }
 
+TEST(sslserver_has_names_of_its_own)
+{
+	set("PROTO", "SSL");
+	set("SSLREMOTEIP", "192.0.2.1");
+	set("SSLREMOTEPORT", "40000");
+	set("SSLLOCALIP", "192.0.2.2");
+	set("SSLLOCALPORT", "995");
+	look_at_environment();
+	is_peer("TCP", "192.0.2.1", "40000", "192.0.2.2", "995");
+	assert_false(p.tls);
+}
+
 TEST(tcpserver_tells_all)
 {
 	set("PROTO", "TCP");
@@ -334,6 +346,7 @@ static const struct CMUnitTest tests[] = {
 	PEER_TEST(mapped_ipv4_of_a_dual_stack_listener_is_written_as_ipv4),
 	PEER_TEST(local_socket_and_pipe_are_told_by_the_environment),
 	PEER_TEST(nothing_known_is_empty),
+	PEER_TEST(sslserver_has_names_of_its_own),
 	PEER_TEST(tcpserver_tells_all),
 	PEER_TEST(systemd_and_xinetd_and_stunnel_tell_the_address),
 	PEER_TEST(address_in_the_environment_is_written_in_one_way),

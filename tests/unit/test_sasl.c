@@ -232,17 +232,6 @@ TEST(unknown_mechanisms_and_those_not_allowed)
 	assert_int_equal(SASL_SET_CLEAR_TEXT & SASL_SET(SASL_CRAM_MD5), 0);
 }
 
-TEST(every_problem_has_a_text)
-{
-	for (unsigned i = 1; i < SASL_PROBLEMS; i++) {
-		const char *const text = sasl_problem_text((enum sasl_problem)i);
-
-		assert_non_null(text);
-		assert_in_range(strlen(text), 1, 100);
-	}
-	assert_string_equal(sasl_problem_text(SASL_NO_PROBLEM), "");
-}
-
 /* Says a message of a mechanism with fields of so many octets. */
 static enum sasl_outcome say_long(const char *mechanism, size_t login, size_t secret)
 {
@@ -338,7 +327,6 @@ int main(void)
 		cmocka_unit_test(bad_base64_is_refused),
 		cmocka_unit_test(mechanisms_have_names_in_any_case),
 		cmocka_unit_test(unknown_mechanisms_and_those_not_allowed),
-		cmocka_unit_test(every_problem_has_a_text),
 		cmocka_unit_test(tokens_of_12288_octets_are_taken_and_no_longer_ones),
 		cmocka_unit_test(logins_of_512_and_passwords_of_1024_octets_are_taken),
 		cmocka_unit_test(longest_line_is_as_announced),

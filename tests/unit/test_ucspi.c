@@ -1,6 +1,7 @@
 /* ucspi: the three descriptors of UCSPI-TLS are found, or nothing is offered. */
 #include "unit.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "ucspi.h"
@@ -133,20 +134,44 @@ static int nothing_to_take(void)
 {
 	static const char *const names[] = {"SSLCTLFD", "SSLREADFD", "SSLWRITEFD"};
 	static const char *const wrong[] = {"", "x", "-1", "20x", " 20", "0x14", "99", "65536",
-		"4294967316", "18446744073709551636", "20 "};
+		"4294967316", "18446744073709551636", "20 ", "0", "1", "2"};
 
 	for (int i = 0; i < 3; i++) {
-		offer(20, 21, 22, "!");
+		offer(20, 21, 22, NULL);
 		unsetenv(names[i]);
 		CHECK(ucspi_take() == UCSPI_NONE);
 		for (size_t k = 0; k < COUNT_OF(wrong); k++) {
 			setenv(names[i], wrong[k], 1);
 			CHECK(ucspi_take() == UCSPI_NONE);
 		}
-		offer(20, 21, 22, "!");
+		offer(20, 21, 22, NULL);
 		close(20 + i);
 		CHECK(ucspi_take() == UCSPI_NONE);
 	}
+	return GOOD;
+}
+
+/* A demand that cannot be met is none for clear text. */
+static int demand_in_vain(void)
+{
+	offer(20, 21, 22, "!");
+	close(21);
+	CHECK(ucspi_take() == UCSPI_LACK);
+	unsetenv("SSLCTLFD");
+	CHECK(ucspi_take() == UCSPI_LACK);
+	setenv("UCSPITLS", "", 1);
+	CHECK(ucspi_take() == UCSPI_NONE);
+	return GOOD;
+}
+
+/* Superservers may let a connection have few descriptors. */
+static int few_descriptors(void)
+{
+	const struct rlimit few = {32, 32};
+
+	offer(20, 21, 22, NULL);
+	CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+	CHECK(ucspi_take() == UCSPI_OFFER);
 	return GOOD;
 }
 
@@ -172,6 +197,8 @@ IN_A_CHILD(numbers_in_each_others_way)
 IN_A_CHILD(one_number_for_reading_and_writing)
 IN_A_CHILD(wishes)
 IN_A_CHILD(nothing_to_take)
+IN_A_CHILD(demand_in_vain)
+IN_A_CHILD(few_descriptors)
 IN_A_CHILD(engine_that_is_gone)
 
 static const struct CMUnitTest tests[] = {
@@ -180,6 +207,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(one_number_for_reading_and_writing_),
 	cmocka_unit_test(wishes_),
 	cmocka_unit_test(nothing_to_take_),
+	cmocka_unit_test(demand_in_vain_),
+	cmocka_unit_test(few_descriptors_),
 	cmocka_unit_test(engine_that_is_gone_),
 };
 

@@ -116,8 +116,6 @@ static inline enum sasl_outcome step_message(const char *octets, size_t length)
 #define assert_malformed(outcome, expected_problem)                                            \
 	do {                                                                                   \
 		assert_int_equal(outcome, SASL_MALFORMED);                                     \
-		assert_string_equal(                                                           \
-			sasl_problem_text(expected_problem), sasl_problem_text(s.problem));    \
 		assert_int_equal(s.problem, expected_problem);                                 \
 	} while (0)
 

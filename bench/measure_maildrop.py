@@ -15,7 +15,7 @@ WARM = 3  # later logins that are measured after each first one
 
 
 def sizes(lab):
-    return (10, 10000) if lab.quick else (10, 1000, 10000, 100000, 1000000)
+    return (10, 10000) if lab.quick else (10, 10000, 100000, 1000000)
 
 
 def rounds_of(lab, count):
@@ -54,6 +54,7 @@ def logins(lab, server, user, count, names, seed):
         found[kind].append(figures["pass_to_stat_us"]["p50"] / 1e3)
         return figures
     login("first")
+    time.sleep(SETTLED)  # QUIT may have moved messages
     for _ in range(WARM):
         figures = login("later", "poll")
         found["list"].append(figures["list_us"]["p50"] / 1e3)
@@ -99,7 +100,8 @@ def size_table(lab, servers, count, names):
                    "after one more message", "LIST", "UIDL"],
                   "Milliseconds from PASS to the answer of STAT; messages of 1 KiB, page cache"
                   f" warm; {rounds_of(lab, count)} fresh maildrops, whose last message came {SETTLED}"
-                  f" seconds before; {WARM} later logins each.")
+                  f" seconds before; {WARM} later logins each, from {SETTLED} seconds after the"
+                  " first one on.")
     for server in servers:
         first, later, more, scan, uids = (range_of(results, server.name, kind) for kind in
                                           ("first", "later", "one more", "list", "uidl"))

@@ -1258,6 +1258,7 @@ class Terminal:
             os.dup2(self.out.fileno(), 1)
             os.closerange(3, 256)
             signal.alarm(SECONDS)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell ignores it in the background
             environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
             os.execve(checker.binary, [checker.binary, "--hash", *login], environment)
 

@@ -204,8 +204,11 @@ def test_every_octet_in_a_segment_of_its_own(engine, pki):
             raw.sendall(b"STLS\r\n"[at:at + 1])
             time.sleep(0.001)
         assert clear_until(raw, BEGIN) == BEGIN
-        for at in range(len(octet)):
-            raw.sendall(octet[at:at + 1])
+        try:
+            for at in range(len(octet)):
+                raw.sendall(octet[at:at + 1])
+        except OSError:
+            pass  # the first one was enough to end the connection
         assert inside(server, pki, raw) is None
         raw.close()
 

@@ -3,22 +3,10 @@
 
 #include <string.h>
 
+#include "number.h"
+
 /* Lines are gathered here: a call for each piece of each of a hundred thousand lines shows. */
 #define GATHERED_OCTETS 4096
-
-static size_t put_number(char *to, uint64_t number)
-{
-	char digits[20];
-	size_t at = sizeof digits;
-
-	do {
-		digits[--at] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number > 0);
-	for (size_t i = at; i < sizeof digits; i++)
-		to[i - at] = digits[i];
-	return sizeof digits - at;
-}
 
 static size_t end_line(char *line, size_t octets)
 {
@@ -34,9 +22,9 @@ size_t listing_size(struct maildir *m, size_t number, char line[LISTING_LINE_OCT
 
 	if (!maildir_get_size(m, number - 1, &size_octets))
 		return 0;
-	octets = put_number(line, number);
+	octets = number_write(line, number);
 	line[octets++] = ' ';
-	return end_line(line, octets + put_number(line + octets, size_octets));
+	return end_line(line, octets + number_write(line + octets, size_octets));
 }
 
 size_t listing_uid(struct maildir *m, size_t number, char line[LISTING_LINE_OCTETS])
@@ -46,7 +34,7 @@ size_t listing_uid(struct maildir *m, size_t number, char line[LISTING_LINE_OCTE
 
 	if (!maildir_get_unique(m, number - 1, &unique))
 		return 0;
-	octets = put_number(line, number);
+	octets = number_write(line, number);
 	line[octets++] = ' ';
 	octets += uid_text(line + octets, unique.octets, unique.length, unique.shared);
 	return end_line(line, octets);

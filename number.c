@@ -16,3 +16,17 @@ bool number_parse(const char *octets, size_t length, uint64_t *number)
 	*number = value;
 	return length > 0;
 }
+
+size_t number_write(char digits[NUMBER_DIGITS], uint64_t number)
+{
+	char backwards[NUMBER_DIGITS];
+	size_t at = sizeof backwards;
+
+	do {
+		backwards[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	for (size_t i = at; i < sizeof backwards; i++)
+		digits[i - at] = backwards[i];
+	return sizeof backwards - at;
+}

@@ -10,4 +10,10 @@
  * UINT64_MAX. Returns false if they are no number; *number is not touched then. */
 bool number_parse(const char *octets, size_t length, uint64_t *number);
 
+/* The most digits that there are. */
+#define NUMBER_DIGITS 20
+
+/* Writes a number in decimal, not terminated; returns how many digits it has. */
+size_t number_write(char digits[NUMBER_DIGITS], uint64_t number);
+
 #endif

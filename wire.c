@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "number.h"
 
 #define DISCARD_READS 64
 
@@ -146,14 +147,9 @@ void wire_puts(struct wire *w, const char *text)
 
 void wire_put_number(struct wire *w, uint64_t number)
 {
-	char digits[20];
-	size_t at = sizeof digits;
+	char digits[NUMBER_DIGITS];
 
-	do {
-		digits[--at] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number > 0);
-	wire_put(w, digits + at, sizeof digits - at);
+	wire_put(w, digits, number_write(digits, number));
 }
 
 void wire_reply(struct wire *w, const char *format, ...)

@@ -193,6 +193,20 @@ static bool is_file(int fd)
 	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+/* Who talks to strangers: no file, no process, and as many descriptors as it polls, which is
+ * what poll takes at most. */
+static bool lock_in_talker(const struct filter_wish *wish, uint64_t polled)
+{
+	if (!no_new_privileges() || !keep_memory_private())
+		return false;
+	landlock(LANDLOCK_SCOPE_SOCKETS | LANDLOCK_SCOPE_SIGNALS, NULL, 0);
+	if (!limit(RLIMIT_NOFILE, polled) || !limit(RLIMIT_NPROC, 0))
+		return false;
+	if (!is_file(1) && !is_file(2) && !limit(RLIMIT_FSIZE, 0))
+		return false;
+	return filter_set(wish);
+}
+
 bool sandbox_greeter(bool logs)
 {
 	struct filter_wish wish = {
@@ -206,15 +220,7 @@ bool sandbox_greeter(bool logs)
 		wish.memory = calls_of(memory_calls, sizeof memory_calls);
 		wish.refused = calls_of(logging_refused_calls, sizeof logging_refused_calls);
 	}
-	if (!no_new_privileges() || !keep_memory_private())
-		return false;
-	landlock(LANDLOCK_SCOPE_SOCKETS | LANDLOCK_SCOPE_SIGNALS, NULL, 0);
-	/* poll takes as many descriptors as this at most, and two are polled */
-	if (!limit(RLIMIT_NOFILE, 2) || !limit(RLIMIT_NPROC, 0))
-		return false;
-	if (!is_file(1) && !is_file(2) && !limit(RLIMIT_FSIZE, 0))
-		return false;
-	return filter_set(&wish);
+	return lock_in_talker(&wish, 2);
 }
 
 bool sandbox_session(const struct sandbox_place *places, size_t count)
@@ -243,15 +249,7 @@ bool sandbox_engine(void)
 		.otherwise = SECCOMP_KILL_PROCESS,
 	};
 
-	if (!no_new_privileges() || !keep_memory_private())
-		return false;
-	landlock(LANDLOCK_SCOPE_SOCKETS | LANDLOCK_SCOPE_SIGNALS, NULL, 0);
-	/* poll takes as many descriptors as this at most, and three are polled */
-	if (!limit(RLIMIT_NOFILE, 3) || !limit(RLIMIT_NPROC, 0))
-		return false;
-	if (!is_file(1) && !is_file(2) && !limit(RLIMIT_FSIZE, 0))
-		return false;
-	return filter_set(&wish);
+	return lock_in_talker(&wish, 3);
 }
 
 /* Root without the powers of root, but for ending a session that is another user's. */

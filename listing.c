@@ -1,8 +1,6 @@
 /* listing: see listing.h. */
 #include "listing.h"
 
-#include <string.h>
-
 #include "number.h"
 
 /* Lines are gathered here: a call for each piece of each of a hundred thousand lines shows. */

@@ -17,12 +17,14 @@ LIBC ?= $(if $(HAVE_MUSL),musl,glibc)
 PAM ?= yes
 
 CWARN = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
-	-Wformat=2 -Wpointer-arith -Wvla -Werror
+	-Wformat=2 -Wpointer-arith -Wvla $(if $(filter yes,$(WERROR)),-Werror)
 CFLAGS ?= -O2 -g
 CHARDEN = -fstack-protector-strong -fno-strict-aliasing
 LHARDEN = -Wl,-z,relro,-z,now,-z,noexecstack
-CPPFLAGS += -D_GNU_SOURCE -DVERSION='"$(VERSION)"'
+CPPFLAGS += -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"'
 SANITIZE ?=
+# warnings are errors where .ci/run asks for it
+WERROR ?= no
 
 # the compiler of pop3d, and how it links
 ifeq ($(LIBC),musl)
@@ -38,12 +40,9 @@ POP3D_CC ?= $(CC)
 POP3D_LINK = -pie
 endif
 
-CORE = pop3d.c argument.c login.c jail.c sandbox.c filter.c monitor.c auth.c request.c checker.c \
-	setup.c announce.c relay.c process.c peer.c session.c listing.c capa.c command.c reply.c \
-	text.c lang.c options.c offer.c ucspi.c sasl.c base64.c utf8.c proxy.c proxy_read.c \
-	proxied.c address.c maildir.c load.c sizes.c update.c directory.c index_read.c \
-	index_write.c snapshot.c snapshot_sort.c uid.c message.c encode.c wire.c clock.c number.c \
-	log.c
+# A room is a folder, with the file of its name at the top: a new file needs no edit here.
+LIB = $(wildcard lib/*.c os/*.c confine/*.c peer/*.c)
+CORE = $(wildcard *.c auth/*.c session/*.c maildir/*.c pop3/*.c) $(LIB)
 # pop3d-tls is the only program that links OpenSSL (3 or later), and is built where its headers
 # are. TLS=no leaves it out; TLS_LINK=static puts the library into the program (a start costs half
 # as much, but a new library then needs a new program).
@@ -52,15 +51,11 @@ TLS ?= $(shell printf '%s\n' '\#include <openssl/opensslv.h>' '\#if OPENSSL_VERS
 	'\#error' '\#endif' | $(TLS_CC) $(CPPFLAGS) -E -xc - >/dev/null 2>&1 && echo yes || echo no)
 TLS_LINK ?= dynamic
 TLS_PROGRAM = $(if $(filter yes,$(TLS)),$(O)/pop3d-tls)
-TLS_SOURCES = pop3d-tls.c engine.c tls.c tls_cert.c tls_file.c tls_keeper.c tls_material.c \
-	tls_name.c tls_options.c tls_report.c tls_session.c tls_ticket.c tls_ticketfile.c tls_wait.c \
-	argument.c clock.c jail.c log.c number.c peer.c process.c sandbox.c filter.c \
-	proxy.c proxy_read.c proxied.c address.c utf8.c
+TLS_SOURCES = $(wildcard tls/*.c) $(LIB)
 TLS_LIBS = $(if $(filter static,$(TLS_LINK)),-l:libssl.a -l:libcrypto.a,-lssl -lcrypto)
-CHECKPW = pop3d-checkpw.c pwfile.c pwhash.c pwlog.c pwmake.c pwpam.c pwuser.c log.c
-UNITS = $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
-SOURCES = $(wildcard *.c *.h tests/*.c tests/unit/*.c tests/unit/*.h \
-	bench/*.[ch] fuzz/*.[ch])
+CHECKPW = $(wildcard checkpw/*.c lib/*.c) os/log.c
+UNITS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*/test_*.c))
+SOURCES = $(wildcard *.[ch] */*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
 CHECKPW_LIBS = -lcrypt $(if $(filter yes,$(PAM)),-lpam)
 CHECKPW_DEFS = $(if $(filter yes,$(PAM)),-DWITH_PAM)
 
@@ -73,10 +68,12 @@ $(O)/%.o: %.c
 $(O)/pop3d: $(CORE:%.c=$(O)/%.o)
 	$(POP3D_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -o $@ $^ $(POP3D_LINK)
 
-$(O)/pop3d-checkpw: $(CHECKPW) $(wildcard pw*.h) log.h
+$(O)/checkpw/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CHECKPW_DEFS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 \
-		$(LHARDEN) -pie -o $@ $(CHECKPW) $(CHECKPW_LIBS)
+	$(CC) $(CPPFLAGS) $(CHECKPW_DEFS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
+
+$(O)/pop3d-checkpw: $(CHECKPW:%.c=$(O)/checkpw/%.o)
+	$(CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -pie -o $@ $^ $(CHECKPW_LIBS)
 
 $(O)/tls/%.o: %.c
 	@mkdir -p $(@D)
@@ -88,16 +85,17 @@ $(O)/pop3d-tls: $(TLS_SOURCES:%.c=$(O)/tls/%.o)
 # Unit tests run against the system's libc, always under the sanitizers where they are asked for.
 $(O)/unit/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -I. $(CFLAGS) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
 
 $(O)/unit/lib.a: $(patsubst %.c,$(O)/unit/%.o,$(filter-out pop3d.c,$(CORE)))
 	@rm -f $@
 	ar rcs $@ $^
 
-$(O)/unit/test_%: $(O)/unit/tests/unit/test_%.o $(O)/unit/lib.a
+$(UNITS:%=$(O)/unit/%): $(O)/unit/%: $(O)/unit/tests/unit/%.o $(O)/unit/lib.a
+	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ -lcmocka
 
-unit: $(UNITS:%=$(O)/unit/test_%) ## run the unit tests (cmocka)
+unit: $(UNITS:%=$(O)/unit/%) ## run the unit tests (cmocka)
 	@for t in $^; do echo "== $$t"; $$t || exit 1; done
 
 check: all unit ## run every test: units, sessions, superservers, clients, adversity
@@ -105,7 +103,7 @@ check: all unit ## run every test: units, sessions, superservers, clients, adver
 
 check-large: all ## test the index with a million messages (on a tmpfs, as root)
 	POP3D_CHECK_LARGE=1000000 POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider \
-		$(PYTEST_ARGS) tests/test_index.py -k million
+		$(PYTEST_ARGS) tests/maildrop/test_index.py -k million
 
 PYTEST ?= pytest-3
 # several at a time where pytest can: most of them wait most of the time
@@ -119,13 +117,14 @@ check-asan: ## the same tests with AddressSanitizer and UBSan (dynamic, system l
 # goes to fuzz/corpus/TARGET by hand.
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 60
-FUZZ_SOURCES = sasl.c base64.c utf8.c proxy.c address.c index_read.c snapshot.c snapshot_sort.c uid.c \
-	command.c reply.c text.c wire.c encode.c log.c clock.c number.c
+FUZZ_SOURCES = $(wildcard lib/*.c) pop3/sasl.c pop3/command.c pop3/reply.c pop3/text.c pop3/wire.c \
+	peer/proxy_header.c maildir/index_read.c maildir/snapshot.c maildir/order.c maildir/name.c \
+	os/log.c os/clock.c
 FUZZ = $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
 
-$(O)/fuzz/fuzz_%: fuzz/fuzz_%.c fuzz/fuzz.h $(FUZZ_SOURCES) $(wildcard *.h)
+$(O)/fuzz/fuzz_%: fuzz/fuzz_%.c fuzz/fuzz.h $(FUZZ_SOURCES) $(wildcard *.h */*.h)
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(CPPFLAGS) -I. -O1 -g $(CWARN) -std=c11 -fsanitize=fuzzer,address,undefined \
+	$(FUZZ_CC) $(CPPFLAGS) -O1 -g $(CWARN) -std=c11 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES)
 
 fuzz-seeds: $(FUZZ:%=$(O)/fuzz/fuzz_%) ## run the fuzz targets on their corpora only
@@ -144,13 +143,16 @@ fuzz: fuzz-seeds ## fuzz each target for FUZZ_SECONDS=60
 demo: all ## serve a demonstration mailbox on 127.0.0.1:1110 through xinetd
 	tests/demo $(abspath $(O))
 
+compile_commands.json: Makefile ## for clangd and other tools, made with bear
+	bear --output $@ -- $(MAKE) -B O=$(O)/compile all $(UNITS:%=$(O)/compile/unit/tests/unit/%.o)
+
 format: ## apply .clang-format
 	clang-format -i $(SOURCES)
 
 lint: ## formatting, static analysis, man pages
 	clang-format --dry-run -Werror $(SOURCES)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
-		--inline-suppr --suppress=missingIncludeSystem -DVERSION='"x"' -DWITH_PAM *.c
+		--inline-suppr --suppress=missingIncludeSystem -DVERSION='"x"' -DWITH_PAM -I. $(wildcard *.c */*.c)
 	mandoc -Tlint -Wwarning doc/*.8
 
 install: all ## install below $(DESTDIR)$(PREFIX)
@@ -178,4 +180,4 @@ bench-quick: all ## the same, less of it, in about two minutes
 
 .PHONY: all bench bench-quick fuzz fuzz-seeds unit check check-large check-asan demo format lint install clean help
 .SECONDARY:
--include $(wildcard $(O)/*.d $(O)/tls/*.d $(O)/unit/*.d $(O)/unit/tests/unit/*.d)
+-include $(wildcard $(O)/*.d $(O)/*/*.d $(O)/*/*/*.d $(O)/unit/tests/unit/*/*.d)

@@ -2,15 +2,16 @@
  *
  * The one place that keeps the identity the superserver gave it while strangers talk to the
  * greeter. It reads nothing that the network wrote but struct request: bounded, checked, a few
- * times at most. What else decides with that identity in this phase: request.c, checker.c
- * and relay.c, in all under 300 lines of code. They call log.c, clock.c and announce.c, of
- * process.c what resets signals, of setup.c what writes the mechanism's name, of monitor.c what
- * ends the greeter and words a failure; and when a greeter asks for TLS or says what a proxy
- * said, monitor_take_change with ucspi.c, proxied.c, offer.c and setup.c: constant work on what
- * the administrator said, and on two addresses in binary form. At the start,
- * before a stranger has said anything, so do pop3d.c, setup.c, peer.c, process.c, ucspi.c,
- * monitor.c and jail.c. As soon as a session runs, sandbox_monitor takes away what waiting for
- * it does not need. */
+ * times at most. What else decides with that identity in this phase: auth/request.c,
+ * auth/checker.c and auth/checker_log.c, in all under 300 lines of code. They call os/log.c,
+ * os/clock.c and os/handover.c, of os/process.c what resets signals, of auth/invocation.c what
+ * writes the mechanism's name, of monitor.c what ends the greeter and words a failure; and when a
+ * greeter asks for TLS or says what a proxy said, monitor_take_change with peer/ucspi.c,
+ * peer/proxy_client.c, pop3/policy.c and auth/invocation.c: constant work on what the
+ * administrator said, and on two addresses in binary form. At the start, before a stranger has
+ * said anything, so do pop3d.c, auth/invocation.c, peer/peer.c, os/process.c, peer/ucspi.c,
+ * monitor.c and confine/jail.c. As soon as a session runs, sandbox_monitor takes away what waiting
+ * for it does not need. */
 #include "auth.h"
 
 #include <errno.h>
@@ -20,11 +21,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "announce.h"
-#include "clock.h"
-#include "log.h"
+#include "confine/sandbox.h"
 #include "monitor.h"
-#include "sandbox.h"
+#include "os/clock.h"
+#include "os/handover.h"
+#include "os/log.h"
 
 static void send_verdict(struct monitor *m, enum request_verdict verdict)
 {

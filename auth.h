@@ -6,11 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "checker.h"
+#include "auth/checker.h"
+#include "auth/checker_log.h"
+#include "auth/invocation.h"
 #include "options.h"
-#include "peer.h"
-#include "relay.h"
-#include "setup.h"
+#include "peer/peer.h"
 
 #define AUTH_TIMESTAMP_OCTETS 128
 #define AUTH_GRACE_MS 5000 /* from a polite request to SIGKILL */

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "maildir_internal.h"
+#include "maildir/internal.h"
+#include "os/log.h"
 
 #define LOCK_NAME "pop3d.lock"
 

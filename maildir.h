@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "index.h"
-#include "snapshot.h"
+#include "maildir/index.h"
+#include "maildir/snapshot.h"
 
 struct maildir {
 	int root_fd, lock_fd, tmp_fd;

@@ -15,16 +15,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "announce.h"
-#include "clock.h"
-#include "jail.h"
-#include "log.h"
-#include "login.h"
-#include "process.h"
-#include "proxied.h"
-#include "request.h"
-#include "sandbox.h"
-#include "ucspi.h"
+#include "auth/login.h"
+#include "auth/request.h"
+#include "confine/jail.h"
+#include "confine/sandbox.h"
+#include "os/clock.h"
+#include "os/handover.h"
+#include "os/log.h"
+#include "os/process.h"
+#include "peer/proxy_client.h"
+#include "peer/ucspi.h"
 
 /* Where the greeter has its end of the socket pair: behind the descriptors of TLS. */
 #define GREETER_FD (UCSPI_WRITE_FD + 1)

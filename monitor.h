@@ -3,7 +3,7 @@
 #define MONITOR_H
 
 #include "auth.h"
-#include "request.h"
+#include "auth/request.h"
 
 /* Serves one connection on descriptors 0 and 1: forks the greeter, has its logins served, waits
  * for the session. Returns the exit status of the process: the session's; 0 without one; 100

@@ -7,9 +7,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "address.h"
-#include "offer.h"
-#include "text.h"
+#include "lib/address.h"
+#include "pop3/policy.h"
+#include "pop3/text.h"
 
 #define OPTIONS_PASS_ENV 16
 #define OPTIONS_HOST_OCTETS 64

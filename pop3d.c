@@ -11,14 +11,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "announce.h"
-#include "argument.h"
-#include "log.h"
+#include "lib/argument.h"
 #include "monitor.h"
 #include "options.h"
-#include "process.h"
+#include "os/handover.h"
+#include "os/log.h"
+#include "os/process.h"
+#include "peer/ucspi.h"
 #include "session.h"
-#include "ucspi.h"
 
 #define EXIT_USAGE 100
 #define MAX_SECONDS 86400

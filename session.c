@@ -9,19 +9,19 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "announce.h"
-#include "capa.h"
-#include "clock.h"
-#include "command.h"
-#include "lang.h"
-#include "listing.h"
-#include "log.h"
+#include "confine/sandbox.h"
 #include "maildir.h"
-#include "message.h"
-#include "peer.h"
-#include "reply.h"
-#include "sandbox.h"
-#include "wire.h"
+#include "os/clock.h"
+#include "os/handover.h"
+#include "os/log.h"
+#include "peer/peer.h"
+#include "pop3/capa.h"
+#include "pop3/command.h"
+#include "pop3/lang.h"
+#include "pop3/reply.h"
+#include "pop3/wire.h"
+#include "session/listing.h"
+#include "session/send.h"
 
 struct tally {
 	uint64_t messages, octets;

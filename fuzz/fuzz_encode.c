@@ -3,7 +3,7 @@
  * message. The first octet of the input seeds the pieces. */
 #include "fuzz.h"
 
-#include "../tests/unit/unit_encode.h"
+#include "tests/unit/unit_encode.h"
 
 #define PIECE 100
 

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "index.h"
+#include "maildir/index.h"
 
 #define MOST_OCTETS (32 * INDEX_PAGE_OCTETS)
 

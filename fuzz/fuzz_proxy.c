@@ -1,8 +1,8 @@
 /* fuzz_proxy: a header of the PROXY protocol and what follows it; also addresses and rules. */
 #include "fuzz.h"
 
-#include "proxy.h"
-#include "utf8.h"
+#include "lib/utf8.h"
+#include "peer/proxy_header.h"
 
 /* A text that was written is read back as what it stands for, and written the same. */
 static void check_ip(const char text[ADDRESS_TEXT_OCTETS])

@@ -3,8 +3,8 @@
  * Credentials are refused, so that the exchange goes on where it can. */
 #include "fuzz.h"
 
-#include "sasl.h"
-#include "utf8.h"
+#include "lib/utf8.h"
+#include "pop3/sasl.h"
 
 static struct sasl s;
 

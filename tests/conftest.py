@@ -2,13 +2,17 @@
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 
 import pytest
 
-import harness
-
 TESTS = os.path.dirname(os.path.abspath(__file__))
+# what tests share lies in support/; a few tests use the fixtures of another one
+sys.path[:0] = [entry.path for entry in os.scandir(TESTS) if entry.is_dir()]
+
+import harness  # noqa: E402 pylint: disable=wrong-import-position
+
 DEFAULT_BUILD = os.path.join(os.path.dirname(TESTS), "build")
 
 
@@ -26,7 +30,7 @@ def programs():
             shutil.copy(os.path.join(build, name), binaries)
     subprocess.run(
         [os.environ.get("CC", "cc"), "-O2", "-D_GNU_SOURCE", "-o",
-         os.path.join(binaries, "table-checkpw"), os.path.join(TESTS, "table-checkpw.c")],
+         os.path.join(binaries, "table-checkpw"), os.path.join(TESTS, "support", "table-checkpw.c")],
         check=True)
     yield harness.Lab(build, directory)
     shutil.rmtree(directory, ignore_errors=True)

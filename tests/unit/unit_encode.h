@@ -3,7 +3,7 @@
 #ifndef UNIT_ENCODE_H
 #define UNIT_ENCODE_H
 
-#include "encode.h"
+#include "lib/encode.h"
 
 __typeof__(encode) portable_encode;
 __typeof__(encode_plain) portable_encode_plain;
@@ -22,7 +22,7 @@ __typeof__(top_extent) portable_top_extent;
 #define top_start portable_top_start
 #define top_extent portable_top_extent
 
-#include "encode.c"
+#include "lib/encode.c"
 
 #undef encode
 #undef encode_plain

@@ -2,7 +2,7 @@
 #ifndef UNIT_LINES_H
 #define UNIT_LINES_H
 
-#include "unit_wire.h"
+#include "tests/unit/unit_wire.h"
 
 #define LONG_MS 20000
 #define SHORT_MS 60

@@ -2,14 +2,14 @@
 #ifndef UNIT_MAILDIR_H
 #define UNIT_MAILDIR_H
 
-#include "unit.h"
+#include "tests/unit/unit.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "maildir.h"
-#include "message.h"
+#include "session/send.h"
 
 static struct unit_dir box; /* with new, cur and tmp */
 static struct maildir m;

@@ -2,9 +2,9 @@
 #ifndef UNIT_PROXY_H
 #define UNIT_PROXY_H
 
-#include "unit.h"
+#include "tests/unit/unit.h"
 
-#include "proxy.h"
+#include "peer/proxy_header.h"
 
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
 

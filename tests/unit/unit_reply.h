@@ -2,9 +2,9 @@
 #ifndef UNIT_REPLY_H
 #define UNIT_REPLY_H
 
-#include "unit.h"
+#include "tests/unit/unit.h"
 
-#include "wire.h"
+#include "pop3/wire.h"
 
 #define UNIT_REPLY_OCTETS 4096
 

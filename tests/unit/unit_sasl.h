@@ -2,10 +2,10 @@
 #ifndef UNIT_SASL_H
 #define UNIT_SASL_H
 
-#include "unit.h"
+#include "tests/unit/unit.h"
 
-#include "sasl.h"
-#include "utf8.h"
+#include "lib/utf8.h"
+#include "pop3/sasl.h"
 
 #define TIMESTAMP "<1896.697170952@postoffice.reston.mci.net>"
 

@@ -2,14 +2,14 @@
 #ifndef UNIT_WIRE_H
 #define UNIT_WIRE_H
 
-#include "unit.h"
+#include "tests/unit/unit.h"
 
 #include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "wire.h"
+#include "pop3/wire.h"
 
 enum link_kind { LINK_SOCKET, LINK_PIPES, LINK_KINDS };
 

@@ -1,0 +1,177 @@
+/* setup: see setup.h. Runs at the start, before anything from the network is read. */
+#include "auth/invocation.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "os/handover.h"
+#include "os/log.h"
+#include "os/process.h"
+
+extern char **environ;
+
+/* Formats into the setup's text; NULL when it is full. */
+static char *format(struct setup *s, const char *pattern, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static char *format(struct setup *s, const char *pattern, ...)
+{
+	char *const start = s->text + s->text_octets;
+	const size_t room = sizeof s->text - s->text_octets;
+	va_list arguments;
+	int length;
+
+	va_start(arguments, pattern);
+	length = vsnprintf(start, room, pattern, arguments);
+	va_end(arguments);
+	if (length < 0 || (size_t)length >= room)
+		return NULL;
+	s->text_octets += (size_t)length + 1;
+	return start;
+}
+
+static bool add_argument(struct setup *s, char *argument)
+{
+	if (argument == NULL || s->argument_count + 1 >= SETUP_ARGUMENTS)
+		return false;
+	s->arguments[s->argument_count++] = argument;
+	return true;
+}
+
+static bool add_variable(struct setup *s, char *variable)
+{
+	if (variable == NULL || s->variable_count + 1 >= SETUP_VARIABLES)
+		return false;
+	s->environment[s->variable_count++] = variable;
+	return true;
+}
+
+/* Adds the variable as this process has it; none is no error. */
+static bool add_own(struct setup *s, const char *name)
+{
+	const size_t length = strlen(name);
+
+	for (char **variable = environ; *variable != NULL; variable++)
+		if (strncmp(*variable, name, length) == 0 && (*variable)[length] == '=')
+			return add_variable(s, *variable);
+	return true;
+}
+
+static bool add_locale(struct setup *s)
+{
+	for (char **variable = environ; *variable != NULL; variable++)
+		if (strncmp(*variable, "LC_", 3) == 0 && !add_variable(s, *variable))
+			return false;
+	return add_own(s, "LANG") && add_own(s, "TZ");
+}
+
+static bool add_known(struct setup *s, const char *name, const char *value)
+{
+	return value[0] == '\0' || add_variable(s, format(s, "%s=%s", name, value));
+}
+
+static bool make_environment(struct setup *s, const struct options *o, const struct peer *p)
+{
+	bool fits = getenv("PATH") != NULL
+			    ? add_own(s, "PATH")
+			    : add_variable(s, format(s, "PATH=%s", PROCESS_DEFAULT_PATH));
+
+	fits = fits && add_locale(s) && add_known(s, "PROTO", p->protocol);
+	fits = fits && add_known(s, "TCPREMOTEIP", p->remote_ip);
+	fits = fits && add_known(s, "TCPREMOTEPORT", p->remote_port);
+	fits = fits && add_known(s, "TCPLOCALIP", p->local_ip);
+	fits = fits && add_known(s, "TCPLOCALPORT", p->local_port);
+	fits = fits && add_variable(s, format(s, "SERVICE=pop3"));
+	s->mechanism = format(s, "AUTH_MECHANISM=%s", offer_name(OFFER_OAUTHBEARER));
+	fits = fits && add_variable(s, s->mechanism);
+	for (size_t i = 0; fits && i < o->pass_env_count; i++)
+		fits = add_own(s, o->pass_env[i]);
+	return fits;
+}
+
+/* The file that this process runs from, to be run again as the session. */
+static char *own_program(struct setup *s)
+{
+	static const char deleted[] = " (deleted)";
+	char path[1024];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+
+	if (length <= 0)
+		return format(s, "pop3d");
+	path[length] = '\0';
+	/* replaced by a newer one since this connection began: that is at the same path */
+	if ((size_t)length > sizeof deleted &&
+		strcmp(path + length - (sizeof deleted - 1), deleted) == 0)
+		path[(size_t)length - (sizeof deleted - 1)] = '\0';
+	return format(s, "%s", path);
+}
+
+static bool add_program(struct setup *s, const struct options *o, char *program)
+{
+	const char *const slash = program != NULL ? strrchr(program, '/') : NULL;
+
+	for (size_t i = 0; i < o->checker_count; i++)
+		if (!add_argument(s, o->checker[i]))
+			return false;
+	if (o->checker_count > 0)
+		return true;
+	if (slash == NULL)
+		return add_argument(s, format(s, "pop3d-checkpw"));
+	return add_argument(
+		s, format(s, "%.*s/pop3d-checkpw", (int)(slash - program), program));
+}
+
+static bool make_arguments(struct setup *s, const struct options *o, const struct peer *p)
+{
+	static char allow_root[] = "--allow-root", lock[] = "--lock",
+		    syslog_option[] = "--syslog", verify[] = "--verify-sizes",
+		    no_index[] = "--no-index", debug[] = "--debug", tls[] = "--tls",
+		    exec_option[] = "--exec", end[] = "--";
+	char *const program = own_program(s);
+	bool fits = add_program(s, o, program) && add_argument(s, program);
+
+	fits = fits && add_argument(s, format(s, "--session"));
+	fits = fits && add_argument(s, format(s, "--status-fd=%d", ANNOUNCE_FD));
+	fits = fits && add_argument(s, format(s, "--hostname=%s", o->host));
+	fits = fits &&
+	       add_argument(s, format(s, "--idle-timeout=%lld", (long long)o->idle_seconds));
+	fits = fits && (!o->allow_root || add_argument(s, allow_root));
+	fits = fits && (!o->lock || add_argument(s, lock));
+	fits = fits && (!o->no_index || add_argument(s, no_index));
+	fits = fits && (!o->verify_sizes || add_argument(s, verify));
+	fits = fits && (!log_to_syslog() || add_argument(s, syslog_option));
+	fits = fits && (!o->debug || add_argument(s, debug));
+	fits = fits && (!o->tls || add_argument(s, tls));
+	fits = fits && (p->remote_ip[0] == '\0' ||
+			       add_argument(s, format(s, "--client-ip=%s", p->remote_ip)));
+	fits = fits && add_argument(s, format(s, "--offer=%u", o->offered));
+	s->language = format(s, "--language=%s", text_tag(LANGUAGE_ENGLISH));
+	fits = fits && add_argument(s, s->language);
+	if (o->exec_text != NULL)
+		fits = fits && add_argument(s, exec_option) && add_argument(s, o->exec_text);
+	if (o->maildir != NULL)
+		fits = fits && add_argument(s, end) &&
+		       add_argument(s, (char *)(size_t)o->maildir);
+	return fits;
+}
+
+/* The longest name there is was put there first, and all tags have two letters. */
+void setup_for_login(struct setup *s, enum offer mechanism, enum language language)
+{
+	strcpy(strchr(s->mechanism, '=') + 1, offer_name(mechanism));
+	memcpy(strchr(s->language, '=') + 1, text_tag(language), 2);
+}
+
+bool setup_make(struct setup *s, const struct options *o, const struct peer *p)
+{
+	s->argument_count = s->variable_count = s->text_octets = 0;
+	if (!make_arguments(s, o, p) || !make_environment(s, o, p))
+		return false;
+	process_find_program(s->arguments[0], s->program, sizeof s->program);
+	s->arguments[s->argument_count] = NULL;
+	s->environment[s->variable_count] = NULL;
+	return true;
+}

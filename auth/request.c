@@ -1,0 +1,56 @@
+/* request: see request.h. Keeps the launch privileges. */
+#include "auth/request.h"
+
+#include <string.h>
+#include <sys/wait.h>
+
+#include "peer/proxy_client.h"
+#include "pop3/text.h"
+
+/* All that a greeter may ever ask, before login (after it nobody listens any more): as often as
+ * this, and only what is offered. */
+static bool kind_permitted(const struct request *request, const struct request_limits *limits)
+{
+	if (request->kind >= OFFER_COUNT || request->language >= LANGUAGE_COUNT ||
+		!offer_has(limits->offered, (enum offer)request->kind))
+		return false;
+	return !request_is_login(request) || limits->tries <= REQUEST_TRIES;
+}
+
+bool request_is_login(const struct request *request)
+{
+	return request->kind < OFFER_STLS;
+}
+
+size_t request_length(const struct request *request)
+{
+	return REQUEST_LEAST + request->login_octets + request->password_octets;
+}
+
+bool request_permitted(const struct request *request, const struct request_limits *limits)
+{
+	const size_t login = request->login_octets, password = request->password_octets;
+
+	if (!kind_permitted(request, limits))
+		return false;
+	if (!request_is_login(request))
+		return login == (request->kind == OFFER_PROXY ? sizeof(struct proxied) : 0) &&
+		       password == 0;
+	if (login == 0 || password == 0 || login + password > REQUEST_OCTETS ||
+		login + password + limits->timestamp_octets + 3 > limits->credentials_most)
+		return false;
+	return memchr(request->octets, '\0', login + password) == NULL &&
+	       memchr(request->octets, '\r', login + password) == NULL &&
+	       memchr(request->octets, '\n', login + password) == NULL;
+}
+
+enum request_verdict request_judge(int wait_status)
+{
+	const int status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 111;
+
+	if (status == 1 || status == 3 || status == 20)
+		return VERDICT_REFUSED;
+	if (status == 2 || status == 100 || status == 126 || status == 127)
+		return VERDICT_MISCONFIGURED;
+	return VERDICT_TEMPORARY;
+}

@@ -1,0 +1,352 @@
+/*
+ * pop3d-checkpw.c - a checkpassword program: descriptor 3 in, the user's identity out.
+ *
+ * RUNS AS ROOT where it serves more than one user. What comes from the network is at most 512
+ * octets on descriptor 3; they are cut at NULs (read_credentials), looked up in the password
+ * file (pwfile.c) or given to PAM (pwpam.c), and wiped before anything else happens. pwuser.c
+ * then gives the privileges up, and the rest of the command line is run.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+#include "checkpw/file.h"
+#include "checkpw/hash.h"
+#include "checkpw/log.h"
+#include "checkpw/make.h"
+#include "checkpw/pam.h"
+#include "checkpw/user.h"
+
+#define CREDENTIALS_FD 3
+#define CREDENTIALS_MAX 512
+
+static const char usage[] =
+	"usage: pop3d-checkpw [-f FILE | --system] [--] PROGRAM [ARGUMENT ...]\n"
+	"       pop3d-checkpw --hash [LOGIN]\n"
+	"\n"
+	"Reads login NUL password NUL timestamp NUL from descriptor 3 and, if the password is\n"
+	"right, becomes that user and runs PROGRAM.\n"
+	"\n"
+	"  -f, --file FILE  password file instead of " PWFILE_DEFAULT "\n"
+	"  --system         accounts of this host through PAM, service " PWPAM_SERVICE "\n"
+	"  --hash [LOGIN]   make a hash, or the line of LOGIN for the password file\n"
+	"  --help           this text\n"
+	"  --version        the version\n"
+	"\n"
+	"Exit status where PROGRAM was not run: 1 refused, 2 wrong use, 100 wrong "
+	"configuration,\n"
+	"111 temporary trouble, 126 PROGRAM cannot be executed, 127 PROGRAM was not found.\n";
+
+enum action { CHECK_FILE, CHECK_SYSTEM, MAKE_HASH, SHOW_HELP, SHOW_VERSION };
+
+struct options {
+	enum action action;
+	const char *file;
+	char **rest; /* what follows the options, ended by NULL */
+};
+
+/* Holds what must be wiped; login and password point into data. */
+struct credentials {
+	char data[CREDENTIALS_MAX + 1];
+	const char *login;
+	const char *password;
+};
+
+/* What this process was given, and gives on to the program. */
+struct inherited {
+	bool conversation; /* somebody speaks checkpassword on descriptor 3 */
+	struct sigaction sigpipe;
+};
+
+static bool fd_is_read_by_us(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && (flags & O_ACCMODE) != O_WRONLY;
+}
+
+/*
+ * Where 0, 1 or 2 is closed, our own files must not land there: a log line would be written
+ * into one. The place holders close at exec, so that the program finds what the caller left.
+ */
+static void occupy_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void take_stock(struct inherited *inherited)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	inherited->conversation = fd_is_read_by_us(CREDENTIALS_FD) && !isatty(CREDENTIALS_FD);
+	pwlog_open();
+	occupy_standard_descriptors();
+	/* a log pipe whose reader died must not make a login fail */
+	sigaction(SIGPIPE, &ignore, &inherited->sigpipe);
+#ifdef __linux__
+	/* no core file with a password in it; exec takes this back */
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+static enum pw_status misused(const char *why)
+{
+	pwlog(LOG_ERR, "wrong use: %s", why);
+	pwlog_person(usage);
+	return PW_MISUSED;
+}
+
+static enum pw_status misused_option(const char *option)
+{
+	pwlog(LOG_ERR,
+		"wrong use: option %s is unknown, or its argument is missing or too much",
+		pwlog_quote(option).text);
+	pwlog_person(usage);
+	return PW_MISUSED;
+}
+
+static enum pw_status parse_options(int argc, char **argv, struct options *options)
+{
+	static const struct option names[] = {{"file", required_argument, NULL, 'f'},
+		{"system", no_argument, NULL, CHECK_SYSTEM},
+		{"hash", no_argument, NULL, MAKE_HASH}, {"help", no_argument, NULL, SHOW_HELP},
+		{"version", no_argument, NULL, SHOW_VERSION}, {NULL, 0, NULL, 0}};
+	int option;
+
+	*options = (struct options){.action = CHECK_FILE};
+	opterr = 0;
+	/* the + ends the options at the program's name: those behind it are the program's */
+	while ((option = getopt_long(argc, argv, "+f:", names, NULL)) != -1) {
+		if (option == '?')
+			return misused_option(argv[optind - 1]);
+		if (option == 'f')
+			options->file = optarg;
+		else if (options->action == CHECK_FILE)
+			options->action = (enum action)option;
+		else if (options->action != (enum action)option)
+			return misused("options that exclude one another");
+	}
+	if (options->file != NULL && options->action != CHECK_FILE)
+		return misused("-f goes with the password file only");
+	options->rest = argv + optind;
+	return PW_OK;
+}
+
+/* Reads to the end of the data, or to one octet more than there may be. */
+static enum pw_status read_all(char *data, size_t size, size_t *length)
+{
+	struct pollfd input = {.fd = CREDENTIALS_FD, .events = POLLIN};
+	ssize_t got = 1;
+
+	*length = 0;
+	while (*length < size && got != 0) {
+		got = read(CREDENTIALS_FD, data + *length, size - *length);
+		if (got > 0)
+			*length += (size_t)got;
+		else if (got < 0 && errno == EAGAIN)
+			poll(&input, 1, -1);
+		else if (got < 0 && errno != EINTR)
+			break;
+	}
+	if (got >= 0)
+		return PW_OK;
+	pwlog(LOG_ERR, "cannot read descriptor 3: %s", strerror(errno));
+	return errno == EBADF || errno == EISDIR || errno == EINVAL ? PW_MISUSED : PW_TEMPORARY;
+}
+
+/*
+ * Too much is refused, not called a misuse: a front end that hands on whatever the client typed
+ * is no fault of the administrator's. A timestamp is not needed here, and need not be complete.
+ */
+static enum pw_status split_credentials(struct credentials *credentials, size_t length)
+{
+	const char *login_end, *password_end;
+
+	if (length > CREDENTIALS_MAX) {
+		pwlog(LOG_NOTICE, "more than 512 octets on descriptor 3: refused");
+		return PW_REFUSED;
+	}
+	login_end = memchr(credentials->data, '\0', length);
+	if (login_end == NULL)
+		return misused("no NUL behind the login on descriptor 3");
+	credentials->login = credentials->data;
+	credentials->password = login_end + 1;
+	length -= (size_t)(credentials->password - credentials->data);
+	password_end = memchr(credentials->password, '\0', length);
+	if (password_end == NULL)
+		return misused("no NUL behind the password on descriptor 3");
+	return PW_OK;
+}
+
+static enum pw_status read_credentials(
+	const struct inherited *inherited, struct credentials *credentials)
+{
+	enum pw_status status;
+	size_t length;
+
+	if (!inherited->conversation)
+		return misused("descriptor 3 is not open for reading");
+	status = read_all(credentials->data, sizeof credentials->data, &length);
+	close(CREDENTIALS_FD);
+	return status == PW_OK ? split_credentials(credentials, length) : status;
+}
+
+/* An unknown login is compared as well, with somebody else's hash: the same work, the same
+ * answer. */
+static enum pw_status check_file(
+	const char *path, const struct credentials *credentials, struct pw_user *user)
+{
+	static struct pwfile_found found;
+	enum pw_status status = pwfile_find(path, credentials->login, &found);
+	enum pwhash_verdict verdict;
+
+	if (status != PW_OK)
+		return status;
+	verdict = pwhash_check(
+		credentials->password, found.known ? found.entry.hash : found.any_hash);
+	status = verdict == PWHASH_MATCHES && found.known ? PW_OK : PW_REFUSED;
+	*user = found.entry.user;
+	explicit_bzero(&found, sizeof found);
+	if (verdict != PWHASH_TROUBLE)
+		return status;
+	pwlog(LOG_ERR, "crypt does not compute a hash: no memory left for it?");
+	return PW_TEMPORARY;
+}
+
+static bool is_apop(void)
+{
+	const char *mechanism = getenv("AUTH_MECHANISM");
+
+	return mechanism != NULL && strcmp(mechanism, "APOP") == 0;
+}
+
+static void log_refusal(const char *login)
+{
+	const char *remote = getenv("TCPREMOTEIP");
+
+	pwlog(LOG_NOTICE, "refused login %s from %s", pwlog_quote(login).text,
+		remote != NULL ? pwlog_quote(remote).text : "an unknown address");
+}
+
+static enum pw_status check(const struct options *options,
+	const struct credentials *credentials, struct pw_user *user)
+{
+	enum pw_status status = PW_REFUSED;
+
+	if (is_apop())
+		pwlog(LOG_ERR, "APOP needs passwords in clear text, and here are only hashes");
+	else if (credentials->login[0] != '\0' && credentials->password[0] != '\0')
+		status = options->action == CHECK_SYSTEM
+				 ? pwpam_check(credentials->login, credentials->password, user)
+				 : check_file(options->file != NULL ? options->file
+								    : PWFILE_DEFAULT,
+					   credentials, user);
+	if (status == PW_REFUSED)
+		log_refusal(credentials->login);
+	return status;
+}
+
+static enum pw_status status_of_exec(int error)
+{
+	switch (error) {
+	case ENOENT:
+	case ENOTDIR: return PW_NOT_FOUND;
+	case E2BIG:
+	case EAGAIN:
+	case EIO:
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ETXTBSY: return PW_TEMPORARY;
+	default: return PW_NOT_EXECUTABLE;
+	}
+}
+
+static enum pw_status run_program(char **program, const struct inherited *inherited)
+{
+	int exec_errno;
+
+	pwlog_close();
+	sigaction(SIGPIPE, &inherited->sigpipe, NULL);
+	execvp(program[0], program);
+	exec_errno = errno;
+	signal(SIGPIPE, SIG_IGN);
+	pwlog(LOG_ERR, "cannot run %s: %s", pwlog_quote(program[0]).text, strerror(exec_errno));
+	return status_of_exec(exec_errno);
+}
+
+static enum pw_status serve(const struct options *options, const struct inherited *inherited)
+{
+	static struct credentials credentials;
+	static struct pw_user user;
+	enum pw_status status;
+
+	if (options->rest[0] == NULL)
+		return misused("no program to run");
+	status = read_credentials(inherited, &credentials);
+	if (status == PW_OK)
+		status = check(options, &credentials, &user);
+	explicit_bzero(&credentials, sizeof credentials);
+	if (status == PW_OK)
+		status = pwuser_become(&user);
+	return status == PW_OK ? run_program(options->rest, inherited) : status;
+}
+
+/* Whatever writes to standard output, which inside a conversation is the client */
+static enum pw_status serve_person(
+	const struct options *options, const struct inherited *inherited)
+{
+	if (inherited->conversation)
+		return misused("--hash, --help and --version are not for descriptor 3");
+	if (options->action == MAKE_HASH && options->rest[0] != NULL &&
+		options->rest[1] != NULL)
+		return misused("--hash takes one login at most");
+	if (options->action != MAKE_HASH && options->rest[0] != NULL)
+		return misused("--help and --version take no arguments");
+	if (options->action == MAKE_HASH)
+		return pwmake_entry(options->rest[0]);
+	if (options->action == SHOW_HELP)
+		fputs(usage, stdout);
+	else
+		puts("pop3d-checkpw " VERSION);
+	return fflush(stdout) == 0 ? PW_OK : PW_TEMPORARY;
+}
+
+static enum pw_status run(int argc, char **argv)
+{
+	struct inherited inherited;
+	struct options options;
+	enum pw_status status;
+
+	take_stock(&inherited);
+	if (getuid() != geteuid() || getgid() != getegid())
+		return misused("this program must not be made set-uid or set-gid");
+	status = parse_options(argc, argv, &options);
+	if (status != PW_OK)
+		return status;
+	if (options.action == CHECK_FILE || options.action == CHECK_SYSTEM)
+		return serve(&options, &inherited);
+	return serve_person(&options, &inherited);
+}
+
+int main(int argc, char **argv)
+{
+	return (int)run(argc, argv);
+}

@@ -1,0 +1,283 @@
+/* sandbox: see sandbox.h.
+ *
+ * Landlock and seccomp survive exec, so a process that starts checkers has neither. */
+#include "confine/sandbox.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "confine/kernel.h"
+#include "confine/seccomp.h"
+#include "os/log.h"
+
+/* Talking on descriptors that are open, waiting, ending; of this, the rest is made. */
+static const int talking_calls[] = {
+	SYS_read,
+	SYS_write,
+	SYS_recvfrom,
+	SYS_sendto,
+	SYS_ppoll,
+#ifdef SYS_poll
+	SYS_poll,
+#endif
+	SYS_close,
+	SYS_fstat,
+#ifdef SYS_newfstatat
+	SYS_newfstatat, /* fstat of glibc */
+#endif
+	SYS_clock_gettime,
+	SYS_gettimeofday,
+	SYS_restart_syscall,
+	SYS_rt_sigreturn,
+	SYS_getpid,
+	SYS_exit,
+	SYS_exit_group,
+};
+
+/* The session's own: files of the Maildir (as Landlock permits), memory. */
+static const int session_calls[] = {
+	SYS_openat,
+	SYS_lseek,
+	SYS_pread64,
+	SYS_getdents64,
+	SYS_unlinkat,
+	SYS_renameat2,
+	SYS_linkat,
+	SYS_fcntl,
+	SYS_fadvise64,
+	SYS_brk,
+	SYS_munmap,
+	SYS_mremap,
+	SYS_madvise,
+	SYS_rt_sigprocmask,
+	SYS_futex,
+	SYS_getrandom, /* malloc of glibc */
+	SYS_sysinfo,   /* qsort of glibc */
+#ifdef SYS_time
+	SYS_time,
+#endif
+};
+
+/* The monitor's own: waiting for the session, ending it. */
+static const int monitor_calls[] = {
+	SYS_wait4,
+	SYS_kill,
+	SYS_shutdown,
+	SYS_fcntl,
+	SYS_rt_sigprocmask,
+	SYS_rt_sigaction,
+	SYS_brk,
+	SYS_munmap,
+	SYS_futex,
+};
+
+/* The engine's own (pop3d-tls): the TLS library's memory and random numbers, the program's end.
+ */
+static const int engine_calls[] = {
+	SYS_wait4, SYS_shutdown, SYS_fcntl, SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
+	SYS_rt_sigprocmask, SYS_futex, SYS_getrandom, SYS_sysinfo, /* qsort of glibc */
+};
+
+/* What the library's syslog needs besides. */
+static const int logging_calls[] = {SYS_brk, SYS_munmap, SYS_futex, SYS_getrandom};
+
+/* Memory, but none that could be run. */
+static const int memory_calls[] = {SYS_mmap, SYS_mprotect};
+
+/* Syslog's library opens its socket anew when it was lost: that fails, and is no crime. */
+static const int refused_calls[] = {SYS_socket, SYS_connect};
+
+/* It also looks for the time zone, in vain. */
+static const int logging_refused_calls[] = {SYS_socket, SYS_connect, SYS_openat};
+
+static struct filter_calls calls_of(const int *numbers, size_t octets)
+{
+	return (struct filter_calls){numbers, octets / sizeof *numbers};
+}
+
+static bool no_new_privileges(void)
+{
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+}
+
+static int landlock_abi(void)
+{
+	return (int)syscall(SYSTEM_LANDLOCK_CREATE_RULESET, NULL, 0, LANDLOCK_VERSION);
+}
+
+static uint64_t all_file_rights(int abi)
+{
+	if (abi >= 5)
+		return LANDLOCK_ALL_ABI5;
+	if (abi >= 3)
+		return LANDLOCK_ALL_ABI3;
+	return abi == 2 ? LANDLOCK_ALL_ABI2 : LANDLOCK_ALL_ABI1;
+}
+
+/* A ruleset that takes everything the kernel's ABI can take; -1 with errno. */
+static int create_ruleset(int abi, unsigned scoped)
+{
+	const struct kernel_landlock_ruleset ruleset = {
+		.filesystem = all_file_rights(abi),
+		.network = abi >= 4 ? LANDLOCK_ALL_NETWORK : 0,
+		.scoped = abi >= 6 ? scoped : 0,
+	};
+	const size_t octets = abi >= 6   ? sizeof ruleset
+			      : abi >= 4 ? offsetof(struct kernel_landlock_ruleset, scoped)
+					 : offsetof(struct kernel_landlock_ruleset, network);
+
+	return (int)syscall(SYSTEM_LANDLOCK_CREATE_RULESET, &ruleset, octets, 0);
+}
+
+static bool add_place(int ruleset_fd, const struct sandbox_place *place)
+{
+	struct kernel_landlock_path rule = {.parent_fd = place->fd};
+
+	if ((place->rights & SANDBOX_READ) != 0)
+		rule.allowed |= LANDLOCK_READ_FILE | LANDLOCK_READ_DIRECTORY;
+	if ((place->rights & SANDBOX_REMOVE) != 0)
+		rule.allowed |= LANDLOCK_REMOVE_FILE | LANDLOCK_REFER;
+	if ((place->rights & SANDBOX_ADD) != 0)
+		rule.allowed |= LANDLOCK_MAKE_REGULAR | LANDLOCK_REFER;
+	if ((place->rights & SANDBOX_WRITE) != 0)
+		rule.allowed |=
+			LANDLOCK_MAKE_REGULAR | LANDLOCK_WRITE_FILE | LANDLOCK_REMOVE_FILE;
+	return syscall(SYSTEM_LANDLOCK_ADD_RULE, ruleset_fd, LANDLOCK_PATH_BENEATH, &rule, 0) ==
+	       0;
+}
+
+/* Lets this process see nothing but the places; without a Landlock that can do that (moving
+ * files between directories needs ABI 2), and where a file system cannot be ruled, the rest of
+ * the sandbox has to do. */
+static void landlock(unsigned scoped, const struct sandbox_place *places, size_t count)
+{
+	const int least_abi = count > 0 ? 2 : 1;
+	const int abi = landlock_abi();
+	const int fd = abi >= least_abi ? create_ruleset(abi, scoped) : -1;
+	bool ruled = fd >= 0;
+
+	for (size_t i = 0; i < count && ruled; i++)
+		ruled = places[i].fd < 0 || add_place(fd, &places[i]);
+	if (ruled)
+		ruled = syscall(SYSTEM_LANDLOCK_RESTRICT_SELF, fd, 0) == 0;
+	if (!ruled)
+		log_event(LOG_DEBUG, "no-landlock abi=%d needed=%d", abi, least_abi);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* By the system call: libcs disagree about the type of its first parameter. */
+static bool limit(int resource, uint64_t value)
+{
+	const uint64_t both[2] = {value, value};
+
+	return syscall(SYS_prlimit64, 0, resource, both, NULL) == 0;
+}
+
+/* Nothing of this process's memory for others: no core dump, no ptrace, no /proc/PID/mem. */
+static bool keep_memory_private(void)
+{
+	return limit(RLIMIT_CORE, 0) && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+}
+
+static bool is_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* Who talks to strangers: no file, no process, and as many descriptors as it polls, which is
+ * what poll takes at most. */
+static bool lock_in_talker(const struct filter_wish *wish, uint64_t polled)
+{
+	if (!no_new_privileges() || !keep_memory_private())
+		return false;
+	landlock(LANDLOCK_SCOPE_SOCKETS | LANDLOCK_SCOPE_SIGNALS, NULL, 0);
+	if (!limit(RLIMIT_NOFILE, polled) || !limit(RLIMIT_NPROC, 0))
+		return false;
+	if (!is_file(1) && !is_file(2) && !limit(RLIMIT_FSIZE, 0))
+		return false;
+	return filter_set(wish);
+}
+
+bool sandbox_greeter(bool logs)
+{
+	struct filter_wish wish = {
+		.allowed = {calls_of(talking_calls, sizeof talking_calls)},
+		.refused = calls_of(refused_calls, sizeof refused_calls),
+		.otherwise = SECCOMP_KILL_PROCESS,
+	};
+
+	if (logs) {
+		wish.allowed[1] = calls_of(logging_calls, sizeof logging_calls);
+		wish.memory = calls_of(memory_calls, sizeof memory_calls);
+		wish.refused = calls_of(logging_refused_calls, sizeof logging_refused_calls);
+	}
+	return lock_in_talker(&wish, 2);
+}
+
+bool sandbox_session(const struct sandbox_place *places, size_t count)
+{
+	const struct filter_wish wish = {
+		.allowed = {calls_of(talking_calls, sizeof talking_calls),
+			calls_of(session_calls, sizeof session_calls)},
+		.memory = calls_of(memory_calls, sizeof memory_calls),
+		.refused = calls_of(refused_calls, sizeof refused_calls),
+		.otherwise = SECCOMP_KILL_PROCESS,
+	};
+
+	if (!no_new_privileges() || !keep_memory_private() || !limit(RLIMIT_NPROC, 0))
+		return false;
+	landlock(LANDLOCK_SCOPE_SOCKETS | LANDLOCK_SCOPE_SIGNALS, places, count);
+	return filter_set(&wish);
+}
+
+bool sandbox_engine(void)
+{
+	const struct filter_wish wish = {
+		.allowed = {calls_of(talking_calls, sizeof talking_calls),
+			calls_of(engine_calls, sizeof engine_calls)},
+		.memory = calls_of(memory_calls, sizeof memory_calls),
+		.refused = calls_of(logging_refused_calls, sizeof logging_refused_calls),
+		.otherwise = SECCOMP_KILL_PROCESS,
+	};
+
+	return lock_in_talker(&wish, 3);
+}
+
+/* Root without the powers of root, but for ending a session that is another user's. */
+static void keep_only_kill(void)
+{
+	const struct kernel_capability_header header = {CAPABILITY_VERSION, 0};
+	const struct kernel_capability_sets sets[2] = {
+		{1U << CAPABILITY_KILL, 1U << CAPABILITY_KILL, 0}, {0, 0, 0}};
+
+	if (syscall(SYS_capset, &header, sets) != 0)
+		log_event(LOG_DEBUG, "capabilities-kept errno=%d", errno);
+}
+
+void sandbox_monitor(void)
+{
+	const struct filter_wish wish = {
+		.allowed = {calls_of(talking_calls, sizeof talking_calls),
+			calls_of(monitor_calls, sizeof monitor_calls)},
+		.memory = calls_of(memory_calls, sizeof memory_calls),
+		.refused = calls_of(refused_calls, sizeof refused_calls),
+		.otherwise = SECCOMP_ERRNO | EPERM, /* nobody would wait for the session */
+	};
+
+	if (!no_new_privileges() || !keep_memory_private())
+		return;
+	if (geteuid() == 0)
+		keep_only_kill();
+	/* signals must reach the session, which is outside of any domain entered here */
+	landlock(LANDLOCK_SCOPE_SOCKETS, NULL, 0);
+	filter_set(&wish);
+}

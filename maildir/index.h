@@ -1,0 +1,120 @@
+/* index: the file beside a Maildir that remembers its listing and the sizes of its messages.
+ * doc/INDEX describes the format. It is a cache: whatever is wrong with it, doing without it is
+ * right. Nothing in it is believed before it was checked, at the time of use. */
+#ifndef INDEX_H
+#define INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "maildir/snapshot.h"
+
+#define INDEX_DIRECTORY "pop3d"
+#define INDEX_NAME "index"
+
+/* The file is made of pages, each with a checksum at its end. What the others hold is one
+ * sequence of octets: the header, the records, the names. */
+#define INDEX_PAGE_OCTETS 4096
+#define INDEX_PAYLOAD_OCTETS (INDEX_PAGE_OCTETS - sizeof(uint64_t))
+#define INDEX_WINDOW_PAGES 4
+
+#define INDEX_MAGIC 0x786469643370706fU /* "oppd3dix" or backwards, by the byte order */
+#define INDEX_BYTE_ORDER 0x01020304U
+#define INDEX_VERSION 1U
+
+/* No maildrop is larger, and no sum of sizes or offsets wraps. */
+#define INDEX_COUNT_MOST ((uint64_t)1 << 32)
+#define INDEX_SIZE_MOST ((uint64_t)1 << 60)
+
+/* What new/ or cur/ was when it was read. */
+struct index_place {
+	uint64_t device, inode;
+	int64_t mtime_seconds, ctime_seconds;
+	uint32_t mtime_nanoseconds, ctime_nanoseconds;
+	/* 1: a change since must have given it other times; 0: it may have got the same ones */
+	uint64_t is_final;
+};
+
+struct index_header {
+	uint64_t magic;
+	uint32_t byte_order, version;
+	uint64_t nonce;                         /* in the checksums of all pages; never 0 */
+	struct index_place places[2];           /* by enum place */
+	uint64_t count, new_count;              /* messages, and those of new/ */
+	uint64_t verified_count, unknown_count; /* sizes counted; sizes only guessed */
+	uint64_t twin_count;                    /* see struct twin */
+	uint64_t total_octets;                  /* all sizes */
+	uint64_t names_octets;                  /* of all names */
+	uint64_t numbering;                     /* a checksum of all unique names in order */
+};
+
+enum index_record_flag {
+	INDEX_VERIFIED = 1,
+	INDEX_UNKNOWN = 2,
+	INDEX_TWIN = 4, /* two inodes follow the name */
+	INDEX_FLAGS = 7
+};
+
+struct index_record {
+	uint64_t size_octets;
+	uint64_t name_offset; /* in the names */
+	uint8_t name_octets, unique_octets;
+	uint8_t place; /* enum place */
+	uint8_t flags; /* of enum index_record_flag */
+	uint32_t unused;
+};
+
+/* A part of the file in memory: start is where in the sequence it begins. */
+struct index_window {
+	uint64_t start;
+	size_t octets;
+	/* the pages as they are read; then their payload, and 8 octets a page behind it */
+	unsigned char payload[INDEX_WINDOW_PAGES * INDEX_PAGE_OCTETS];
+};
+
+struct index {
+	int fd; /* -1: none */
+	struct index_header header;
+	struct index_window records, names;
+	char name[UID_NAME_OCTETS + 1 + sizeof(uint64_t)];
+};
+
+/* Opens the index in the directory and reads its header. Returns false with errno where there
+ * is none that can be used: no regular file of this owner's, another version or byte order,
+ * damage. */
+bool index_open(struct index *ix, int directory_fd, uid_t owner);
+void index_close(struct index *ix);
+
+/* Puts what the index says of a message into *m, its name in ix. Returns false with errno where
+ * it cannot be read (EBADMSG: where it makes no sense). */
+bool index_get(struct index *ix, uint64_t number, struct message *m);
+
+/* The unique name alone, which takes less: it is in memory of ix until the next call, and it is
+ * not checked to be one. It is to be shown, by uid_text, and never to name a file. */
+bool index_get_unique(struct index *ix, uint64_t number, struct unique *unique);
+
+/* The size alone, which takes less. */
+bool index_get_size(struct index *ix, uint64_t number, uint64_t *size_octets);
+
+/* Adds a unique name to the checksum of the numbering; start with 0. */
+uint64_t index_number_name(uint64_t numbering, const char *unique, size_t octets);
+
+/* The checksum of a page. */
+uint64_t index_sum(uint64_t nonce, uint64_t page_number,
+	const unsigned char payload[INDEX_PAYLOAD_OCTETS]);
+
+/* What an index is written from. */
+struct index_content {
+	struct snapshot *snapshot;
+	struct index_place places[2]; /* by enum place */
+	bool leave_deleted_out;       /* what is marked deleted was removed */
+};
+
+/* Writes a new index and puts it in the place of the old one. Removes what writers that died
+ * have left. Returns false with errno; then the old one is as it was, and nothing of the new
+ * one is left where that can be. */
+bool index_write(int directory_fd, const struct index_content *content);
+
+#endif

@@ -1,0 +1,162 @@
+/* uid: see uid.h. */
+#include "maildir/name.h"
+
+#include <string.h>
+
+#include "lib/number.h"
+
+size_t uid_unique_octets(const char *name, size_t name_octets)
+{
+	const char *const colon = memchr(name, ':', name_octets);
+
+	return colon != NULL ? (size_t)(colon - name) : name_octets;
+}
+
+static size_t count_digits(const char *octets, size_t length)
+{
+	size_t digits = 0;
+
+	while (digits < length && octets[digits] >= '0' && octets[digits] <= '9')
+		digits++;
+	return digits;
+}
+
+/* "M123456" in the part between the first and the second dot. */
+static uint32_t microseconds(const char *part, size_t length)
+{
+	const char *const dot = memchr(part, '.', length);
+	const size_t end = dot != NULL ? (size_t)(dot - part) : length;
+
+	for (size_t i = 0; i < end; i++) {
+		uint64_t value;
+		const size_t digits =
+			part[i] == 'M' ? count_digits(part + i + 1, end - i - 1) : 0;
+
+		if (digits > 0 && number_parse(part + i + 1, digits, &value))
+			return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+	}
+	return 0;
+}
+
+struct uid_time uid_delivery_time(const char *unique, size_t octets)
+{
+	const size_t digits = count_digits(unique, octets);
+	struct uid_time time = {0, 0};
+
+	if (digits == 0 || digits == octets || unique[digits] != '.')
+		return time;
+	if (number_parse(unique, digits, &time.seconds))
+		time.microseconds = microseconds(unique + digits + 1, octets - digits - 1);
+	return time;
+}
+
+bool uid_size_field(const char *unique, size_t octets, char field, uint64_t *size)
+{
+	for (size_t i = 0; i + 3 < octets; i++) {
+		size_t digits;
+
+		if (unique[i] != ',' || unique[i + 1] != field || unique[i + 2] != '=')
+			continue;
+		digits = count_digits(unique + i + 3, octets - i - 3);
+		if (digits > 0 && (i + 3 + digits == octets || unique[i + 3 + digits] == ','))
+			return number_parse(unique + i + 3, digits, size) &&
+			       *size <= UID_SIZE_MOST;
+	}
+	return false;
+}
+
+static uint64_t rotate(uint64_t x, unsigned bits)
+{
+	return x << bits | x >> (64 - bits);
+}
+
+static void sip_round(uint64_t v[4])
+{
+	v[0] += v[1];
+	v[2] += v[3];
+	v[1] = rotate(v[1], 13) ^ v[0];
+	v[3] = rotate(v[3], 16) ^ v[2];
+	v[0] = rotate(v[0], 32) + v[3];
+	v[2] += v[1];
+	v[3] = rotate(v[3], 21) ^ v[0];
+	v[1] = rotate(v[1], 17) ^ v[2];
+	v[2] = rotate(v[2], 32);
+}
+
+static void sip_word(uint64_t v[4], uint64_t word)
+{
+	v[3] ^= word;
+	sip_round(v);
+	sip_round(v);
+	v[0] ^= word;
+}
+
+uint64_t uid_siphash(uint64_t k0, uint64_t k1, const void *octets, size_t length)
+{
+	const unsigned char *const in = octets;
+	uint64_t v[4] = {k0 ^ 0x736f6d6570736575U, k1 ^ 0x646f72616e646f6dU,
+		k0 ^ 0x6c7967656e657261U, k1 ^ 0x7465646279746573U};
+	uint64_t word = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		word |= (uint64_t)in[i] << (8 * (i % 8));
+		if (i % 8 == 7) {
+			sip_word(v, word);
+			word = 0;
+		}
+	}
+	sip_word(v, word | (uint64_t)length << 56);
+	v[2] ^= 0xff;
+	for (int i = 0; i < 4; i++)
+		sip_round(v);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+/* Whether the octets of a word are all of 0x21 to 0x7E. */
+static bool is_printable(uint64_t word)
+{
+	const uint64_t ones = 0x0101010101010101U, high = ones << 7;
+
+	/* below 0x80 no sum carries into the next octet */
+	return (word & high) == 0 && ((word + ones * (0x80 - 0x21)) & high) == high &&
+	       ((word + ones) & high) == 0;
+}
+
+/* Copies a unique name that can be a unique-id as it is; eight octets at a time, since UIDL
+ * does this for each message. Returns false at the first octet that cannot. */
+static bool copy_unique_id(char text[UID_TEXT_OCTETS], const char *unique, size_t octets)
+{
+	uint64_t word;
+	size_t at = 0;
+
+	if (octets == 0 || octets >= UID_TEXT_OCTETS)
+		return false;
+	for (; at + sizeof word <= octets; at += sizeof word) {
+		memcpy(&word, unique + at, sizeof word);
+		if (!is_printable(word))
+			return false;
+		memcpy(text + at, &word, sizeof word);
+	}
+	for (; at < octets; at++) {
+		if (unique[at] < 0x21 || unique[at] > 0x7e)
+			return false;
+		text[at] = unique[at];
+	}
+	text[octets] = '\0';
+	return true;
+}
+
+size_t uid_text(char text[UID_TEXT_OCTETS], const char *unique, size_t octets, uint64_t shared)
+{
+	static const char hex[] = "0123456789abcdef";
+	uint64_t half[2];
+
+	if (shared == 0 && copy_unique_id(text, unique, octets))
+		return octets;
+	half[0] = uid_siphash(shared, 0x706f703364, unique, octets);
+	half[1] = uid_siphash(shared, 0x5549444c, unique, octets);
+	for (size_t i = 0; i < 32; i++)
+		text[i] = hex[half[i / 16] >> (60 - 4 * (i % 16)) & 15];
+	text[32] = '\0';
+	return 32;
+}

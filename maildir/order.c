@@ -1,0 +1,201 @@
+/* snapshot_sort: the order of messages; see snapshot.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "maildir/snapshot.h"
+
+#define SHORT_RUN 16
+#define MICROSECOND_BITS 20
+
+uint64_t snapshot_order(const char *unique, size_t octets)
+{
+	const struct uid_time time = uid_delivery_time(unique, octets);
+	const uint64_t most_microseconds = ((uint64_t)1 << MICROSECOND_BITS) - 1;
+
+	if (time.seconds > UINT64_MAX >> MICROSECOND_BITS)
+		return UINT64_MAX;
+	return time.seconds << MICROSECOND_BITS |
+	       (time.microseconds < most_microseconds ? time.microseconds : most_microseconds);
+}
+
+static int compare_octets(const char *a, size_t a_octets, const char *b, size_t b_octets)
+{
+	const int order = memcmp(a, b, a_octets < b_octets ? a_octets : b_octets);
+
+	if (order != 0)
+		return order;
+	return (a_octets > b_octets) - (a_octets < b_octets);
+}
+
+/* Times that differ, though their orders do not. */
+static int compare_large_times(struct uid_time a, struct uid_time b)
+{
+	if (a.seconds != b.seconds)
+		return a.seconds < b.seconds ? -1 : 1;
+	return (a.microseconds > b.microseconds) - (a.microseconds < b.microseconds);
+}
+
+int snapshot_compare(uint64_t a_order, const char *a, size_t a_octets, uint64_t b_order,
+	const char *b, size_t b_octets)
+{
+	const uint64_t saturated = ((uint64_t)1 << MICROSECOND_BITS) - 1;
+
+	if (a_order != b_order)
+		return a_order < b_order ? -1 : 1;
+	if ((a_order & saturated) == saturated) {
+		const int order = compare_large_times(
+			uid_delivery_time(a, a_octets), uid_delivery_time(b, b_octets));
+
+		if (order != 0)
+			return order;
+	}
+	return compare_octets(a, a_octets, b, b_octets);
+}
+
+static int compare_unique(const struct entry *a, const struct entry *b)
+{
+	return snapshot_compare(
+		a->order, a->name, a->unique_octets, b->order, b->name, b->unique_octets);
+}
+
+static bool is_before(const struct entry *a, const struct entry *b)
+{
+	int order;
+
+	if (a->order != b->order)
+		return a->order < b->order;
+	order = compare_unique(a, b);
+	if (order != 0)
+		return order < 0;
+	if (a->place != b->place)
+		return a->place == PLACE_CUR;
+	return compare_octets(a->name, a->name_octets, b->name, b->name_octets) < 0;
+}
+
+static void insert_all(struct entry *entries, size_t count)
+{
+	for (size_t i = 1; i < count; i++) {
+		const struct entry moved = entries[i];
+		size_t at = i;
+
+		for (; at > 0 && is_before(&moved, &entries[at - 1]); at--)
+			entries[at] = entries[at - 1];
+		entries[at] = moved;
+	}
+}
+
+/* Makes a sorted run at the beginning of the entries; returns its length. */
+static size_t make_run(struct entry *entries, size_t count)
+{
+	size_t length = 1;
+
+	while (length < count && !is_before(&entries[length], &entries[length - 1]))
+		length++;
+	if (length < SHORT_RUN) {
+		length = count < SHORT_RUN ? count : SHORT_RUN;
+		insert_all(entries, length);
+	}
+	return length;
+}
+
+static void merge(struct entry *to, const struct entry *a, size_t a_count,
+	const struct entry *b, size_t b_count)
+{
+	while (a_count > 0 && b_count > 0) {
+		if (is_before(b, a)) {
+			*to++ = *b++;
+			b_count--;
+		} else {
+			*to++ = *a++;
+			a_count--;
+		}
+	}
+	memcpy(to, a, a_count * sizeof *a);
+	memcpy(to + a_count, b, b_count * sizeof *b);
+}
+
+/* Merges neighbours; returns how many runs are left. */
+static size_t merge_runs(
+	struct entry *to, const struct entry *from, size_t *lengths, size_t run_count)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < run_count; i += 2) {
+		const size_t second = i + 1 < run_count ? lengths[i + 1] : 0;
+		const size_t length = lengths[i] + second;
+
+		merge(to, from, lengths[i], from + lengths[i], second);
+		lengths[left++] = length;
+		to += length;
+		from += length;
+	}
+	return left;
+}
+
+/* The library's qsort is several times slower where it is musl's. */
+bool snapshot_sort(struct snapshot *s)
+{
+	struct entry *other;
+	size_t *lengths;
+	size_t run_count = 0, sorted;
+
+	if (s->count <= SNAPSHOT_FEW) {
+		insert_all(s->entries, s->count);
+		return true;
+	}
+	sorted = make_run(s->entries, s->count);
+	if (sorted == s->count)
+		return true;
+	other = reallocarray(NULL, s->capacity, sizeof *other);
+	lengths = reallocarray(NULL, s->count / SHORT_RUN + 2, sizeof *lengths);
+	if (other == NULL || lengths == NULL) {
+		free(other);
+		free(lengths);
+		errno = ENOMEM;
+		return false;
+	}
+	lengths[run_count++] = sorted;
+	while (sorted < s->count) {
+		lengths[run_count] = make_run(s->entries + sorted, s->count - sorted);
+		sorted += lengths[run_count++];
+	}
+	while (run_count > 1) {
+		struct entry *const merged = other;
+
+		run_count = merge_runs(merged, s->entries, lengths, run_count);
+		other = s->entries;
+		s->entries = merged;
+	}
+	free(other);
+	free(lengths);
+	return true;
+}
+
+bool snapshot_same_unique(const struct entry *a, const struct entry *b)
+{
+	return a->order == b->order && a->unique_octets == b->unique_octets &&
+	       memcmp(a->name, b->name, a->unique_octets) == 0;
+}
+
+struct entry *snapshot_find(
+	struct snapshot *s, const char *name, size_t name_octets, size_t *count)
+{
+	struct entry wanted = {.name = name};
+	size_t low = 0, high = s->count, end;
+
+	wanted.unique_octets = (uint8_t)uid_unique_octets(name, name_octets);
+	wanted.order = snapshot_order(name, wanted.unique_octets);
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (compare_unique(&s->entries[middle], &wanted) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (end = low; end < s->count && snapshot_same_unique(&s->entries[end], &wanted);)
+		end++;
+	*count = end - low;
+	return *count > 0 ? &s->entries[low] : NULL;
+}

@@ -1,0 +1,76 @@
+/* directory: see directory.h.
+ *
+ * By the system call: what the library does on top of it is an allocation for each directory,
+ * and a second copy of the buffer's size. */
+#include "os/directory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "maildir/name.h"
+
+#define BUFFER_OCTETS 32768
+
+/* What getdents64(2) gives. */
+struct kernel_entry {
+	uint64_t inode;
+	int64_t offset;
+	uint16_t octets; /* of all of this */
+	uint8_t type;
+	char name[];
+};
+
+static char buffer[BUFFER_OCTETS] __attribute__((aligned(8)));
+
+static bool is_regular(int directory_fd, const struct kernel_entry *entry)
+{
+	struct stat st;
+
+	if (entry->type == DT_REG)
+		return true;
+	if (entry->type != DT_UNKNOWN)
+		return false;
+	return fstatat(directory_fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(st.st_mode);
+}
+
+static bool take_buffer(int fd, size_t filled, directory_take *take, void *context)
+{
+	size_t at = 0;
+
+	while (at < filled) {
+		const struct kernel_entry *const entry =
+			(const struct kernel_entry *)(const void *)(buffer + at);
+		const size_t octets = strlen(entry->name);
+
+		at += entry->octets;
+		if (entry->name[0] == '.' || octets == 0 || octets > UID_NAME_OCTETS ||
+			!is_regular(fd, entry))
+			continue;
+		if (!take(context, fd, entry->name, octets))
+			return false;
+	}
+	return true;
+}
+
+bool directory_read(int directory_fd, directory_take *take, void *context)
+{
+	const int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool complete = fd >= 0;
+	int error_number;
+	long filled = 0;
+
+	while (complete && (filled = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0)
+		complete = take_buffer(fd, (size_t)filled, take, context);
+	error_number = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = error_number;
+	return complete && filled == 0;
+}

@@ -1,0 +1,64 @@
+/* tls_file: see tls_file.h. Runs with the launch privileges. */
+#include "os/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* At most TLS_FILE_OCTETS; one octet more is read to see whether the file is longer. */
+static bool read_all(int fd, struct tls_octets *octets)
+{
+	octets->length = 0;
+	octets->data = malloc(TLS_FILE_OCTETS + 1);
+	if (octets->data == NULL)
+		return false;
+	while (octets->length <= TLS_FILE_OCTETS) {
+		const ssize_t got = read(fd, octets->data + octets->length,
+			TLS_FILE_OCTETS + 1 - octets->length);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got == 0;
+		octets->length += (size_t)got;
+	}
+	errno = EFBIG;
+	return false;
+}
+
+bool tls_file_read(const char *path, struct tls_octets *octets, struct stat *st)
+{
+	/* not to be held up by a fifo */
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat found;
+	bool good = false;
+	int error_number;
+
+	octets->data = NULL;
+	octets->length = 0;
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &found) == 0) {
+		errno = EINVAL;
+		good = S_ISREG(found.st_mode) && read_all(fd, octets);
+	}
+	error_number = errno;
+	close(fd);
+	if (!good)
+		tls_file_forget(octets);
+	else if (st != NULL)
+		*st = found;
+	errno = error_number;
+	return good;
+}
+
+void tls_file_forget(struct tls_octets *octets)
+{
+	if (octets->data != NULL)
+		explicit_bzero(octets->data, octets->length);
+	free(octets->data);
+	octets->data = NULL;
+	octets->length = 0;
+}

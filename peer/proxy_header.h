@@ -1,0 +1,65 @@
+/* proxy: the header of the PROXY protocol, versions 1 and 2, by which a proxy in front says who
+ * its client is. Pure computation: who reads the octets is elsewhere.
+ *
+ *	while ((need = proxy_need(octets, have)) > 0)
+ *		read need more octets at most, and never others, into octets + have;
+ *	result = proxy_parse(octets, have, &header);
+ */
+#ifndef PROXY_H
+#define PROXY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/address.h"
+
+/* The longest header that is taken. */
+#define PROXY_HEADER_OCTETS 2048
+
+/* The longest line of version 1, with its CRLF. */
+#define PROXY_LINE_OCTETS 107
+
+/* Room for the texts of TLS, with their NUL. */
+#define PROXY_TLS_OCTETS 64
+#define PROXY_NAME_OCTETS 257
+
+enum proxy_result {
+	PROXY_COMPLETE,
+	PROXY_INCOMPLETE, /* what is there begins a header */
+	PROXY_MALFORMED,  /* see reason: the connection is to be dropped */
+};
+
+/* All texts are terminated, and empty where a thing is not known. Those of TLS are UTF-8
+ * without control characters. */
+struct proxy_header {
+	size_t octets;      /* how long the header is; what follows is the client's */
+	const char *reason; /* of PROXY_MALFORMED, for the log */
+
+	/* The proxy speaks for itself (a health check), and for no client. Nothing below is
+	 * set then. */
+	bool local;
+
+	/* Otherwise the proxy may still not know the client's addresses (UNKNOWN, UNSPEC, a
+	 * Unix socket): then those of the connection itself stand. */
+	bool has_addresses;
+	char source_ip[ADDRESS_TEXT_OCTETS], source_port[ADDRESS_PORT_OCTETS];
+	char destination_ip[ADDRESS_TEXT_OCTETS], destination_port[ADDRESS_PORT_OCTETS];
+
+	/* The client came to the proxy over TLS; its version and cipher as OpenSSL names them.
+	 */
+	bool tls;
+	char tls_version[PROXY_TLS_OCTETS], tls_cipher[PROXY_TLS_OCTETS];
+
+	/* It showed a certificate that the proxy found good, in the name of: */
+	bool tls_client_verified;
+	char tls_client_name[PROXY_NAME_OCTETS];
+};
+
+/* How many octets more are certainly part of the header that begins so; 0: it is complete, or
+ * none. A reader that never takes more than this never takes an octet of the client's. */
+size_t proxy_need(const char *octets, size_t have);
+
+/* Fills h from the header at the start of octets, behind which more may follow. */
+enum proxy_result proxy_parse(const char *octets, size_t have, struct proxy_header *h);
+
+#endif

@@ -1,0 +1,41 @@
+/* capa: see capa.h. */
+#include "pop3/capa.h"
+
+#include "pop3/reply.h"
+
+void capa_put_mechanisms(struct wire *w, offer_set offered, const char *separator)
+{
+	const offer_set mechanisms = offer_sasl_part(offered);
+
+	for (int i = 0; i < OFFER_COUNT; i++) {
+		if (!offer_has(mechanisms, (enum offer)i))
+			continue;
+		wire_puts(w, separator);
+		wire_puts(w, offer_name((enum offer)i));
+	}
+}
+
+void capa_reply(struct wire *w, enum capa_state state, offer_set offered)
+{
+	reply_ok(w, TEXT_CAPABILITIES);
+	wire_puts(w, "TOP\r\n"
+		     "UIDL\r\n");
+	if (offer_has(offered, OFFER_USER))
+		wire_puts(w, "USER\r\n");
+	if (offer_sasl_part(offered) != 0) {
+		wire_puts(w, "SASL");
+		capa_put_mechanisms(w, offered, " ");
+		wire_puts(w, "\r\n");
+	}
+	if (state == CAPA_AUTHORIZATION && offer_has(offered, OFFER_STLS))
+		wire_puts(w, "STLS\r\n");
+	wire_puts(w, "RESP-CODES\r\n"
+		     "AUTH-RESP-CODE\r\n"
+		     "PIPELINING\r\n"
+		     "EXPIRE NEVER\r\n"
+		     "UTF8 USER\r\n"
+		     "LANG\r\n");
+	if (state == CAPA_TRANSACTION)
+		wire_puts(w, "IMPLEMENTATION pop3d " VERSION "\r\n");
+	wire_puts(w, ".\r\n");
+}

@@ -1,0 +1,64 @@
+/* command: one table a state; dispatch, argument checks and the count of bad commands. */
+#ifndef COMMAND_H
+#define COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pop3/wire.h"
+
+/* What may stand behind a keyword and one space (RFC 1939 section 3). */
+enum command_arguments {
+	ARGUMENTS_NONE,
+	ARGUMENTS_TEXT,             /* all the rest of the line, at least one octet */
+	ARGUMENTS_REST,             /* all the rest of the line, perhaps nothing */
+	ARGUMENTS_NUMBER,           /* a message number */
+	ARGUMENTS_MAYBE_NUMBER,     /* a message number or nothing */
+	ARGUMENTS_NUMBER_AND_LINES, /* a message number and a count: TOP */
+	/* as above, and never in a log */
+	ARGUMENTS_TEXT_SECRET,
+	ARGUMENTS_REST_SECRET
+};
+
+/* A command's arguments, checked. */
+struct command_input {
+	struct wire_text text;
+	bool has_number;
+	uint64_t number; /* UINT64_MAX stands for all that is larger, too */
+	uint64_t lines;
+};
+
+enum command_result {
+	COMMAND_GOOD,
+	COMMAND_BAD, /* counts towards the bad commands that a state allows */
+	COMMAND_END, /* the state is over */
+};
+
+/* Serves one command; must put its reply on the wire, except where the state is over. */
+typedef enum command_result command_function(void *state, const struct command_input *input);
+
+struct command {
+	const char *keyword; /* upper case */
+	enum command_arguments arguments;
+	command_function *run;
+};
+
+struct command_table {
+	const struct command *commands;
+	size_t count;
+	bool secret;          /* input may hold a password: it is wiped after each command */
+	unsigned bad_allowed; /* that many bad commands end the state; 0: any number */
+};
+
+enum command_end {
+	COMMANDS_ENDED,       /* a command returned COMMAND_END */
+	COMMANDS_WIRE_CLOSED, /* see the wire's end */
+	COMMANDS_TOO_MANY_BAD
+};
+
+/* Reads and serves commands until the state is over. What a client did wrong is answered here.
+ */
+enum command_end command_loop(struct wire *w, const struct command_table *table, void *state);
+
+#endif

@@ -1,0 +1,430 @@
+/* sasl: see sasl.h. */
+#include "pop3/sasl.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "lib/utf8.h"
+
+#define KVSEP '\x01' /* RFC 7628 section 3.1 */
+
+/* Takes a decoded message and says how the exchange goes on. */
+typedef enum sasl_outcome take_function(struct sasl *s, struct wire_text message);
+
+static take_function take_plain, take_login, take_cram_md5, take_xoauth2, take_oauthbearer;
+
+static const struct mechanism {
+	const char *name;
+	const char *challenge; /* the first, unencoded; NULL: the timestamp */
+	size_t message_octets;
+	take_function *take;
+} mechanisms[SASL_MECHANISMS] = {
+	[SASL_PLAIN] = {"PLAIN", "", SASL_PLAIN_OCTETS, take_plain},
+	[SASL_LOGIN] = {"LOGIN", "Username:", SASL_LOGIN_MESSAGE_OCTETS, take_login},
+	[SASL_CRAM_MD5] = {"CRAM-MD5", NULL, SASL_CRAM_MD5_OCTETS, take_cram_md5},
+	[SASL_XOAUTH2] = {"XOAUTH2", "", SASL_XOAUTH2_OCTETS, take_xoauth2},
+	[SASL_OAUTHBEARER] = {"OAUTHBEARER", "", SASL_OAUTHBEARER_OCTETS, take_oauthbearer},
+};
+
+const char *sasl_name(enum sasl_mechanism mechanism)
+{
+	return mechanisms[mechanism].name;
+}
+
+bool sasl_find(struct wire_text name, enum sasl_mechanism *mechanism)
+{
+	for (unsigned i = 0; i < SASL_MECHANISMS; i++)
+		if (strlen(mechanisms[i].name) == name.length &&
+			strncasecmp(mechanisms[i].name, name.octets, name.length) == 0) {
+			*mechanism = (enum sasl_mechanism)i;
+			return true;
+		}
+	return false;
+}
+
+/* Forgets what a message held; the exchange may go on. */
+static void forget(struct sasl *s)
+{
+	explicit_bzero(s->message, s->message_octets);
+	s->message_octets = 0;
+	s->login = s->secret = (struct wire_text){s->message, 0};
+}
+
+void sasl_wipe(struct sasl *s)
+{
+	explicit_bzero(s, sizeof *s);
+}
+
+static enum sasl_outcome end(
+	struct sasl *s, enum sasl_outcome outcome, enum sasl_problem problem)
+{
+	forget(s);
+	s->challenge[0] = '\0';
+	s->problem = problem;
+	s->state = SASL_IDLE;
+	return outcome;
+}
+
+static enum sasl_outcome malformed(struct sasl *s, enum sasl_problem problem)
+{
+	return end(s, SASL_MALFORMED, problem);
+}
+
+static enum sasl_outcome ask(struct sasl *s, struct wire_text challenge, enum sasl_state state)
+{
+	base64_encode(challenge.octets, challenge.length, s->challenge);
+	s->state = state;
+	return SASL_CONTINUE;
+}
+
+static struct wire_text text_of(const char *terminated)
+{
+	return (struct wire_text){terminated, strlen(terminated)};
+}
+
+static bool is(struct wire_text text, const char *terminated)
+{
+	return text.length == strlen(terminated) &&
+	       memcmp(text.octets, terminated, text.length) == 0;
+}
+
+static struct wire_text skip(struct wire_text text, size_t octets)
+{
+	return (struct wire_text){text.octets + octets, text.length - octets};
+}
+
+/* Takes a prefix off, letters in any case; false if text does not begin so. */
+static bool skip_prefix(struct wire_text *text, const char *prefix)
+{
+	const size_t length = strlen(prefix);
+
+	if (text->length < length || strncasecmp(text->octets, prefix, length) != 0)
+		return false;
+	*text = skip(*text, length);
+	return true;
+}
+
+/* Takes off what stands before the next mark, and the mark; false if there is none. */
+static bool cut(struct wire_text *rest, char mark, struct wire_text *piece)
+{
+	const char *const at =
+		rest->length > 0 ? memchr(rest->octets, mark, rest->length) : NULL;
+
+	if (at == NULL)
+		return false;
+	*piece = (struct wire_text){rest->octets, (size_t)(at - rest->octets)};
+	*rest = skip(*rest, piece->length + 1);
+	return true;
+}
+
+static bool has_control(struct wire_text text)
+{
+	for (size_t i = 0; i < text.length; i++)
+		if (text.octets[i] == '\0' || text.octets[i] == '\r' || text.octets[i] == '\n')
+			return true;
+	return false;
+}
+
+static enum sasl_problem check_login(struct wire_text login)
+{
+	if (login.length == 0)
+		return SASL_PROBLEM_EMPTY_LOGIN;
+	if (login.length > SASL_LOGIN_OCTETS)
+		return SASL_PROBLEM_TOO_LONG;
+	if (has_control(login))
+		return SASL_PROBLEM_CONTROL;
+	return utf8_is_valid(login.octets, login.length) ? SASL_NO_PROBLEM : SASL_PROBLEM_UTF8;
+}
+
+static enum sasl_problem check_secret(struct wire_text secret, size_t most)
+{
+	if (secret.length == 0)
+		return SASL_PROBLEM_EMPTY_PASSWORD;
+	if (secret.length > most)
+		return SASL_PROBLEM_TOO_LONG;
+	return has_control(secret) ? SASL_PROBLEM_CONTROL : SASL_NO_PROBLEM;
+}
+
+/* The last check of all mechanisms. */
+static enum sasl_outcome offer(
+	struct sasl *s, struct wire_text login, struct wire_text secret, size_t secret_most)
+{
+	enum sasl_problem problem = check_login(login);
+
+	if (problem == SASL_NO_PROBLEM)
+		problem = check_secret(secret, secret_most);
+	if (problem != SASL_NO_PROBLEM)
+		return malformed(s, problem);
+	s->login = login;
+	s->secret = secret;
+	s->challenge[0] = '\0';
+	s->state = SASL_IDLE;
+	return SASL_CREDENTIALS;
+}
+
+/* RFC 4616 section 2: [authzid] NUL authcid NUL passwd, all UTF-8. */
+static enum sasl_outcome take_plain(struct sasl *s, struct wire_text message)
+{
+	struct wire_text authzid, login;
+
+	if (!cut(&message, '\0', &authzid) || !cut(&message, '\0', &login))
+		return malformed(s, SASL_PROBLEM_FORM);
+	if (authzid.length > 0 &&
+		(authzid.length != login.length ||
+			memcmp(authzid.octets, login.octets, login.length) != 0))
+		return malformed(s, SASL_PROBLEM_OTHER_USER);
+	if (!utf8_is_valid(message.octets, message.length))
+		return malformed(s, SASL_PROBLEM_UTF8);
+	return offer(s, login, message, SASL_PASSWORD_OCTETS);
+}
+
+/* The name, then the password: two messages. Some clients send passwords that are no UTF-8. */
+static enum sasl_outcome take_login(struct sasl *s, struct wire_text message)
+{
+	enum sasl_problem problem;
+
+	if (s->login.length > 0)
+		return offer(s, s->login, message, SASL_PASSWORD_OCTETS);
+	problem = check_login(message);
+	if (problem != SASL_NO_PROBLEM)
+		return malformed(s, problem);
+	s->login = message;
+	return ask(s, text_of("Password:"), SASL_AWAITS_MESSAGE);
+}
+
+/* RFC 2195 section 2: the name, which may hold blanks, a blank, the digest. */
+static enum sasl_outcome take_cram_md5(struct sasl *s, struct wire_text message)
+{
+	struct wire_text name, digest;
+
+	if (message.length < SASL_DIGEST_OCTETS + 1)
+		return malformed(s, SASL_PROBLEM_FORM);
+	name = (struct wire_text){message.octets, message.length - SASL_DIGEST_OCTETS - 1};
+	digest = skip(message, name.length + 1);
+	if (message.octets[name.length] != ' ')
+		return malformed(s, SASL_PROBLEM_FORM);
+	for (size_t i = 0; i < digest.length; i++)
+		if (digest.octets[i] == '\0' ||
+			strchr("0123456789abcdef", digest.octets[i]) == NULL)
+			return malformed(s, SASL_PROBLEM_FORM);
+	return offer(s, name, digest, SASL_DIGEST_OCTETS);
+}
+
+/* Takes "Bearer" (in any case), blanks and a token (RFC 6750 section 2.1; but some tokens have
+ * other visible characters than it lists). */
+static enum sasl_outcome offer_bearer(
+	struct sasl *s, struct wire_text login, struct wire_text authorization)
+{
+	if (!skip_prefix(&authorization, "Bearer "))
+		return malformed(s, SASL_PROBLEM_FORM);
+	while (authorization.length > 0 && authorization.octets[0] == ' ')
+		authorization = skip(authorization, 1);
+	for (size_t i = 0; i < authorization.length; i++)
+		if (authorization.octets[i] < '!' || authorization.octets[i] > '~')
+			return malformed(s, SASL_PROBLEM_FORM);
+	return offer(s, login, authorization, SASL_TOKEN_OCTETS);
+}
+
+/* "user=" name ^A "auth=Bearer " token ^A ^A */
+static enum sasl_outcome take_xoauth2(struct sasl *s, struct wire_text message)
+{
+	struct wire_text user, authorization;
+
+	if (!cut(&message, KVSEP, &user) || !cut(&message, KVSEP, &authorization) ||
+		!is(message, "\x01") || !skip_prefix(&user, "user=") ||
+		!skip_prefix(&authorization, "auth="))
+		return malformed(s, SASL_PROBLEM_FORM);
+	return offer_bearer(s, user, authorization);
+}
+
+/* RFC 5801 section 4: in a name "=2C" stands for a comma and "=3D" for "=", which may not stand
+ * there as they are. Works in place. False if it is no such name. */
+static bool unescape(struct sasl *s, struct wire_text *name)
+{
+	char *const octets = s->message + (name->octets - s->message);
+	size_t length = 0;
+
+	for (size_t i = 0; i < name->length; i++) {
+		char c = octets[i];
+
+		if (c == '=') {
+			const struct wire_text code = {octets + i + 1, 2};
+
+			if (name->length - i < 3 || (!is(code, "2C") && !is(code, "3D")))
+				return false;
+			c = code.octets[0] == '2' ? ',' : '=';
+			i += 2;
+		}
+		octets[length++] = c;
+	}
+	*name = (struct wire_text){octets, length};
+	return true;
+}
+
+/* RFC 5801 section 4: takes off the GS2 header, of which nothing but the name matters here. */
+static enum sasl_problem take_gs2_header(
+	struct sasl *s, struct wire_text *message, struct wire_text *login)
+{
+	struct wire_text flag;
+
+	if (!cut(message, ',', &flag) || (is(flag, "F") && !cut(message, ',', &flag)))
+		return SASL_PROBLEM_FORM;
+	if (flag.length > 2 && memcmp(flag.octets, "p=", 2) == 0)
+		return SASL_PROBLEM_BINDING;
+	if (!is(flag, "n") && !is(flag, "y"))
+		return SASL_PROBLEM_FORM;
+	if (!cut(message, ',', login))
+		return SASL_PROBLEM_FORM;
+	if (login->length == 0)
+		return SASL_PROBLEM_EMPTY_LOGIN;
+	if (login->length < 2 || memcmp(login->octets, "a=", 2) != 0)
+		return SASL_PROBLEM_FORM;
+	*login = skip(*login, 2);
+	return unescape(s, login) ? SASL_NO_PROBLEM : SASL_PROBLEM_FORM;
+}
+
+/* RFC 7628 section 3.1: key "=" value, letters and visible characters or space. */
+static bool split_pair(struct wire_text pair, struct wire_text *key, struct wire_text *value)
+{
+	if (!cut(&pair, '=', key) || key->length == 0)
+		return false;
+	*value = pair;
+	for (size_t i = 0; i < key->length; i++) {
+		const char letter = (char)(key->octets[i] | 0x20);
+
+		if (letter < 'a' || letter > 'z')
+			return false;
+	}
+	for (size_t i = 0; i < pair.length; i++) {
+		const char c = pair.octets[i];
+
+		if ((c < ' ' || c > '~') && c != '\t' && c != '\r' && c != '\n')
+			return false;
+	}
+	return true;
+}
+
+/* RFC 7628 section 3.1: pairs, each ended by ^A, then one more ^A. Finds "auth", of which there
+ * must be one; the rest is ignored, as it demands. */
+static bool find_authorization(struct wire_text pairs, struct wire_text *authorization)
+{
+	struct wire_text pair, key, value;
+	bool found = false;
+
+	while (cut(&pairs, KVSEP, &pair)) {
+		if (pair.length == 0)
+			return pairs.length == 0 && found;
+		if (!split_pair(pair, &key, &value))
+			return false;
+		if (!is(key, "auth"))
+			continue;
+		if (found)
+			return false;
+		found = true;
+		*authorization = value;
+	}
+	return false;
+}
+
+/* RFC 7628 section 3.1: gs2-header ^A pairs ^A. An empty "auth" asks what token is wanted
+ * (section 4.3), which the error challenge answers. */
+static enum sasl_outcome take_oauthbearer(struct sasl *s, struct wire_text message)
+{
+	struct wire_text login, nothing, authorization;
+	enum sasl_problem problem = take_gs2_header(s, &message, &login);
+
+	if (problem != SASL_NO_PROBLEM)
+		return malformed(s, problem);
+	if (!cut(&message, KVSEP, &nothing) || nothing.length > 0 ||
+		!find_authorization(message, &authorization))
+		return malformed(s, SASL_PROBLEM_FORM);
+	if (authorization.length > 0)
+		return offer_bearer(s, login, authorization);
+	problem = check_login(login);
+	if (problem != SASL_NO_PROBLEM)
+		return malformed(s, problem);
+	s->login = login;
+	return sasl_refuse(s);
+}
+
+static enum sasl_outcome take(struct sasl *s, struct wire_text base64)
+{
+	const struct mechanism *const m = &mechanisms[s->mechanism];
+	char *const octets = s->message + s->message_octets;
+	const size_t left = SASL_MESSAGE_OCTETS - s->message_octets;
+	const size_t room = m->message_octets < left ? m->message_octets : left;
+	const enum base64_result result =
+		base64_decode(base64.octets, base64.length, octets, room, &base64.length);
+
+	/* all that may have been written there is to be wiped */
+	s->message_octets += result == BASE64_GOOD ? base64.length : room;
+	if (result != BASE64_GOOD)
+		return malformed(s, result == BASE64_TOO_LONG ? SASL_PROBLEM_TOO_LONG
+							      : SASL_PROBLEM_BASE64);
+	return m->take(s, (struct wire_text){octets, base64.length});
+}
+
+enum sasl_outcome sasl_start(struct sasl *s, unsigned allowed, struct wire_text arguments,
+	struct wire_text timestamp)
+{
+	struct wire_text name, initial = arguments, challenge;
+
+	sasl_wipe(s);
+	if (!cut(&initial, ' ', &name)) {
+		name = arguments;
+		initial.length = 0;
+	}
+	if (!sasl_find(name, &s->mechanism))
+		return end(s, SASL_UNKNOWN_MECHANISM, SASL_PROBLEM_MECHANISM);
+	challenge = timestamp;
+	if (mechanisms[s->mechanism].challenge != NULL)
+		challenge = text_of(mechanisms[s->mechanism].challenge);
+	else if (timestamp.length == 0 || timestamp.length > SASL_TIMESTAMP_OCTETS)
+		allowed &= ~SASL_SET(s->mechanism);
+	if ((allowed & SASL_SET(s->mechanism)) == 0)
+		return end(s, SASL_NOT_ALLOWED, SASL_PROBLEM_MECHANISM);
+	forget(s);
+	if (initial.length == 0)
+		return ask(s, challenge, SASL_AWAITS_MESSAGE);
+	if (mechanisms[s->mechanism].challenge == NULL)
+		return malformed(s, SASL_PROBLEM_INITIAL);
+	if (is(initial, "="))
+		initial.length = 0;
+	return take(s, initial);
+}
+
+enum sasl_outcome sasl_step(struct sasl *s, struct wire_text line)
+{
+	switch (s->state) {
+	case SASL_AWAITS_MESSAGE: break;
+	case SASL_AWAITS_LAST: return end(s, SASL_REFUSED, SASL_NO_PROBLEM);
+	case SASL_IDLE: return malformed(s, SASL_PROBLEM_NO_EXCHANGE);
+	}
+	if (is(line, "*"))
+		return end(s, SASL_CANCELLED, SASL_NO_PROBLEM);
+	return take(s, line);
+}
+
+size_t sasl_line_octets(const struct sasl *s)
+{
+	if (s->state == SASL_AWAITS_MESSAGE)
+		return SASL_LINE_OF(mechanisms[s->mechanism].message_octets);
+	return WIRE_COMMAND_OCTETS;
+}
+
+enum sasl_outcome sasl_refuse(struct sasl *s)
+{
+	/* RFC 7628 section 3.2.2; what XOAUTH2 says has a form of its own */
+	static const char oauthbearer[] = "{\"status\":\"invalid_token\"}",
+			  xoauth2[] = "{\"status\":\"401\",\"schemes\":\"bearer\","
+				      "\"scope\":\"mail\"}";
+
+	if (s->login.length == 0)
+		return malformed(s, SASL_PROBLEM_NO_EXCHANGE);
+	forget(s);
+	if (s->mechanism == SASL_OAUTHBEARER)
+		return ask(s, text_of(oauthbearer), SASL_AWAITS_LAST);
+	if (s->mechanism == SASL_XOAUTH2)
+		return ask(s, text_of(xoauth2), SASL_AWAITS_LAST);
+	return end(s, SASL_REFUSED, SASL_NO_PROBLEM);
+}

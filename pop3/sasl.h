@@ -1,0 +1,145 @@
+/* sasl: SASL exchanges (RFC 4422) in the form POP3 gives them (RFC 5034), decoded into
+ * credentials. Pure computation on one struct: who sends and reads the lines, and who judges
+ * the credentials, is elsewhere.
+ *
+ *	outcome = sasl_start(s, allowed, arguments of AUTH, timestamp);
+ *	while (outcome == SASL_CONTINUE) {
+ *		send "+ ", s->challenge, CRLF; read a line;
+ *		outcome = sasl_step(s, line);
+ *	}
+ *	if (outcome == SASL_CREDENTIALS) {
+ *		have s->login and s->secret judged; where they are refused:
+ *		outcome = sasl_refuse(s), and the loop above again, which ends in SASL_REFUSED;
+ *	}
+ *	sasl_wipe(s);
+ */
+#ifndef SASL_H
+#define SASL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/base64.h"
+#include "pop3/wire.h"
+
+enum sasl_mechanism {
+	SASL_PLAIN,       /* RFC 4616 */
+	SASL_LOGIN,       /* draft-murchison-sasl-login */
+	SASL_CRAM_MD5,    /* RFC 2195: the secret is a digest of the timestamp */
+	SASL_XOAUTH2,     /* of Google and Microsoft: the secret is a token */
+	SASL_OAUTHBEARER, /* RFC 7628: likewise */
+};
+#define SASL_MECHANISMS 5
+
+/* Sets of mechanisms. */
+#define SASL_SET(mechanism) (1U << (mechanism))
+#define SASL_SET_ALL (SASL_SET(SASL_MECHANISMS) - 1)
+
+/* Those that show a listener what he can log in with. */
+#define SASL_SET_CLEAR_TEXT (SASL_SET_ALL & ~SASL_SET(SASL_CRAM_MD5))
+
+/* The longest of each that is taken, in octets. */
+#define SASL_LOGIN_OCTETS 512
+#define SASL_PASSWORD_OCTETS 1024
+#define SASL_TOKEN_OCTETS 12288
+#define SASL_DIGEST_OCTETS 32
+#define SASL_TIMESTAMP_OCTETS 255
+
+/* The longest message of each mechanism, decoded. What stands around a token in the last two
+ * is 2048 octets at most: the name, host, port. */
+#define SASL_PLAIN_OCTETS (2 * SASL_LOGIN_OCTETS + SASL_PASSWORD_OCTETS + 2)
+#define SASL_LOGIN_MESSAGE_OCTETS SASL_PASSWORD_OCTETS
+#define SASL_CRAM_MD5_OCTETS (SASL_LOGIN_OCTETS + 1 + SASL_DIGEST_OCTETS)
+#define SASL_XOAUTH2_OCTETS (SASL_TOKEN_OCTETS + 2048)
+#define SASL_OAUTHBEARER_OCTETS (SASL_TOKEN_OCTETS + 2048)
+#define SASL_MESSAGE_OCTETS SASL_OAUTHBEARER_OCTETS
+
+/* The line that carries a message of so many octets, with its CRLF. */
+#define SASL_LINE_OF(octets) (BASE64_OCTETS(octets) + 2)
+
+/* The longest line of any mechanism, with its CRLF: 19118 octets. */
+#define SASL_LINE_OCTETS SASL_LINE_OF(SASL_MESSAGE_OCTETS)
+
+#define SASL_CHALLENGE_OCTETS (BASE64_OCTETS(SASL_TIMESTAMP_OCTETS) + 1)
+
+enum sasl_outcome {
+	SASL_CONTINUE,          /* send the challenge, give the answer to sasl_step */
+	SASL_CREDENTIALS,       /* login and secret are there to be judged */
+	SASL_REFUSED,           /* the exchange is over, the credentials were no good */
+	SASL_CANCELLED,         /* by the client */
+	SASL_MALFORMED,         /* not what the mechanism demands; see problem */
+	SASL_NOT_ALLOWED,       /* mechanism is known, and not in the set that was given */
+	SASL_UNKNOWN_MECHANISM, /* never heard of */
+};
+
+/* What was wrong. */
+enum sasl_problem {
+	SASL_NO_PROBLEM,
+	SASL_PROBLEM_MECHANISM,      /* of SASL_NOT_ALLOWED and SASL_UNKNOWN_MECHANISM */
+	SASL_PROBLEM_INITIAL,        /* an initial response where the server speaks first */
+	SASL_PROBLEM_BASE64,         /* see BASE64_BAD */
+	SASL_PROBLEM_TOO_LONG,       /* the message, or a part of it */
+	SASL_PROBLEM_FORM,           /* not of the mechanism's form */
+	SASL_PROBLEM_EMPTY_LOGIN,    /* or none at all */
+	SASL_PROBLEM_EMPTY_PASSWORD, /* or token */
+	SASL_PROBLEM_CONTROL,        /* NUL, CR or LF in either */
+	SASL_PROBLEM_UTF8,           /* not UTF-8 where it must be */
+	SASL_PROBLEM_OTHER_USER,     /* to act as somebody else was asked for */
+	SASL_PROBLEM_BINDING,        /* channel binding was asked for */
+	SASL_PROBLEM_NO_EXCHANGE,    /* a step, or a refusal, that nothing led to */
+};
+#define SASL_PROBLEMS 13
+
+enum sasl_state {
+	SASL_IDLE,
+	SASL_AWAITS_MESSAGE,
+	SASL_AWAITS_LAST, /* the answer to the error challenge, which cannot help any more */
+};
+
+/* Must not be copied: login and secret point into it. */
+struct sasl {
+	enum sasl_state state;
+	enum sasl_mechanism mechanism;
+	enum sasl_problem problem; /* SASL_NO_PROBLEM but for the last three outcomes */
+
+	/* of SASL_CONTINUE: base64, perhaps empty (send the blank behind the + all the same) */
+	char challenge[SASL_CHALLENGE_OCTETS];
+
+	/* Of SASL_CREDENTIALS, valid until the next call. Both are not empty and hold no NUL,
+	 * CR or LF; login is UTF-8; secret is the password, the digest or the token. */
+	struct wire_text login, secret;
+
+	size_t message_octets;
+	char message[SASL_MESSAGE_OCTETS];
+};
+
+/* The name of a mechanism, as SASL in CAPA and AUTH_MECHANISM show it. */
+const char *sasl_name(enum sasl_mechanism mechanism);
+
+/* Finds a mechanism by its name, in any case; false if it is none of ours. */
+bool sasl_find(struct wire_text name, enum sasl_mechanism *mechanism);
+
+/* Starts an exchange over whatever was there. arguments is all that follows "AUTH ": the name
+ * of a mechanism and perhaps a blank and an initial response ("=": an empty one; a blank and
+ * nothing behind it is none). allowed is a set of mechanisms. timestamp is "<...>", the
+ * challenge of CRAM-MD5; where it is empty or longer than SASL_TIMESTAMP_OCTETS, that is not
+ * allowed. */
+enum sasl_outcome sasl_start(struct sasl *s, unsigned allowed, struct wire_text arguments,
+	struct wire_text timestamp);
+
+/* Takes the client's next line, without its CRLF. */
+enum sasl_outcome sasl_step(struct sasl *s, struct wire_text line);
+
+/* How long the line for sasl_step may be, with its CRLF; a longer one is SASL_MALFORMED. */
+size_t sasl_line_octets(const struct sasl *s);
+
+/* The credentials were found wanting: gives the outcome to go on with. XOAUTH2 and OAUTHBEARER
+ * first show why in one more challenge (RFC 7628 section 3.2.2), and whatever the client says
+ * to it, even "*", is SASL_REFUSED; the others are SASL_REFUSED at once. Wipes the credentials.
+ */
+enum sasl_outcome sasl_refuse(struct sasl *s);
+
+/* Overwrites all of it. */
+void sasl_wipe(struct sasl *s);
+
+#endif

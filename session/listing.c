@@ -1,0 +1,62 @@
+/* listing: see listing.h. */
+#include "session/listing.h"
+
+#include "lib/number.h"
+
+/* Lines are gathered here: a call for each piece of each of a hundred thousand lines shows. */
+#define GATHERED_OCTETS 4096
+
+static size_t end_line(char *line, size_t octets)
+{
+	line[octets] = '\r';
+	line[octets + 1] = '\n';
+	return octets + 2;
+}
+
+size_t listing_size(struct maildir *m, size_t number, char line[LISTING_LINE_OCTETS])
+{
+	uint64_t size_octets;
+	size_t octets;
+
+	if (!maildir_get_size(m, number - 1, &size_octets))
+		return 0;
+	octets = number_write(line, number);
+	line[octets++] = ' ';
+	return end_line(line, octets + number_write(line + octets, size_octets));
+}
+
+size_t listing_uid(struct maildir *m, size_t number, char line[LISTING_LINE_OCTETS])
+{
+	struct unique unique;
+	size_t octets;
+
+	if (!maildir_get_unique(m, number - 1, &unique))
+		return 0;
+	octets = number_write(line, number);
+	line[octets++] = ' ';
+	octets += uid_text(line + octets, unique.octets, unique.length, unique.shared);
+	return end_line(line, octets);
+}
+
+bool listing_put(struct wire *w, struct maildir *m, listing_line *line)
+{
+	char gathered[GATHERED_OCTETS];
+	size_t used = 0;
+
+	for (size_t i = 0; i < m->snapshot.count && w->end == WIRE_OPEN; i++) {
+		size_t octets;
+
+		if (maildir_is_deleted(m, i))
+			continue;
+		octets = line(m, i + 1, gathered + used);
+		if (octets == 0)
+			return false;
+		used += octets;
+		if (used > sizeof gathered - LISTING_LINE_OCTETS) {
+			wire_put(w, gathered, used);
+			used = 0;
+		}
+	}
+	wire_put(w, gathered, used);
+	return true;
+}

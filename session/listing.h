@@ -1,0 +1,25 @@
+/* listing: the lines of LIST and UIDL. */
+#ifndef LISTING_H
+#define LISTING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "maildir.h"
+#include "pop3/wire.h"
+
+/* Longest line, with its CRLF: two numbers, or a number and a unique-id. */
+#define LISTING_LINE_OCTETS 96
+
+/* Writes the line of a message, which is counted from 1 here, and its CRLF; returns its length.
+ * 0 with errno where the message is not known any more (see maildir_get). */
+typedef size_t listing_line(struct maildir *m, size_t number, char line[LISTING_LINE_OCTETS]);
+
+listing_line listing_size; /* RFC 1939, LIST: scan listing */
+listing_line listing_uid;  /* RFC 1939, UIDL: unique-id listing */
+
+/* Puts the lines of all messages that are not marked deleted. Returns false with errno where
+ * one of them is not known any more. */
+bool listing_put(struct wire *w, struct maildir *m, listing_line *line);
+
+#endif

@@ -1,0 +1,16 @@
+# Programs of the tests that are all of pop3d, or of pop3d-tls, but for one part, which they replace:
+#     make -f Makefile -f tests/support/doubles.mk build/sandbox-probe build/hostile-greeter build/tls-probe
+
+SANDBOX_PROBE_WRAPS = command_loop sandbox_monitor
+HOSTILE_GREETER_WRAPS = login_run monitor_serve jail_greeter sandbox_greeter request_permitted
+
+LINK_DOUBLE = $(POP3D_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -o $@ $^
+
+$(O)/sandbox-probe: $(O)/tests/support/sandbox-probe.o $(O)/tests/support/attempts.o $(CORE:%.c=$(O)/%.o)
+	$(LINK_DOUBLE) $(SANDBOX_PROBE_WRAPS:%=-Wl,--wrap=%) $(POP3D_LINK)
+
+$(O)/hostile-greeter: $(O)/tests/support/hostile-greeter.o $(CORE:%.c=$(O)/%.o)
+	$(LINK_DOUBLE) $(HOSTILE_GREETER_WRAPS:%=-Wl,--wrap=%) $(POP3D_LINK)
+
+$(O)/tls-probe: $(O)/tls/tests/support/tls-probe.o $(O)/tls/tests/support/attempts.o $(TLS_SOURCES:%.c=$(O)/tls/%.o)
+	$(TLS_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -pie -Wl,--wrap=tls_handshake -o $@ $^ $(TLS_LIBS)

@@ -1,0 +1,165 @@
+/* sandbox: what is left to the engine of pop3d-tls, the monitor and the greeter. What is left
+ * to the processes of pop3d as they really run is seen by tests/test_confinement.py.
+ *
+ * Each attempt is one system call of a process that has locked itself in. */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "confine/kernel.h"
+#include "confine/sandbox.h"
+
+#define KILLED (1000 + SIGSYS)
+#define WORKS 0
+
+/* A process is asked for this attempt: the call, and its errno as the exit status. */
+struct attempt {
+	const char *name;
+	long call;
+	long arguments[6];
+	int expected; /* WORKS, an errno, or KILLED */
+};
+
+/* A build with sanitizers has no filters: they need more calls. */
+static bool has_filters(void)
+{
+#ifdef KERNEL_ARCHITECTURE
+	return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0;
+#else
+	return false;
+#endif
+}
+
+static int make_attempt(bool (*lock_in)(void), const struct attempt *a)
+{
+	const pid_t pid = fork();
+
+	if (pid == 0) {
+		const long *const n = a->arguments;
+
+		if (!lock_in())
+			_exit(250);
+		errno = 0;
+		_exit(syscall(a->call, n[0], n[1], n[2], n[3], n[4], n[5]) < 0 ? errno : WORKS);
+	}
+	return unit_await(pid);
+}
+
+static void make_attempts(bool (*lock_in)(void), const struct attempt *attempts, size_t count)
+{
+	if (!has_filters())
+		skip();
+	for (size_t i = 0; i < count; i++) {
+		const int got = make_attempt(lock_in, &attempts[i]);
+
+		if (got != attempts[i].expected)
+			fail_msg("%s: %d, and not %d", attempts[i].name, got,
+				attempts[i].expected);
+	}
+}
+
+static bool engine(void)
+{
+	return sandbox_engine();
+}
+
+static bool greeter(void)
+{
+	return sandbox_greeter(false);
+}
+
+static bool greeter_with_a_log(void)
+{
+	return sandbox_greeter(true);
+}
+
+static bool monitor(void)
+{
+	sandbox_monitor();
+	return true;
+}
+
+#define NEW_MEMORY MAP_PRIVATE | MAP_ANONYMOUS, -1, 0
+/* What none of them can do, and what all of them can. */
+#define IN_ALL                                                                                 \
+	{"execve", SYS_execve, {(long)"/bin/true"}, KILLED},                                   \
+		{"clone", SYS_clone, {0}, KILLED}, {"setuid", SYS_setuid, {0}, KILLED},        \
+		{"ptrace", SYS_ptrace, {0}, KILLED},                                           \
+		{"mkdirat", SYS_mkdirat, {AT_FDCWD, (long)"x"}, KILLED},                       \
+		{"prctl", SYS_prctl, {PR_SET_DUMPABLE, 1}, KILLED},                            \
+		{"bind", SYS_bind, {0}, KILLED}, {"socket", SYS_socket, {AF_INET}, EACCES},    \
+		{"connect", SYS_connect, {0}, EACCES}, {"getpid", SYS_getpid, {0}, WORKS},     \
+		{"close", SYS_close, {2}, WORKS},                                              \
+	{                                                                                      \
+		"read", SYS_read, {-1}, EBADF                                                  \
+	}
+
+TEST(engine_keeps_what_moving_octets_needs)
+{
+	static const struct attempt attempts[] = {IN_ALL,
+		{"openat", SYS_openat, {AT_FDCWD, (long)"/etc/passwd"}, EACCES},
+		{"kill", SYS_kill, {0, 0}, KILLED},
+		{"unlinkat", SYS_unlinkat, {AT_FDCWD, (long)"x"}, KILLED},
+		{"mmap", SYS_mmap, {0, 4096, PROT_READ | PROT_WRITE, NEW_MEMORY}, WORKS},
+		{"mmap of code", SYS_mmap, {0, 4096, PROT_READ | PROT_EXEC, NEW_MEMORY},
+			KILLED},
+		{"mprotect to code", SYS_mprotect, {0, 0, PROT_EXEC}, KILLED},
+		{"dup", SYS_dup, {0}, KILLED},
+		{"fcntl to a new descriptor", SYS_fcntl, {0, F_DUPFD, 3}, EINVAL},
+		{"wait4", SYS_wait4, {-1}, ECHILD}};
+
+	make_attempts(engine, attempts, COUNT_OF(attempts));
+}
+
+TEST(greeter_keeps_what_talking_needs)
+{
+	static const struct attempt attempts[] = {IN_ALL,
+		{"openat", SYS_openat, {AT_FDCWD, (long)"/etc/passwd"}, KILLED},
+		{"mmap", SYS_mmap, {0, 4096, PROT_READ, NEW_MEMORY}, KILLED},
+		{"kill", SYS_kill, {0, 0}, KILLED}, {"wait4", SYS_wait4, {-1}, KILLED}};
+
+	make_attempts(greeter, attempts, COUNT_OF(attempts));
+}
+
+TEST(greeter_with_a_log_has_memory_but_no_code)
+{
+	static const struct attempt attempts[] = {IN_ALL,
+		{"openat", SYS_openat, {AT_FDCWD, (long)"/etc/localtime"}, EACCES},
+		{"mmap", SYS_mmap, {0, 4096, PROT_READ, NEW_MEMORY}, WORKS},
+		{"mmap of code", SYS_mmap, {0, 4096, PROT_EXEC, NEW_MEMORY}, KILLED},
+		{"kill", SYS_kill, {0, 0}, KILLED}};
+
+	make_attempts(greeter_with_a_log, attempts, COUNT_OF(attempts));
+}
+
+/* Nobody would wait for its session if the monitor were killed. */
+TEST(monitor_is_refused_and_not_killed)
+{
+	static const struct attempt attempts[] = {
+		{"execve", SYS_execve, {(long)"/bin/true"}, EPERM},
+		{"clone", SYS_clone, {0}, EPERM},
+		{"openat", SYS_openat, {AT_FDCWD, (long)"/etc/passwd"}, EPERM},
+		{"socket", SYS_socket, {AF_INET}, EACCES}, {"ptrace", SYS_ptrace, {0}, EPERM},
+		{"mmap of code", SYS_mmap, {0, 4096, PROT_EXEC, NEW_MEMORY}, EPERM},
+		{"kill", SYS_kill, {0, 0}, WORKS}, {"wait4", SYS_wait4, {-1}, ECHILD},
+		{"read", SYS_read, {-1}, EBADF}};
+
+	make_attempts(monitor, attempts, COUNT_OF(attempts));
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(engine_keeps_what_moving_octets_needs),
+	cmocka_unit_test(greeter_keeps_what_talking_needs),
+	cmocka_unit_test(greeter_with_a_log_has_memory_but_no_code),
+	cmocka_unit_test(monitor_is_refused_and_not_killed),
+};
+
+int main(void)
+{
+	return UNIT_RUN("sandbox", tests);
+}

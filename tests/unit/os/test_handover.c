@@ -1,0 +1,150 @@
+/* announce: what a session tells the monitor, and what it does if the checker prevents it. */
+#include "tests/unit/unit.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "os/handover.h"
+
+/* Each runs in a process of its own, with a connection of its own on descriptor 1; the parent
+ * holds it as the monitor does. */
+static int connection[2], status[2];
+
+static int setup(void **state)
+{
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, connection), 0);
+	assert_int_equal(pipe2(status, O_CLOEXEC), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		close(connection[i]);
+		close(status[i]);
+	}
+	return 0;
+}
+
+/* Whether the monitor sees the mark. */
+static int look(void)
+{
+	return dup2(connection[0], 1) == 1 && announce_connection_marked();
+}
+
+/* What the monitor finds in the pipe. */
+static size_t read_status(char *octets, size_t room)
+{
+	assert_int_equal(fcntl(status[0], F_SETFL, O_NONBLOCK), 0);
+	{
+		const ssize_t length = read(status[0], octets, room);
+
+		return length < 0 ? 0 : (size_t)length;
+	}
+}
+
+static int announce(int fd)
+{
+	if (dup2(connection[0], 1) != 1)
+		return 1;
+	signal(SIGPIPE, SIG_IGN);
+	announce_session(fd);
+	return fcntl(ANNOUNCE_FD, F_GETFD) < 0 ? 0 : 2;
+}
+
+static int announce_on_pipe(void)
+{
+	return dup2(status[1], ANNOUNCE_FD) == ANNOUNCE_FD ? announce(ANNOUNCE_FD) : 3;
+}
+
+TEST(session_says_so_in_one_octet_and_closes)
+{
+	char octets[8];
+
+	assert_int_equal(unit_in_child(announce_on_pipe), 0);
+	assert_int_equal(read_status(octets, sizeof octets), 1);
+	assert_int_equal(octets[0], ANNOUNCE_SESSION_RUNS);
+	assert_int_equal(unit_in_child(look), 0);
+}
+
+static int announce_on_nothing(void)
+{
+	close(ANNOUNCE_FD);
+	return announce(ANNOUNCE_FD);
+}
+
+TEST(session_whose_checker_closed_the_descriptor_marks_the_connection)
+{
+	assert_int_equal(unit_in_child(look), 0);
+	assert_int_equal(unit_in_child(announce_on_nothing), 0);
+	assert_int_equal(unit_in_child(look), 1);
+}
+
+static int announce_on_pipe_without_reader(void)
+{
+	int ends[2];
+
+	if (pipe(ends) != 0 || dup2(ends[1], ANNOUNCE_FD) != ANNOUNCE_FD)
+		return 3;
+	close(ends[0]);
+	return announce(ANNOUNCE_FD);
+}
+
+TEST(session_that_cannot_write_marks_the_connection)
+{
+	assert_int_equal(unit_in_child(announce_on_pipe_without_reader), 0);
+	assert_int_equal(unit_in_child(look), 1);
+}
+
+static int file_of_the_checker;
+
+static int announce_on_a_file(void)
+{
+	if (dup2(file_of_the_checker, ANNOUNCE_FD) != ANNOUNCE_FD)
+		return 3;
+	return announce(ANNOUNCE_FD);
+}
+
+TEST(file_that_the_checker_opened_there_is_not_written_to)
+{
+	file_of_the_checker = memfd_create("database", MFD_CLOEXEC);
+	assert_true(file_of_the_checker >= 0);
+	assert_int_equal(unit_in_child(announce_on_a_file), 0);
+	assert_int_equal(lseek(file_of_the_checker, 0, SEEK_END), 0);
+	assert_int_equal(unit_in_child(look), 1);
+	close(file_of_the_checker);
+}
+
+static int announce_to_nobody(void)
+{
+	if (dup2(status[1], ANNOUNCE_FD) != ANNOUNCE_FD || dup2(connection[0], 1) != 1)
+		return 1;
+	announce_session(-1);
+	return fcntl(ANNOUNCE_FD, F_GETFD) >= 0 ? 0 : 2;
+}
+
+TEST(session_without_a_monitor_says_nothing)
+{
+	char octets[8];
+
+	assert_int_equal(unit_in_child(announce_to_nobody), 0);
+	assert_int_equal(read_status(octets, sizeof octets), 0);
+	assert_int_equal(unit_in_child(look), 0);
+}
+
+#define ANNOUNCE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+static const struct CMUnitTest tests[] = {
+	ANNOUNCE_TEST(session_says_so_in_one_octet_and_closes),
+	ANNOUNCE_TEST(session_whose_checker_closed_the_descriptor_marks_the_connection),
+	ANNOUNCE_TEST(session_that_cannot_write_marks_the_connection),
+	ANNOUNCE_TEST(file_that_the_checker_opened_there_is_not_written_to),
+	ANNOUNCE_TEST(session_without_a_monitor_says_nothing),
+};
+
+int main(void)
+{
+	return UNIT_RUN("announce", tests);
+}

@@ -1,0 +1,30 @@
+/* tls_material: what the engine reads before it locks itself in. Nothing in it is looked at
+ * yet, and nobody but its owner wipes it. */
+#ifndef TLS_MATERIAL_H
+#define TLS_MATERIAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "os/file.h"
+#include "tls/options.h"
+#include "tls/ticket.h"
+
+struct tls_material_pair {
+	struct tls_octets cert, key, ocsp; /* no key: it is in cert as well */
+};
+
+struct tls_material {
+	struct tls_material_pair pairs[TLS_PAIRS];
+	size_t pair_count;
+	struct tls_octets client_ca;
+	struct ticket_keys tickets; /* none: no tickets */
+};
+
+/* Reads all files that the options name. False after a log line, with nothing kept. */
+bool tls_material_read(struct tls_material *m, const struct tls_options *o);
+
+/* Wipes and frees all: after a handshake none of it is needed. */
+void tls_material_forget(struct tls_material *m);
+
+#endif

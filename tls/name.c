@@ -1,0 +1,42 @@
+/* tls_name: see tls_name.h. */
+#include "tls/name.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The character as it stands in a name, or NUL. Without <ctype.h>, which goes by the locale. */
+static char letter(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return (char)(c - 'A' + 'a');
+	if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+		c == '.')
+		return c;
+	return '\0';
+}
+
+bool tls_name_take(char name[TLS_NAME_OCTETS + 1], const char *text, size_t length)
+{
+	if (length == 0 || length > TLS_NAME_OCTETS || text[length - 1] == '.')
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		const bool begins = i == 0 || name[i - 1] == '.';
+
+		name[i] = letter(text[i]);
+		if (name[i] == '\0' || (begins && (name[i] == '.' || name[i] == '-')))
+			return false;
+	}
+	name[length] = '\0';
+	return true;
+}
+
+bool tls_name_wildcard(char wildcard[TLS_NAME_OCTETS + 1], const char *name)
+{
+	const char *const dot = strchr(name, '.');
+	int length;
+
+	if (dot == NULL)
+		return false;
+	length = snprintf(wildcard, TLS_NAME_OCTETS + 1, "_%s", dot);
+	return length > 0 && length <= TLS_NAME_OCTETS;
+}

@@ -1,0 +1,256 @@
+/* tls: see tls.h. Runs in the engine's sandbox: what OpenSSL needs is in memory. */
+#include "tls/tls.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "os/log.h"
+#include "os/wait.h"
+#include "tls/cert.h"
+#include "tls/report.h"
+#include "tls/resumption.h"
+
+/* TLS 1.2 with forward secrecy and authenticated encryption only; those of 1.3 all have both.
+ */
+#define DEFAULT_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+/* Four records of 16384 octets, with what belongs to them. */
+#define GATHERED_OCTETS 66048
+
+/* More than the library's functions use. */
+#define STACK_OCTETS 32768
+
+static bool trouble(const char *problem, const char *value)
+{
+	log_event(LOG_ERR, "tls-configuration problem=\"%s\" value=\"%s\"", problem,
+		value != NULL ? value : "");
+	return false;
+}
+
+/* RFC 7301: a client that wants another protocol is not let in; one that asks for none is. */
+static int choose_protocol(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_length,
+	const unsigned char *offered, unsigned offered_length, void *argument)
+{
+	static const unsigned char pop3[] = {'p', 'o', 'p', '3'};
+
+	(void)ssl;
+	(void)argument;
+	for (unsigned at = 0; at < offered_length; at += 1U + offered[at]) {
+		if (offered[at] != sizeof pop3 || offered_length - at <= sizeof pop3 ||
+			memcmp(offered + at + 1, pop3, sizeof pop3) != 0)
+			continue;
+		*chosen = pop3;
+		*chosen_length = sizeof pop3;
+		return SSL_TLSEXT_ERR_OK;
+	}
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+/* Once the handshake is over a client may only ask for new keys (RFC 8446 section 4.6.3), and
+ * in TLS 1.2 for a new handshake, which is refused: engine.c decides how often. */
+static void watch(int sent, int version, int type, const void *octets, size_t length, SSL *ssl,
+	void *argument)
+{
+	struct tls *const t = argument;
+
+	(void)version;
+	(void)octets;
+	(void)length;
+	(void)ssl;
+	if (!sent && t->established && type == SSL3_RT_HANDSHAKE)
+		t->late_messages++;
+}
+
+static void set_defaults(struct tls *t)
+{
+	SSL_CTX *const c = t->context;
+
+	SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+				       SSL_OP_CIPHER_SERVER_PREFERENCE |
+				       SSL_OP_PRIORITIZE_CHACHA);
+	SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE |
+				    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+				    SSL_MODE_RELEASE_BUFFERS);
+	/* every record that is not the client's data comes back to the engine, to be counted */
+	SSL_CTX_clear_mode(c, SSL_MODE_AUTO_RETRY);
+	SSL_CTX_set_security_level(c, 2);
+	SSL_CTX_set_max_early_data(c, 0);
+	SSL_CTX_set_msg_callback(c, watch);
+	SSL_CTX_set_msg_callback_arg(c, t);
+	SSL_CTX_set_alpn_select_cb(c, choose_protocol, NULL);
+}
+
+static bool set_strength(struct tls *t)
+{
+	const struct tls_options *const o = t->options;
+	const int version =
+		o->min_version == TLS_AT_LEAST_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
+
+	if (SSL_CTX_set_min_proto_version(t->context, version) != 1)
+		return trouble("the TLS library does not have this version", NULL);
+#if OPENSSL_VERSION_NUMBER < 0x30500000L
+	/* finite-field groups let a client make the server work (CVE-2002-20001); later
+	 * versions have a better list of their own */
+	if (SSL_CTX_set1_groups_list(t->context, "X25519:P-256:X448:P-384:P-521") != 1)
+		return trouble("the TLS library does not have these groups", NULL);
+#endif
+	if (SSL_CTX_set_cipher_list(
+		    t->context, o->ciphers != NULL ? o->ciphers : DEFAULT_CIPHERS) != 1)
+		return trouble("no such ciphers", o->ciphers);
+	if (o->ciphersuites != NULL &&
+		SSL_CTX_set_ciphersuites(t->context, o->ciphersuites) != 1)
+		return trouble("no such ciphersuites", o->ciphersuites);
+	return true;
+}
+
+/* Sessions that another process began are resumed if it asked the same of its clients, and
+ * else not: a ticket must not replace a certificate (CVE-2025-23419). */
+static bool bind_sessions(struct tls *t)
+{
+	static const unsigned char anyone[] = "pop3d-tls";
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned length = 0;
+	const struct tls_octets *const ca = &t->material->client_ca;
+
+	if (ca->data == NULL)
+		return SSL_CTX_set_session_id_context(t->context, anyone, sizeof anyone - 1) ==
+		       1;
+	if (EVP_Digest(ca->data, ca->length, digest, &length, EVP_sha256(), NULL) != 1)
+		return false;
+	digest[0] = t->options->require_client_cert;
+	return SSL_CTX_set_session_id_context(t->context, digest, length) == 1;
+}
+
+static bool trust(SSL_CTX *context, X509 *authority)
+{
+	return X509_STORE_add_cert(SSL_CTX_get_cert_store(context), authority) == 1 &&
+	       SSL_CTX_add_client_CA(context, authority) == 1;
+}
+
+static bool set_client_authorities(struct tls *t)
+{
+	const struct tls_octets *const ca = &t->material->client_ca;
+	BIO *const memory = BIO_new_mem_buf(ca->data, (int)ca->length);
+	const int require =
+		t->options->require_client_cert ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
+	X509 *authority;
+	size_t count = 0;
+	bool good = memory != NULL;
+
+	while (good && (authority = PEM_read_bio_X509(memory, NULL, NULL, NULL)) != NULL) {
+		good = trust(t->context, authority);
+		X509_free(authority);
+		count++;
+	}
+	ERR_clear_error(); /* the end of the file is one */
+	BIO_free(memory);
+	if (!good || count == 0)
+		return trouble("no certificates of authorities", t->options->client_ca);
+	SSL_CTX_set_verify(t->context, SSL_VERIFY_PEER | require, NULL);
+	return true;
+}
+
+static bool make_context(struct tls *t)
+{
+	t->context = SSL_CTX_new(TLS_server_method());
+	if (t->context == NULL)
+		return trouble("the TLS library does not start", NULL);
+	set_defaults(t);
+	if (!set_strength(t) || !bind_sessions(t))
+		return false;
+	if (t->material->client_ca.data != NULL && !set_client_authorities(t))
+		return false;
+	tls_cert_attach(t);
+	tls_session_attach(t);
+	return true;
+}
+
+/* A write for several records costs half as much as one for each. */
+static bool gather_records(SSL *ssl)
+{
+	BIO *const buffer = BIO_new(BIO_f_buffer());
+	BIO *const client = BIO_new_socket(1, BIO_NOCLOSE);
+
+	if (buffer == NULL || client == NULL ||
+		BIO_set_write_buffer_size(buffer, GATHERED_OCTETS) != 1)
+		return false;
+	SSL_set0_wbio(ssl, BIO_push(buffer, client));
+	return true;
+}
+
+bool tls_open(struct tls *t)
+{
+	/* no files are read; texts of errors and names of old ciphers only cost */
+	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT |
+				     OPENSSL_INIT_NO_LOAD_SSL_STRINGS |
+				     OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
+				     OPENSSL_INIT_NO_ADD_ALL_CIPHERS,
+		    NULL) != 1 ||
+		!make_context(t))
+		return false;
+	t->ssl = SSL_new(t->context);
+	if (t->ssl == NULL || SSL_set_rfd(t->ssl, 0) != 1 || !gather_records(t->ssl))
+		return trouble("the TLS library does not start", NULL);
+	SSL_set_app_data(t->ssl, t);
+	return true;
+}
+
+enum tls_verdict tls_handshake(
+	struct tls *t, int64_t deadline_ms, char *reason, size_t capacity)
+{
+	const struct pollfd in = {.fd = 0, .events = POLLIN},
+			    out = {.fd = 1, .events = POLLOUT};
+
+	for (;;) {
+		struct pollfd polled;
+		int done, ssl_error;
+
+		ERR_clear_error();
+		errno = 0;
+		done = SSL_accept(t->ssl);
+		if (done == 1) {
+			t->established = true;
+			return TLS_ESTABLISHED;
+		}
+		ssl_error = SSL_get_error(t->ssl, done);
+		if (t->misconfigured)
+			return TLS_MISCONFIGURED;
+		if (ssl_error != SSL_ERROR_WANT_READ && ssl_error != SSL_ERROR_WANT_WRITE) {
+			tls_report_failure(t, ssl_error, errno, reason, capacity);
+			return TLS_REFUSED;
+		}
+		polled = ssl_error == SSL_ERROR_WANT_READ ? in : out;
+		if (!tls_wait(&polled, 1, deadline_ms)) {
+			snprintf(reason, capacity, "timeout");
+			return TLS_TIMEOUT;
+		}
+	}
+}
+
+/* The library wipes what it allocates, but not always what lay on its stack. */
+static __attribute__((noinline)) void wipe_stack(void)
+{
+	char below[STACK_OCTETS];
+
+	explicit_bzero(below, sizeof below);
+}
+
+void tls_forget_keys(struct tls *t)
+{
+	if (t->ssl != NULL)
+		SSL_certs_clear(t->ssl);
+	tls_material_forget(t->material);
+	wipe_stack();
+}
+
+void tls_close(struct tls *t)
+{
+	SSL_free(t->ssl);
+	SSL_CTX_free(t->context);
+	t->ssl = NULL;
+	t->context = NULL;
+}

@@ -1,0 +1,47 @@
+/* tls: one connection's TLS, as the server of it. */
+#ifndef TLS_H
+#define TLS_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tls/material.h"
+#include "tls/options.h"
+
+struct tls {
+	const struct tls_options *options;
+	struct tls_material *material;
+	int files; /* the gate of a keeper, for --cert-dir, or -1 */
+	SSL_CTX *context;
+	SSL *ssl;
+	bool cert_chosen;
+	bool misconfigured; /* logged; nothing more is sent to the client */
+	/* handshake messages that came when the handshake was over */
+	bool established;
+	uint64_t late_messages;
+};
+
+enum tls_verdict {
+	TLS_ESTABLISHED,
+	TLS_REFUSED, /* by either side, or broken off */
+	TLS_NOT_BEGUN,
+	TLS_TIMEOUT,
+	TLS_MISCONFIGURED
+};
+
+/* Prepares the server's side with what the material holds. False after a log line. */
+bool tls_open(struct tls *t);
+
+/* Does the handshake on descriptors 0 and 1, which must not block. Writes why it failed to
+ * reason (nothing for TLS_MISCONFIGURED, which is logged). */
+enum tls_verdict tls_handshake(
+	struct tls *t, int64_t deadline_ms, char *reason, size_t capacity);
+
+/* Forgets the keys of the server, which are not needed any more. */
+void tls_forget_keys(struct tls *t);
+
+/* Frees what tls_open made. */
+void tls_close(struct tls *t);
+
+#endif

@@ -154,6 +154,10 @@ lint: ## formatting, static analysis, man pages
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 		--inline-suppr --suppress=missingIncludeSystem -DVERSION='"x"' -DWITH_PAM -I. $(wildcard *.c */*.c)
 	mandoc -Tlint -Wwarning doc/*.8
+	$(MAKE) -s O=$(O) layers
+
+layers: all ## check the direction of the rooms: no edge upward, no circle, lib/ without system calls
+	tests/layers . $(O)
 
 install: all ## install below $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)
@@ -178,6 +182,6 @@ bench-quick: all ## the same, less of it, in about two minutes
 	./bootstrap bench
 	bench/run --quick --build $(abspath $(O))
 
-.PHONY: all bench bench-quick fuzz fuzz-seeds unit check check-large check-asan demo format lint install clean help
+.PHONY: all bench bench-quick fuzz fuzz-seeds unit check check-large check-asan demo format lint layers install clean help
 .SECONDARY:
 -include $(wildcard $(O)/*.d $(O)/*/*.d $(O)/*/*/*.d $(O)/unit/tests/unit/*/*.d)

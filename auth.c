@@ -2,52 +2,148 @@
  *
  * The one place that keeps the identity the superserver gave it while strangers talk to the
  * greeter. It reads nothing that the network wrote but struct request: bounded, checked, a few
- * times at most. What else decides with that identity in this phase: auth/request.c,
- * auth/checker.c and auth/checker_log.c, in all under 300 lines of code. They call os/log.c,
- * os/clock.c and os/handover.c, of os/process.c what resets signals, of auth/invocation.c what
- * writes the mechanism's name, of monitor.c what ends the greeter and words a failure; and when a
- * greeter asks for TLS or says what a proxy said, monitor_take_change with peer/ucspi.c,
- * peer/proxy_client.c, pop3/policy.c and auth/invocation.c: constant work on what the
- * administrator said, and on two addresses in binary form. At the start, before a stranger has
- * said anything, so do pop3d.c, auth/invocation.c, peer/peer.c, os/process.c, peer/ucspi.c,
- * monitor.c and confine/jail.c. As soon as a session runs, sandbox_monitor takes away what waiting
- * for it does not need. */
+ * times at most. As soon as a session runs, sandbox_monitor takes away what waiting for it does
+ * not need. */
 #include "auth.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "auth/checker.h"
+#include "auth/checker_log.h"
+#include "auth/greeter.h"
+#include "auth/invocation.h"
+#include "auth/request.h"
 #include "confine/sandbox.h"
-#include "monitor.h"
 #include "os/clock.h"
 #include "os/handover.h"
 #include "os/log.h"
+#include "os/process.h"
+#include "os/signals.h"
+#include "peer/peer.h"
+#include "peer/proxy_client.h"
+#include "peer/ucspi.h"
 
-static void send_verdict(struct monitor *m, enum request_verdict verdict)
+#define AUTH_TIMESTAMP_OCTETS 128
+#define AUTH_GRACE_MS 5000 /* from a polite request to SIGKILL */
+#define AUTH_LOOK_MS 50    /* between two looks for the mark of a session */
+#define AUTH_SLACK_MS 500  /* for the greeter to see that its time is over */
+
+struct auth {
+	struct options *options;
+	struct peer peer;
+	struct setup setup;
+	struct greeter greeter;
+	bool relay_stderr;
+	bool logged_in;
+	int64_t deadline_ms; /* of the login */
+	struct checker checker;
+	struct relay relay;
+	int exec_errno;         /* why the checker could not be started, or 0 */
+	int exit_status;        /* of the session */
+	sigset_t while_waiting; /* signals blocked while nothing is waited for come then */
+	char login[256]; /* quoted for the log, short enough to leave room for all else */
+	char timestamp[AUTH_TIMESTAMP_OCTETS];
+};
+
+/* Who may log in how, and what that makes of checkers' command line and environment. */
+static bool settle(struct auth *m)
+{
+	struct options *const o = m->options;
+
+	o->local = peer_is_local(&m->peer);
+	o->offered = options_offer(o);
+	if (setup_make(&m->setup, o, &m->peer))
+		return true;
+	log_event(LOG_ERR, "configuration problem=checker-command-line-too-long");
+	return false;
+}
+
+static bool start_tls(struct auth *m)
+{
+	if (!ucspi_start_tls()) {
+		log_event(LOG_ERR, "tls-not-started ip=%s errno=%d error=\"%s\"",
+			peer_ip(&m->peer), errno, strerror(errno));
+		return false;
+	}
+	announce_unmark_connection();
+	m->options->tls = true;
+	m->options->stls = false;
+	return settle(m);
+}
+
+static bool take_proxied(struct auth *m, const struct request *request)
+{
+	struct options *const o = m->options;
+	struct proxied proxied;
+
+	memcpy(&proxied, request->octets, sizeof proxied);
+	if (!proxied_is_valid(&proxied)) {
+		log_event(LOG_ERR, "greeter-misbehaves ip=%s when=PROXY", peer_ip(&m->peer));
+		return false;
+	}
+	proxied_apply(&proxied, &m->peer);
+	options_meet_proxy(o, proxied.tls);
+	return settle(m);
+}
+
+static bool take_change(struct auth *m, const struct request *request)
+{
+	const bool taken =
+		request->kind == OFFER_PROXY ? take_proxied(m, request) : start_tls(m);
+
+	if (!taken)
+		greeter_end(&m->greeter, 0, &m->while_waiting);
+	return taken;
+}
+
+static void log_failure(const struct auth *m, enum request_verdict verdict, int wait_status)
+{
+	const bool died = WIFSIGNALED(wait_status);
+	const int number = died ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+
+	if (verdict == VERDICT_REFUSED)
+		log_event(LOG_NOTICE, "login-failed ip=%s port=%s user=%s", peer_ip(&m->peer),
+			peer_port(&m->peer), m->login);
+	else if (m->exec_errno != 0)
+		log_event(LOG_ERR, "checker-not-started ip=%s program=%s errno=%d error=\"%s\"",
+			peer_ip(&m->peer), m->setup.arguments[0], m->exec_errno,
+			strerror(m->exec_errno));
+	else
+		log_event(LOG_ERR, "checker-failed ip=%s program=%s %s=%d%s user=%s",
+			peer_ip(&m->peer), m->setup.arguments[0], died ? "signal" : "status",
+			number, number == 0 ? " problem=ran-no-session" : "", m->login);
+}
+
+static void send_verdict(struct auth *m, enum request_verdict verdict)
 {
 	const unsigned char octet = (unsigned char)verdict;
 
-	if (send(m->greeter_fd, &octet, 1, MSG_NOSIGNAL) != 1)
-		kill(m->greeter_pid, SIGKILL); /* it listens no more */
+	if (send(m->greeter.fd, &octet, 1, MSG_NOSIGNAL) != 1)
+		kill(m->greeter.pid, SIGKILL); /* it listens no more */
 }
 
 /* The client was let in: the greeter must not touch the connection any more. */
-static void let_in(struct monitor *m)
+static void let_in(struct auth *m)
 {
 	m->logged_in = true;
 	log_event(LOG_INFO, "login ip=%s port=%s user=%s tls=%s", peer_ip(&m->peer),
 		peer_port(&m->peer), m->login, m->options->tls ? "yes" : "no");
-	monitor_end_greeter(m, 0);
+	greeter_end(&m->greeter, 0, &m->while_waiting);
 	sandbox_monitor();
 }
 
 /* The status descriptor speaks: the session's octet, the errno of a failed start, or its end.
  */
-static void hear_status(struct monitor *m)
+static void hear_status(struct auth *m)
 {
 	char octets[sizeof(int)];
 	const ssize_t length = read(m->checker.status_fd, octets, sizeof octets);
@@ -67,11 +163,11 @@ enum event {
 	EVENT_OTHER,   /* the checker did something, or a signal came */
 };
 
-static enum event wait_event(struct monitor *m, int64_t deadline_ms)
+static enum event wait_event(struct auth *m, int64_t deadline_ms)
 {
 	struct pollfd polled[3] = {{.fd = m->checker.status_fd, .events = POLLIN},
 		{.fd = m->checker.stderr_fd, .events = POLLIN},
-		{.fd = m->greeter_fd, .events = POLLIN}};
+		{.fd = m->greeter.fd, .events = POLLIN}};
 	const int timeout_ms = clock_poll_timeout(deadline_ms);
 	const struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
 	const int ready = ppoll(polled, 3, timeout_ms < 0 ? NULL : &timeout, &m->while_waiting);
@@ -86,7 +182,7 @@ static enum event wait_event(struct monitor *m, int64_t deadline_ms)
 }
 
 /* Takes what the status descriptor still holds when the checker is gone. */
-static void drain_status(struct monitor *m)
+static void drain_status(struct auth *m)
 {
 	struct pollfd polled = {.events = POLLIN};
 
@@ -100,7 +196,7 @@ static void drain_status(struct monitor *m)
 
 /* Where the checker closed the status descriptor, the session marks the connection instead:
  * when to look for that mark, deadline_ms at the latest. */
-static int64_t next_look(const struct monitor *m, int64_t deadline_ms)
+static int64_t next_look(const struct auth *m, int64_t deadline_ms)
 {
 	const int64_t soon_ms = clock_now_ms() + AUTH_LOOK_MS;
 	const bool deaf = m->checker.status_fd < 0 && !m->logged_in;
@@ -108,14 +204,14 @@ static int64_t next_look(const struct monitor *m, int64_t deadline_ms)
 	return deaf && soon_ms < deadline_ms ? soon_ms : deadline_ms;
 }
 
-static void hear_mark(struct monitor *m)
+static void hear_mark(struct auth *m)
 {
 	if (m->checker.status_fd < 0 && !m->logged_in && announce_connection_marked())
 		let_in(m);
 }
 
 /* Whether the checker has had its time. */
-static bool overdue(const struct monitor *m)
+static bool overdue(const struct auth *m)
 {
 	if (m->logged_in || clock_now_ms() < m->deadline_ms)
 		return false;
@@ -128,7 +224,7 @@ static bool overdue(const struct monitor *m)
 /* Follows the checker, and the session that it may become, until it exits; returns its status.
  * *ended is set where this process ended it: at the login timeout, asked to by a signal, or
  * because the greeter is gone or speaks when it should listen. */
-static int follow(struct monitor *m, bool *ended)
+static int follow(struct auth *m, bool *ended)
 {
 	int64_t deadline_ms = m->deadline_ms;
 	int wait_status = 0;
@@ -141,8 +237,8 @@ static int follow(struct monitor *m, bool *ended)
 		hear_mark(m);
 		if (*ended)
 			signal_number = clock_now_ms() >= deadline_ms ? SIGKILL : 0;
-		else if (monitor_end_signal() != 0)
-			signal_number = monitor_end_signal();
+		else if (signals_end() != 0)
+			signal_number = signals_end();
 		else if (event == EVENT_GREETER || overdue(m))
 			signal_number = SIGKILL;
 		if (signal_number != 0) {
@@ -162,31 +258,31 @@ static int follow(struct monitor *m, bool *ended)
 
 /* Everything ends: the greeter spoke when it should listen, said what it may not say, or is
  * gone. */
-static void end_misbehaving(struct monitor *m, const char *when)
+static void end_misbehaving(struct auth *m, const char *when)
 {
 	log_event(LOG_ERR, "greeter-misbehaves ip=%s when=%s", peer_ip(&m->peer), when);
-	kill(m->greeter_pid, SIGKILL);
+	kill(m->greeter.pid, SIGKILL);
 }
 
 /* Waits out the rest of what a failed login costs, counted from its start, so that how long the
  * checker took shows nothing. False when the connection is over. */
-static bool delay(struct monitor *m, int64_t since_ms)
+static bool delay(struct auth *m, int64_t since_ms)
 {
-	int64_t until_ms = since_ms + m->options->fail_delay_seconds * 1000 * m->tries;
+	int64_t until_ms = since_ms + m->options->fail_delay_seconds * 1000 * m->greeter.tries;
 	enum event event;
 
 	if (until_ms > m->deadline_ms)
 		until_ms = m->deadline_ms;
 	do
 		event = wait_event(m, until_ms);
-	while (event == EVENT_OTHER && monitor_end_signal() == 0);
+	while (event == EVENT_OTHER && signals_end() == 0);
 	if (event == EVENT_GREETER)
 		end_misbehaving(m, "delay");
 	return event == EVENT_TIME;
 }
 
 /* Runs a checker that was started to its end; true when the connection is over with it. */
-static bool finish_checker(struct monitor *m, enum request_verdict *verdict)
+static bool finish_checker(struct auth *m, enum request_verdict *verdict)
 {
 	bool ended;
 	const int wait_status = follow(m, &ended);
@@ -198,22 +294,22 @@ static bool finish_checker(struct monitor *m, enum request_verdict *verdict)
 		/* whoever else still holds the connection, the client shall see its end */
 		shutdown(0, SHUT_RDWR);
 		m->exit_status = 111;
-		monitor_end_greeter(m, 0);
+		greeter_end(&m->greeter, 0, &m->while_waiting);
 	}
 	if (m->logged_in && (ended || WIFSIGNALED(wait_status)))
 		log_event(ended ? LOG_INFO : LOG_ERR, "session-%s ip=%s signal=%d%s user=%s",
 			ended ? "ended" : "died", peer_ip(&m->peer),
-			ended ? monitor_end_signal() : WTERMSIG(wait_status),
-			monitor_signal_note(wait_status), m->login);
+			ended ? signals_end() : WTERMSIG(wait_status),
+			process_death_note(wait_status), m->login);
 	if (ended || m->logged_in)
 		return true;
 	*verdict = m->exec_errno != 0 ? VERDICT_MISCONFIGURED : request_judge(wait_status);
-	monitor_log_failure(m, *verdict, wait_status);
+	log_failure(m, *verdict, wait_status);
 	return false;
 }
 
 /* True when the connection is over. */
-static bool try_login(struct monitor *m, struct request *request)
+static bool try_login(struct auth *m, struct request *request)
 {
 	const int64_t since_ms = clock_now_ms();
 	enum request_verdict verdict = VERDICT_TEMPORARY;
@@ -235,34 +331,34 @@ static bool try_login(struct monitor *m, struct request *request)
 	return false;
 }
 
-static bool permitted(struct monitor *m, const struct request *request)
+static bool permitted(struct auth *m, const struct request *request)
 {
 	const struct options *const o = m->options;
 	const struct request_limits limits = {.offered = o->offered,
 		.credentials_most =
 			o->long_credentials ? REQUEST_OCTETS : REQUEST_CREDENTIALS_OCTETS,
 		.timestamp_octets = strlen(m->timestamp),
-		.tries = m->tries + 1};
+		.tries = m->greeter.tries + 1};
 
-	m->tries += request_is_login(request);
+	m->greeter.tries += request_is_login(request);
 	return request_permitted(request, &limits);
 }
 
 /* Gets the greeter's next request. False when there is none to come, or it is none that may
  * come: then everything ends. The greeter keeps the login timeout itself; one that does not is
  * ended. */
-static bool next_request(struct monitor *m, struct request *request)
+static bool next_request(struct auth *m, struct request *request)
 {
 	enum event event;
 	ssize_t length;
 
 	do
 		event = wait_event(m, m->deadline_ms + AUTH_SLACK_MS);
-	while (event == EVENT_OTHER && monitor_end_signal() == 0);
+	while (event == EVENT_OTHER && signals_end() == 0);
 	if (event != EVENT_GREETER)
 		return false;
 	/* MSG_TRUNC: the true length, so that a longer message is seen to be one */
-	length = recv(m->greeter_fd, request, sizeof *request, MSG_TRUNC);
+	length = recv(m->greeter.fd, request, sizeof *request, MSG_TRUNC);
 	if (length == 0)
 		return false;
 	if (length >= (ssize_t)REQUEST_LEAST && length == (ssize_t)request_length(request) &&
@@ -273,7 +369,7 @@ static bool next_request(struct monitor *m, struct request *request)
 	return false;
 }
 
-int auth_serve_logins(struct monitor *m)
+static int serve_logins(struct auth *m)
 {
 	static struct request request; /* large */
 
@@ -281,11 +377,64 @@ int auth_serve_logins(struct monitor *m)
 		if (request_is_login(&request)) {
 			if (try_login(m, &request))
 				return m->exit_status;
-		} else if (!monitor_take_change(m, &request)) {
+		} else if (!take_change(m, &request)) {
 			return 111;
 		} else {
 			send_verdict(m, VERDICT_GRANTED);
 		}
 	}
 	return 0;
+}
+
+/* Anybody could claim to be anybody. */
+static bool is_trusted(const struct auth *m)
+{
+	const struct options *const o = m->options;
+
+	return !o->proxy_protocol || o->proxy_count == 0 ||
+	       address_rules_match(o->proxies, o->proxy_count, m->peer.remote_ip);
+}
+
+/* RFC 1939 section 7: a msg-id, different each time; and nothing in it that could be guessed.
+ */
+static bool make_timestamp(struct auth *m)
+{
+	uint64_t random;
+
+	if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+		return false;
+	snprintf(m->timestamp, sizeof m->timestamp, "<%016llx.%llx@%s>",
+		(unsigned long long)random, (unsigned long long)time(NULL), m->options->host);
+	return true;
+}
+
+int auth_serve(struct options *o)
+{
+	static struct auth m; /* not with values: what has some is copied from the file */
+	int status;
+
+	m.greeter.fd = m.checker.status_fd = m.checker.stderr_fd = -1;
+	m.options = o;
+	m.deadline_ms = clock_now_ms() + o->login_seconds * 1000;
+	m.relay_stderr = log_stderr_is_clients();
+	peer_lookup(&m.peer, 0);
+	o->tls = m.peer.tls;
+	o->proxy_awaited = o->proxy_protocol;
+	m.greeter.ip = peer_ip(&m.peer);
+	if (!is_trusted(&m)) {
+		log_event(peer_has_left(0) ? LOG_DEBUG : LOG_NOTICE, "proxy-not-trusted ip=%s",
+			peer_ip(&m.peer));
+		return 0;
+	}
+	signals_take(&m.while_waiting);
+	announce_unmark_connection();
+	if (!settle(&m))
+		return 100;
+	if (!make_timestamp(&m) || !greeter_start(&m.greeter, o, m.timestamp, m.deadline_ms)) {
+		log_event(LOG_ERR, "no-greeter errno=%d error=\"%s\"", errno, strerror(errno));
+		return 111;
+	}
+	status = serve_logins(&m);
+	greeter_end(&m.greeter, AUTH_GRACE_MS, &m.while_waiting);
+	return signals_end() != 0 ? 128 + signals_end() : status;
 }

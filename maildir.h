@@ -10,6 +10,8 @@
 #include "maildir/index.h"
 #include "maildir/snapshot.h"
 
+#include "maildir/body.h"
+
 struct maildir {
 	int root_fd, lock_fd, tmp_fd;
 	int quota_fd;               /* maildirsize, or -1 */

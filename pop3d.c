@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "auth.h"
 #include "lib/argument.h"
-#include "monitor.h"
 #include "options.h"
 #include "os/handover.h"
 #include "os/log.h"
@@ -392,5 +392,5 @@ int main(int argc, char **argv)
 		return exec_other(&o);
 	if (o.session)
 		return session_serve(&o);
-	return monitor_serve(&o);
+	return auth_serve(&o);
 }

@@ -7,6 +7,10 @@
 /* The file that Maildir++ keeps the quota in. */
 #define QUOTA_NAME "maildirsize"
 
+/* From so many messages on, reading an index is quicker than reading the directories by what
+ * writing it costs. */
+#define MANY_MESSAGES 100
+
 /* Reads the directories for the snapshot, in any order, and without sizes. Returns false with
  * errno. */
 bool maildir_scan(struct maildir *m);
@@ -40,6 +44,16 @@ bool maildir_inode(
  * several files bear one unique name, another of them may have got it. False with errno ENOENT.
  */
 bool maildir_is_still(const struct maildir *m, const struct message *message);
+
+/* Reads one of the two, for the snapshot. */
+bool maildir_scan_place(struct maildir *m, enum place place);
+
+/* Whether a directory is as it was then, and a change would show. */
+bool maildir_place_unchanged(
+	const struct maildir *m, enum place place, const struct index_place *then);
+
+/* What it says is not so: the next session does without. */
+void maildir_remove_index(const struct maildir *m);
 
 /* Whether nothing can have changed in new/ and cur/ since this session read them last. Asked
  * when a message is missing: an index that has it, and the times of now, is removed. */

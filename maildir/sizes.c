@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "maildir.h"
+#include "maildir/body.h"
 #include "maildir/internal.h"
 #include "os/log.h"
-#include "session/send.h"
 
 /* Takes from the index the sizes that were counted once, walking through both lists, which are
  * sorted alike. Nothing is lost but time where it is not, or cannot be read to its end. */

@@ -7,13 +7,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "maildir/name.h"
 
 #define BUFFER_OCTETS 32768
 
@@ -50,7 +49,7 @@ static bool take_buffer(int fd, size_t filled, directory_take *take, void *conte
 		const size_t octets = strlen(entry->name);
 
 		at += entry->octets;
-		if (entry->name[0] == '.' || octets == 0 || octets > UID_NAME_OCTETS ||
+		if (entry->name[0] == '.' || octets == 0 || octets > NAME_MAX ||
 			!is_regular(fd, entry))
 			continue;
 		if (!take(context, fd, entry->name, octets))

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const int inherited_signals[] = {
@@ -81,4 +82,11 @@ const char *process_find_program(const char *name, char *path, size_t capacity)
 	}
 	snprintf(path, capacity, "%s", name);
 	return path;
+}
+
+const char *process_death_note(int wait_status)
+{
+	return WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGSYS
+		       ? " cause=forbidden-system-call"
+		       : "";
 }

@@ -35,4 +35,8 @@ bool process_take_low_descriptors(void);
  * path. */
 const char *process_find_program(const char *name, char *path, size_t capacity);
 
+/* For the log: what a death by this signal (wait_status as of waitpid) means, or an empty text.
+ */
+const char *process_death_note(int wait_status);
+
 #endif

@@ -5,18 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "maildir.h"
 #include "pop3/wire.h"
-
-/* What was counted of a message. */
-struct message_counted {
-	uint64_t octets; /* as they are sent (RFC 1939 section 11) */
-	size_t held;     /* the length of the file where it is small: it is in memory until the
-			    next message is read; else 0 */
-};
-
-/* Counts the message open as fd, from the start of the file, and goes back to its start.
- * Returns false with errno. */
-bool message_count(int fd, struct message_counted *counted);
 
 /* What was sent of a message. */
 struct message_sent {

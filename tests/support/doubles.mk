@@ -2,7 +2,7 @@
 #     make -f Makefile -f tests/support/doubles.mk build/sandbox-probe build/hostile-greeter build/tls-probe
 
 SANDBOX_PROBE_WRAPS = command_loop sandbox_monitor
-HOSTILE_GREETER_WRAPS = login_run monitor_serve jail_greeter sandbox_greeter request_permitted
+HOSTILE_GREETER_WRAPS = login_run auth_serve jail_greeter sandbox_greeter request_permitted
 
 LINK_DOUBLE = $(POP3D_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -o $@ $^
 

@@ -18,11 +18,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "auth.h"
 #include "auth/login.h"
 #include "auth/request.h"
 #include "confine/jail.h"
 #include "confine/sandbox.h"
-#include "monitor.h"
 #include "os/clock.h"
 #include "os/log.h"
 #include "os/process.h"
@@ -400,7 +400,7 @@ bool __wrap_request_permitted(
 	return true;
 }
 
-__typeof__(monitor_serve) __real_monitor_serve, __wrap_monitor_serve;
+__typeof__(auth_serve) __real_auth_serve, __wrap_auth_serve;
 
 /* One connection, in a process as the superserver would have started it. */
 static _Noreturn void serve(struct options *o, uint64_t seed)
@@ -414,7 +414,7 @@ static _Noreturn void serve(struct options *o, uint64_t seed)
 		dup2(ends[0], 1) < 0 || setenv("CONNECTION", text, 1) != 0)
 		abort();
 	close(ends[0]);
-	exit(__real_monitor_serve(o));
+	exit(__real_auth_serve(o));
 }
 
 /* What the monitor left behind becomes a child of this process. */
@@ -472,11 +472,11 @@ static int storm(struct options *o, uint64_t seed, unsigned long connections)
 	return 0;
 }
 
-int __wrap_monitor_serve(struct options *o)
+int __wrap_auth_serve(struct options *o)
 {
 	unsigned long seed, connections;
 
 	if (sscanf(wish(), "storm %lu %lu", &seed, &connections) == 2)
 		return storm(o, seed, connections);
-	return __real_monitor_serve(o);
+	return __real_auth_serve(o);
 }

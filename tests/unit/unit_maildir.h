@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include "maildir.h"
+#include "maildir/body.h"
 #include "session/send.h"
 
 static struct unit_dir box; /* with new, cur and tmp */

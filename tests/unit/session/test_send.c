@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "maildir/body.h"
 #include "session/send.h"
 
 static struct wire w;

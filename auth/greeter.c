@@ -1,0 +1,116 @@
+/* greeter: see greeter.h. Runs with the launch privileges; its child gives them up. */
+#include "auth/greeter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "auth/login.h"
+#include "confine/jail.h"
+#include "confine/sandbox.h"
+#include "os/clock.h"
+#include "os/log.h"
+#include "os/process.h"
+#include "peer/ucspi.h"
+
+/* Where the greeter has its end of the socket pair: behind the descriptors of TLS. */
+#define GREETER_FD (UCSPI_WRITE_FD + 1)
+
+static _Noreturn void run(
+	const struct options *o, const char *timestamp, int64_t deadline_ms, int fd)
+{
+	process_default_signals();
+	signal(SIGPIPE, SIG_IGN);
+	closelog(); /* its socket may lie where the greeter's is to be */
+	if (dup3(fd, GREETER_FD, O_CLOEXEC) < 0)
+		_exit(LOGIN_NO_JAIL);
+	process_close_others(o->stls ? UCSPI_READ_FD : GREETER_FD, GREETER_FD);
+	if (o->debug)
+		log_open(o->syslog);
+	if (!jail_greeter(o->greeter_uid, o->greeter_gid, o->debug) ||
+		!sandbox_greeter(o->debug))
+		_exit(LOGIN_NO_JAIL);
+	_exit((int)login_run(o, GREETER_FD, timestamp, deadline_ms));
+}
+
+bool greeter_start(
+	struct greeter *g, const struct options *o, const char *timestamp, int64_t deadline_ms)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+		return false;
+	g->pid = fork();
+	if (g->pid == 0)
+		run(o, timestamp, deadline_ms, ends[1]);
+	close(ends[1]);
+	if (g->pid > 0) {
+		g->fd = ends[0];
+		return true;
+	}
+	close(ends[0]);
+	return false;
+}
+
+/* What became of a conversation before login, in the log. */
+static void log_greeter_end(const struct greeter *g, int wait_status)
+{
+	static const char *const names[] = {"quit", "eof", "timeout", "broken", "bad-commands",
+		"failures", "orphan", "no-jail", "clear-text-refused", "no-proxy-header"};
+	const int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+	const int known = (int)(sizeof names / sizeof *names);
+
+	if (code == LOGIN_ORPHAN)
+		return; /* this process ended it, and has said why */
+	if (code >= LOGIN_QUIT && code < LOGIN_QUIT + known)
+		log_event(code == LOGIN_NO_JAIL ? LOG_ERR : LOG_INFO,
+			"end ip=%s stage=login reason=%s tries=%u", g->ip,
+			names[code - LOGIN_QUIT], g->tries);
+	else if (WIFSIGNALED(wait_status))
+		log_event(LOG_ERR, "greeter-died ip=%s signal=%d%s", g->ip,
+			WTERMSIG(wait_status), process_death_note(wait_status));
+	else if (code != LOGIN_GRANTED)
+		log_event(LOG_ERR, "greeter-died ip=%s status=%d", g->ip, code);
+}
+
+/* Waits for the greeter's end, at most until deadline_ms; returns whether it came. */
+static bool await_greeter(const struct greeter *g, int64_t deadline_ms,
+	const sigset_t *while_waiting, int *wait_status)
+{
+	pid_t pid;
+
+	while ((pid = waitpid(g->pid, wait_status, WNOHANG)) == 0) {
+		const int timeout_ms = clock_poll_timeout(deadline_ms);
+		const struct timespec timeout = {
+			timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
+
+		if (timeout_ms == 0)
+			return false;
+		ppoll(NULL, 0, &timeout, while_waiting); /* until SIGCHLD */
+	}
+	return true;
+}
+
+void greeter_end(struct greeter *g, int64_t grace_ms, const sigset_t *while_waiting)
+{
+	const bool kill_it = grace_ms == 0;
+	int wait_status = 0;
+
+	if (g->fd < 0)
+		return;
+	close(g->fd);
+	g->fd = -1;
+	if (kill_it ||
+		!await_greeter(g, clock_now_ms() + grace_ms, while_waiting, &wait_status)) {
+		kill(g->pid, SIGKILL);
+		while (waitpid(g->pid, &wait_status, 0) < 0 && errno == EINTR)
+			;
+	}
+	if (!kill_it)
+		log_greeter_end(g, wait_status);
+}

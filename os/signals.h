@@ -1,0 +1,13 @@
+/* signals: the signals that end a process, taken only while it waits. */
+#ifndef SIGNALS_H
+#define SIGNALS_H
+
+#include <signal.h>
+
+/* From here on signals arrive only while ppoll waits with this mask. */
+void signals_take(sigset_t *while_waiting);
+
+/* The signal that asked this process to end, or 0. */
+int signals_end(void);
+
+#endif

@@ -95,10 +95,19 @@ $(UNITS:%=$(O)/unit/%): $(O)/unit/%: $(O)/unit/tests/unit/%.o $(O)/unit/lib.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) -o $@ $^ -lcmocka
 
-unit: $(UNITS:%=$(O)/unit/%) ## run the unit tests (cmocka)
-	@for t in $^; do echo "== $$t"; $$t || exit 1; done
+# A unit's output is shown as a whole, when it has ended. One program alone: build/unit/ROOM/test_NAME.
+unit: $(patsubst %,$(O)/unit/%,$(or $(T),$(UNITS))) ## run the unit tests (cmocka); T=maildir/test_index runs one of them
+	@printf '%s\n' $^ | xargs -P $(UNIT_JOBS) -I {} sh -c \
+		'{} >{}.log 2>&1 || { cat {}.log; echo "FAILED: {}"; exit 255; }'
+	@cat $(^:%=%.log) | awk '/^\[ *RUN/ { run++ } /^\[ *(OK|SKIPPED)/ { ok++ } \
+		END { printf "%d passed, %d failed\n", ok, run - ok; exit run != ok }'
 
-check: all unit ## run every test: units, sessions, superservers, clients, adversity
+unit-all: ## the same, with every case of those tests that take a sample otherwise
+	@POP3D_UNIT_ALL=1 $(MAKE) -s unit
+
+UNIT_JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+
+check: all unit-all ## run every test: units, sessions, superservers, clients, adversity
 	POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider $(PYTEST_JOBS) $(PYTEST_ARGS) tests
 
 check-large: all ## test the index with a million messages (on a tmpfs, as root)
@@ -182,6 +191,6 @@ bench-quick: all ## the same, less of it, in about two minutes
 	./bootstrap bench
 	bench/run --quick --build $(abspath $(O))
 
-.PHONY: all bench bench-quick fuzz fuzz-seeds unit check check-large check-asan demo format lint layers install clean help
+.PHONY: all bench bench-quick fuzz fuzz-seeds unit unit-all check check-large check-asan demo format lint layers install clean help
 .SECONDARY:
 -include $(wildcard $(O)/*.d $(O)/*/*.d $(O)/*/*/*.d $(O)/unit/tests/unit/*/*.d)

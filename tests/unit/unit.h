@@ -33,6 +33,12 @@
 /* An ordinary user, for what root may do anyhow. */
 #define NOBODY 65534
 
+/* Whether a test is to try everything (make check), or may take a sample (make unit). */
+static inline bool unit_all(void)
+{
+	return getenv("POP3D_UNIT_ALL") != NULL;
+}
+
 /* Random numbers that are the same in every run (xorshift). */
 static inline uint64_t unit_random(uint64_t *state)
 {

@@ -270,7 +270,10 @@ TEST(flipped_octets_never_change_a_message)
 	assert_true(write_index());
 	read_file();
 	assert_in_range(file_octets, 5 * INDEX_PAGE_OCTETS, 9 * INDEX_PAGE_OCTETS);
-	for (size_t at = 0; at < file_octets; at++) {
+	/* all of them take some ten seconds: the inner loop samples */
+	const size_t step = unit_all() ? 1 : 31;
+
+	for (size_t at = 0; at < file_octets; at += step) {
 		const unsigned char was = file[at];
 		const int fd = openat(box.fd, INDEX_NAME, O_WRONLY | O_CLOEXEC);
 

@@ -1,4 +1,4 @@
-"""Every superserver that the README names, really run on the loopback interface."""
+"""Every superserver that doc/SETUP names, really run on the loopback interface."""
 import os
 import poplib
 import re

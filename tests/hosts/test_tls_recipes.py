@@ -1,4 +1,4 @@
-"""The recipes for TLS in the README, done to the letter on a machine of its own."""
+"""The recipes for TLS in doc/SETUP, followed to the letter on a machine of their own."""
 import os
 import re
 
@@ -23,7 +23,7 @@ POP3, POP3S, PROXIED = 110, 995, 1110
 
 @pytest.fixture
 def mail(machine):
-    """The machine with the mailbox, the certificate and the ticket keys that the README makes."""
+    """The machine with the mailbox, the certificate and the ticket keys that doc/SETUP makes."""
     make_mailbox, make_passwords, *_ = blocks("A mailbox by hand")
     machine.follow(make_mailbox, directory=TREE)
     machine.follow(make_passwords, b"bananas\n")
@@ -48,7 +48,7 @@ def s_client(machine, port, *options, lines=("QUIT",)):
 
 
 def follows_its_own_tests(machine):
-    """The two commands by which the README tests a recipe."""
+    """The two commands by which doc/SETUP tests a recipe."""
     secure, starttls = block("TLS", "curl").splitlines()
     assert "pop3s:" in secure and "--ssl-reqd" in starttls
     for command in (secure, starttls):
@@ -276,7 +276,7 @@ def test_a_directory_of_names(mail, pki):
     mail.write("/etc/pop3d/certs/other.example.pem", pki.pem("other.example"), 0o600)
     under_tcpserver(mail, POP3S, ["--cert", "/etc/pop3d/tls.pem"], re.search(
         r"`(--cert-dir \S+)` then takes the place of `--cert /etc/pop3d/tls.pem`",
-        shipped("README"))[1].split())
+        shipped("doc", "SETUP"))[1].split())
     for asked, shown in (("other.example", "other.example"), ("mail.example.org", None),
                          ("unknown.example", None)):
         got = s_client(mail, POP3S, "-servername", asked)
@@ -362,8 +362,8 @@ def test_stunnel(mail):
     section = "Behind stunnel"
     stunnel = find_program("stunnel4", "stunnel4")
     configuration = block(section, "setuid")
-    path = re.search(r"^with \S+ already\. (/etc/stunnel/\S+\.conf):$", shipped("README"),
-                     re.MULTILINE)[1]
+    path = re.search(r"^with \S+ already\. (/etc/stunnel/\S+\.conf):$",
+                     shipped("doc", "SETUP"), re.MULTILINE)[1]
     mail.write(path, configuration)
     behind = [commands(text)[0] for text in blocks(section) if text.startswith("tcpserver")]
     assert len(behind) == 2
@@ -389,15 +389,15 @@ def events_of_engine():
         r'log_event\([^"]*"((?:tls|proxy)[a-z-]*) ', text))
 
 
-def test_the_readme_lists_every_event_of_the_engine():
+def test_doc_log_lists_every_event_of_the_engine():
     assert {"tls", "tls-failed", "tls-truncated", "tls-broken"} <= events_of_engine()
-    table = shipped("README").partition("So has pop3d-tls,")[2].partition("As they came:")[0]
+    table = shipped("doc", "LOG").partition("So has pop3d-tls,")[2].partition("As they came:")[0]
     assert set(re.findall(r"^    ([a-z-]+) ", table, re.MULTILINE)) == events_of_engine()
 
 
 def test_fail2ban_counts_no_event_of_the_engine(tmp_path):
     path = tmp_path / "log"
-    shown = blocks("The log")
+    shown = blocks("The log", "LOG")
     lines = [line for text in shown for line in text.splitlines()
              if line.startswith("pop3d[") and "tls-" in line]
     assert len(lines) == 3

@@ -1,7 +1,7 @@
 """A machine of its own for a test: namespaces with a private /etc, /usr/local, /var, /run and /dev.
 
-There what the README says can be done to the letter: its commands, paths, ports and users. What
-runs in it ends with it. Clients of the outside world have the address CLIENT, the machine SERVER.
+A test can follow doc/SETUP to the letter in it: commands, paths, ports and users. Every process in
+it ends with it. Clients outside have the address CLIENT, the machine has SERVER.
 """
 import os
 import re
@@ -43,12 +43,12 @@ def namespaces():
             "private"]
 
 
-def blocks(heading):
-    """The indented blocks below a heading of the README, without their indentation."""
-    text = shipped("README")
+def blocks(heading, name="SETUP"):
+    """The indented blocks below a heading of a file in doc/, without their indentation."""
+    text = shipped("doc", name)
     found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", text,
                       re.MULTILINE | re.DOTALL)
-    assert found, f"the README has no heading {heading!r}"
+    assert found, f"doc/{name} has no heading {heading!r}"
     runs = re.findall(r"(?:^    .*\n(?:\n+(?=    ))?)+", found[1], re.MULTILINE)
     return [re.sub(r"^    ", "", run, flags=re.MULTILINE) for run in runs]
 
@@ -125,8 +125,9 @@ class Machine:
         return done
 
     def follow(self, commands, answers=b"", directory=DOCUMENTS):
-        """Does what a block of the README says, but for what only an init system can do: that
-        is returned, line by line."""
+        """Runs the commands of a block of doc/SETUP, except those that need an init system.
+
+        Returns the latter, line by line."""
         lines = commands.splitlines()
         left = [line for line in lines if re.match(r"(service|systemctl) ", line)]
         self.run("sh", "-e", "-c", "\n".join(line for line in lines if line not in left),
@@ -196,7 +197,7 @@ def machine(lab):
     if not ROOT:
         pytest.skip("needs root for a machine of its own")
     if SANITIZED:
-        pytest.skip("programs with sanitizers need options that the README has not")
+        pytest.skip("programs with sanitizers need options that doc/SETUP does not have")
     if subprocess.run([*namespaces(), "true"], check=False, capture_output=True).returncode != 0:
         pytest.skip("no namespaces to be had here")
     made = Machine(lab, os.path.join(lab.directory, "machine"))

@@ -2,7 +2,7 @@
  *
  * The one place that keeps the identity the superserver gave it while strangers talk to the
  * greeter. It reads nothing that the network wrote but struct request: bounded, checked, a few
- * times at most. As soon as a session runs, sandbox_monitor takes away what waiting for it does
+ * times at most. As soon as a session runs, confine_monitor takes away what waiting for it does
  * not need. */
 #include "auth.h"
 
@@ -22,7 +22,7 @@
 #include "auth/greeter.h"
 #include "auth/invocation.h"
 #include "auth/request.h"
-#include "confine/sandbox.h"
+#include "confine/confine.h"
 #include "os/clock.h"
 #include "os/handover.h"
 #include "os/log.h"
@@ -138,7 +138,7 @@ static void let_in(struct auth *m)
 	log_event(LOG_INFO, "login ip=%s port=%s user=%s tls=%s", peer_ip(&m->peer),
 		peer_port(&m->peer), m->login, m->options->tls ? "yes" : "no");
 	greeter_end(&m->greeter, 0, &m->while_waiting);
-	sandbox_monitor();
+	confine_monitor();
 }
 
 /* The status descriptor speaks: the session's octet, the errno of a failed start, or its end.

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "confine/sandbox.h"
+#include "confine/confine.h"
 #include "maildir.h"
 #include "os/clock.h"
 #include "os/handover.h"
@@ -428,17 +428,17 @@ static void refuse(struct session *s, enum maildir_problem problem, const char *
 /* Nothing but the maildrop from here on. */
 static bool lock_in(const struct maildir *m)
 {
-	const struct sandbox_place places[] = {
-		{m->place_fd[PLACE_NEW], SANDBOX_READ | SANDBOX_REMOVE},
-		{m->place_fd[PLACE_CUR], SANDBOX_READ | SANDBOX_REMOVE | SANDBOX_ADD},
-		{m->tmp_fd, SANDBOX_READ | SANDBOX_REMOVE},
-		{m->index_dir_fd, SANDBOX_READ | SANDBOX_WRITE},
+	const struct confine_place places[] = {
+		{m->place_fd[PLACE_NEW], CONFINE_READ | CONFINE_REMOVE},
+		{m->place_fd[PLACE_CUR], CONFINE_READ | CONFINE_REMOVE | CONFINE_ADD},
+		{m->tmp_fd, CONFINE_READ | CONFINE_REMOVE},
+		{m->index_dir_fd, CONFINE_READ | CONFINE_WRITE},
 	};
 
 	/* too large an index or maildirsize is an error like any other */
 	if (m->index_dir_fd >= 0 || m->quota_fd >= 0)
 		signal(SIGXFSZ, SIG_IGN);
-	return sandbox_session(places, sizeof places / sizeof *places);
+	return confine_session(places, sizeof places / sizeof *places);
 }
 
 /* Opens the maildrop and gives PASS its answer; false when that was a refusal. */

@@ -11,8 +11,7 @@
 #include <unistd.h>
 
 #include "auth/login.h"
-#include "confine/jail.h"
-#include "confine/sandbox.h"
+#include "confine/confine.h"
 #include "os/clock.h"
 #include "os/log.h"
 #include "os/process.h"
@@ -32,8 +31,7 @@ static _Noreturn void run(
 	process_close_others(o->stls ? UCSPI_READ_FD : GREETER_FD, GREETER_FD);
 	if (o->debug)
 		log_open(o->syslog);
-	if (!jail_greeter(o->greeter_uid, o->greeter_gid, o->debug) ||
-		!sandbox_greeter(o->debug))
+	if (!confine_greeter(o->greeter_uid, o->greeter_gid, o->debug))
 		_exit(LOGIN_NO_JAIL);
 	_exit((int)login_run(o, GREETER_FD, timestamp, deadline_ms));
 }

@@ -1,4 +1,4 @@
-/* kernel: numbers of the Linux interface that sandbox.c needs and that not every libc's headers
+/* kernel: numbers of the Linux interface that this room needs and that not every libc's headers
  * have (musl ships none of the kernel's, and those of a distribution are older than the kernels
  * that it meets). They are fixed for ever by the kernel's ABI. */
 #ifndef KERNEL_H

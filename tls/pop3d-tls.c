@@ -17,8 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "confine/jail.h"
-#include "confine/sandbox.h"
+#include "confine/confine.h"
 #include "os/clock.h"
 #include "os/log.h"
 #include "os/process.h"
@@ -209,8 +208,7 @@ static bool lock_in(const struct tls_options *o)
 {
 	if (log_to_syslog())
 		tzset(); /* the library reads the time zone, and cannot do so later */
-	if (jail_greeter(o->engine_uid, o->engine_gid, !log_stderr_is_clients()) &&
-		sandbox_engine())
+	if (confine_engine(o->engine_uid, o->engine_gid, !log_stderr_is_clients()))
 		return true;
 	log_event(LOG_ERR, "tls-no-jail errno=%d error=\"%s\"", errno, strerror(errno));
 	return false;

@@ -1,8 +1,8 @@
 # Programs of the tests that are all of pop3d, or of pop3d-tls, but for one part, which they replace:
 #     make -f Makefile -f tests/support/doubles.mk build/sandbox-probe build/hostile-greeter build/tls-probe
 
-SANDBOX_PROBE_WRAPS = command_loop sandbox_monitor
-HOSTILE_GREETER_WRAPS = login_run auth_serve jail_greeter sandbox_greeter request_permitted
+SANDBOX_PROBE_WRAPS = command_loop confine_monitor
+HOSTILE_GREETER_WRAPS = login_run auth_serve confine_greeter request_permitted
 
 LINK_DOUBLE = $(POP3D_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -o $@ $^
 

@@ -21,8 +21,7 @@
 #include "auth.h"
 #include "auth/login.h"
 #include "auth/request.h"
-#include "confine/jail.h"
-#include "confine/sandbox.h"
+#include "confine/confine.h"
 #include "os/clock.h"
 #include "os/log.h"
 #include "os/process.h"
@@ -370,18 +369,11 @@ enum login_end __wrap_login_run(
 	return LOGIN_EOF;
 }
 
-__typeof__(jail_greeter) __real_jail_greeter, __wrap_jail_greeter;
+__typeof__(confine_greeter) __real_confine_greeter, __wrap_confine_greeter;
 
-bool __wrap_jail_greeter(uid_t uid, gid_t gid, bool keep_stderr)
+bool __wrap_confine_greeter(uid_t uid, gid_t gid, bool logs)
 {
-	return tally != NULL || __real_jail_greeter(uid, gid, keep_stderr);
-}
-
-__typeof__(sandbox_greeter) __real_sandbox_greeter, __wrap_sandbox_greeter;
-
-bool __wrap_sandbox_greeter(bool logs)
-{
-	return tally != NULL || __real_sandbox_greeter(logs);
+	return tally != NULL || __real_confine_greeter(uid, gid, logs);
 }
 
 __typeof__(request_permitted) __real_request_permitted, __wrap_request_permitted;

@@ -1,6 +1,6 @@
 /* sandbox-probe: pop3d as it is after a break-in.
  *
- * All of pop3d, linked with --wrap=command_loop and --wrap=sandbox_monitor, so that each of its
+ * All of pop3d, linked with --wrap=command_loop and --wrap=confine_monitor, so that each of its
  * processes, in its own sandbox, does what its conqueror wishes. Before and behind the login
  * the command "TRY NAME [NUMBER]" has the process that serves it make the attempt of that name;
  * "+OK works" or "+OK errno N" is the answer of a process that lives on. The monitor makes the
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "confine/sandbox.h"
+#include "confine/confine.h"
 #include "lib/number.h"
 #include "os/log.h"
 #include "pop3/command.h"
@@ -77,14 +77,14 @@ enum command_end __wrap_command_loop(
 	return __real_command_loop(w, &longer, state);
 }
 
-__typeof__(sandbox_monitor) __real_sandbox_monitor, __wrap_sandbox_monitor;
+__typeof__(confine_monitor) __real_confine_monitor, __wrap_confine_monitor;
 
-void __wrap_sandbox_monitor(void)
+void __wrap_confine_monitor(void)
 {
 	const char *const name = getenv("TRY_MONITOR");
 	const struct attempt *const a = name != NULL ? attempt_find(name, strlen(name)) : NULL;
 
-	__real_sandbox_monitor();
+	__real_confine_monitor();
 	if (a != NULL)
 		log_event(LOG_INFO, "tried name=%s errno=%d", name, attempt_make(a));
 }

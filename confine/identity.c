@@ -1,5 +1,5 @@
-/* jail: see jail.h. Runs with the launch privileges, to lose them. */
-#include "confine/jail.h"
+/* identity: see identity.h. Runs with the launch privileges, to lose them. */
+#include "confine/identity.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,7 +62,7 @@ static bool silence_stderr(void)
 	return null_fd == 2 || close(null_fd) == 0;
 }
 
-bool jail_greeter(uid_t uid, gid_t gid, bool keep_stderr)
+bool identity_drop(uid_t uid, gid_t gid, bool keep_stderr)
 {
 	if (!keep_stderr && !silence_stderr())
 		return false;

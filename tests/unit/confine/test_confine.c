@@ -1,5 +1,5 @@
-/* sandbox: what is left to the engine of pop3d-tls, the monitor and the greeter. What is left
- * to the processes of pop3d as they really run is seen by tests/test_confinement.py.
+/* confine: what is left to the engine of pop3d-tls, the monitor and the greeter. What is left
+ * to the processes of pop3d as they really run is seen by tests/confinement/.
  *
  * Each attempt is one system call of a process that has locked itself in. */
 #include "tests/unit/unit.h"
@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "confine/confine.h"
 #include "confine/kernel.h"
-#include "confine/sandbox.h"
 
 #define KILLED (1000 + SIGSYS)
 #define WORKS 0
@@ -65,22 +65,22 @@ static void make_attempts(bool (*lock_in)(void), const struct attempt *attempts,
 
 static bool engine(void)
 {
-	return sandbox_engine();
+	return confine_engine(getuid(), getgid(), true);
 }
 
 static bool greeter(void)
 {
-	return sandbox_greeter(false);
+	return confine_greeter(getuid(), getgid(), false);
 }
 
 static bool greeter_with_a_log(void)
 {
-	return sandbox_greeter(true);
+	return confine_greeter(getuid(), getgid(), true);
 }
 
 static bool monitor(void)
 {
-	sandbox_monitor();
+	confine_monitor();
 	return true;
 }
 
@@ -161,5 +161,5 @@ static const struct CMUnitTest tests[] = {
 
 int main(void)
 {
-	return UNIT_RUN("sandbox", tests);
+	return UNIT_RUN("confine", tests);
 }

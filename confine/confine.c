@@ -1,7 +1,7 @@
-/* sandbox: see sandbox.h.
+/* confine: see confine.h.
  *
  * Landlock and seccomp survive exec, so a process that starts checkers has neither. */
-#include "confine/sandbox.h"
+#include "confine/confine.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -12,7 +12,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "confine/identity.h"
 #include "confine/kernel.h"
+#include "confine/landlock.h"
 #include "confine/seccomp.h"
 #include "os/log.h"
 
@@ -106,72 +108,6 @@ static bool no_new_privileges(void)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
-static int landlock_abi(void)
-{
-	return (int)syscall(SYSTEM_LANDLOCK_CREATE_RULESET, NULL, 0, LANDLOCK_VERSION);
-}
-
-static uint64_t all_file_rights(int abi)
-{
-	if (abi >= 5)
-		return LANDLOCK_ALL_ABI5;
-	if (abi >= 3)
-		return LANDLOCK_ALL_ABI3;
-	return abi == 2 ? LANDLOCK_ALL_ABI2 : LANDLOCK_ALL_ABI1;
-}
-
-/* A ruleset that takes everything the kernel's ABI can take; -1 with errno. */
-static int create_ruleset(int abi, unsigned scoped)
-{
-	const struct kernel_landlock_ruleset ruleset = {
-		.filesystem = all_file_rights(abi),
-		.network = abi >= 4 ? LANDLOCK_ALL_NETWORK : 0,
-		.scoped = abi >= 6 ? scoped : 0,
-	};
-	const size_t octets = abi >= 6   ? sizeof ruleset
-			      : abi >= 4 ? offsetof(struct kernel_landlock_ruleset, scoped)
-					 : offsetof(struct kernel_landlock_ruleset, network);
-
-	return (int)syscall(SYSTEM_LANDLOCK_CREATE_RULESET, &ruleset, octets, 0);
-}
-
-static bool add_place(int ruleset_fd, const struct sandbox_place *place)
-{
-	struct kernel_landlock_path rule = {.parent_fd = place->fd};
-
-	if ((place->rights & SANDBOX_READ) != 0)
-		rule.allowed |= LANDLOCK_READ_FILE | LANDLOCK_READ_DIRECTORY;
-	if ((place->rights & SANDBOX_REMOVE) != 0)
-		rule.allowed |= LANDLOCK_REMOVE_FILE | LANDLOCK_REFER;
-	if ((place->rights & SANDBOX_ADD) != 0)
-		rule.allowed |= LANDLOCK_MAKE_REGULAR | LANDLOCK_REFER;
-	if ((place->rights & SANDBOX_WRITE) != 0)
-		rule.allowed |=
-			LANDLOCK_MAKE_REGULAR | LANDLOCK_WRITE_FILE | LANDLOCK_REMOVE_FILE;
-	return syscall(SYSTEM_LANDLOCK_ADD_RULE, ruleset_fd, LANDLOCK_PATH_BENEATH, &rule, 0) ==
-	       0;
-}
-
-/* Lets this process see nothing but the places; without a Landlock that can do that (moving
- * files between directories needs ABI 2), and where a file system cannot be ruled, the rest of
- * the sandbox has to do. */
-static void landlock(unsigned scoped, const struct sandbox_place *places, size_t count)
-{
-	const int least_abi = count > 0 ? 2 : 1;
-	const int abi = landlock_abi();
-	const int fd = abi >= least_abi ? create_ruleset(abi, scoped) : -1;
-	bool ruled = fd >= 0;
-
-	for (size_t i = 0; i < count && ruled; i++)
-		ruled = places[i].fd < 0 || add_place(fd, &places[i]);
-	if (ruled)
-		ruled = syscall(SYSTEM_LANDLOCK_RESTRICT_SELF, fd, 0) == 0;
-	if (!ruled)
-		log_event(LOG_DEBUG, "no-landlock abi=%d needed=%d", abi, least_abi);
-	if (fd >= 0)
-		close(fd);
-}
-
 /* By the system call: libcs disagree about the type of its first parameter. */
 static bool limit(int resource, uint64_t value)
 {
@@ -199,7 +135,7 @@ static bool lock_in_talker(const struct filter_wish *wish, uint64_t polled)
 {
 	if (!no_new_privileges() || !keep_memory_private())
 		return false;
-	landlock(LANDLOCK_SCOPE_SOCKETS | LANDLOCK_SCOPE_SIGNALS, NULL, 0);
+	landlock_restrict(LANDLOCK_SCOPE_SOCKETS | LANDLOCK_SCOPE_SIGNALS, NULL, 0);
 	if (!limit(RLIMIT_NOFILE, polled) || !limit(RLIMIT_NPROC, 0))
 		return false;
 	if (!is_file(1) && !is_file(2) && !limit(RLIMIT_FSIZE, 0))
@@ -207,7 +143,7 @@ static bool lock_in_talker(const struct filter_wish *wish, uint64_t polled)
 	return filter_set(wish);
 }
 
-bool sandbox_greeter(bool logs)
+bool confine_greeter(uid_t uid, gid_t gid, bool logs)
 {
 	struct filter_wish wish = {
 		.allowed = {calls_of(talking_calls, sizeof talking_calls)},
@@ -220,10 +156,10 @@ bool sandbox_greeter(bool logs)
 		wish.memory = calls_of(memory_calls, sizeof memory_calls);
 		wish.refused = calls_of(logging_refused_calls, sizeof logging_refused_calls);
 	}
-	return lock_in_talker(&wish, 2);
+	return identity_drop(uid, gid, logs) && lock_in_talker(&wish, 2);
 }
 
-bool sandbox_session(const struct sandbox_place *places, size_t count)
+bool confine_session(const struct confine_place *places, size_t count)
 {
 	const struct filter_wish wish = {
 		.allowed = {calls_of(talking_calls, sizeof talking_calls),
@@ -235,11 +171,11 @@ bool sandbox_session(const struct sandbox_place *places, size_t count)
 
 	if (!no_new_privileges() || !keep_memory_private() || !limit(RLIMIT_NPROC, 0))
 		return false;
-	landlock(LANDLOCK_SCOPE_SOCKETS | LANDLOCK_SCOPE_SIGNALS, places, count);
+	landlock_restrict(LANDLOCK_SCOPE_SOCKETS | LANDLOCK_SCOPE_SIGNALS, places, count);
 	return filter_set(&wish);
 }
 
-bool sandbox_engine(void)
+bool confine_engine(uid_t uid, gid_t gid, bool keep_stderr)
 {
 	const struct filter_wish wish = {
 		.allowed = {calls_of(talking_calls, sizeof talking_calls),
@@ -249,7 +185,7 @@ bool sandbox_engine(void)
 		.otherwise = SECCOMP_KILL_PROCESS,
 	};
 
-	return lock_in_talker(&wish, 3);
+	return identity_drop(uid, gid, keep_stderr) && lock_in_talker(&wish, 3);
 }
 
 /* Root without the powers of root, but for ending a session that is another user's. */
@@ -263,7 +199,7 @@ static void keep_only_kill(void)
 		log_event(LOG_DEBUG, "capabilities-kept errno=%d", errno);
 }
 
-void sandbox_monitor(void)
+void confine_monitor(void)
 {
 	const struct filter_wish wish = {
 		.allowed = {calls_of(talking_calls, sizeof talking_calls),
@@ -278,6 +214,6 @@ void sandbox_monitor(void)
 	if (geteuid() == 0)
 		keep_only_kill();
 	/* signals must reach the session, which is outside of any domain entered here */
-	landlock(LANDLOCK_SCOPE_SOCKETS, NULL, 0);
+	landlock_restrict(LANDLOCK_SCOPE_SOCKETS, NULL, 0);
 	filter_set(&wish);
 }

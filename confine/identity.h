@@ -1,6 +1,6 @@
-/* jail: where the greeter lives. */
-#ifndef JAIL_H
-#define JAIL_H
+/* identity: who a process that reads from strangers is, and what it sees as the root. */
+#ifndef IDENTITY_H
+#define IDENTITY_H
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -10,6 +10,6 @@
  * Standard error becomes /dev/null unless keep_stderr is set. Returns false with errno where
  * root could not give up its identity; a root directory that could not be changed for want of
  * CAP_SYS_CHROOT is no error. */
-bool jail_greeter(uid_t uid, gid_t gid, bool keep_stderr);
+bool identity_drop(uid_t uid, gid_t gid, bool keep_stderr);
 
 #endif

@@ -362,7 +362,7 @@ def test_stunnel(mail):
     section = "Behind stunnel"
     stunnel = find_program("stunnel4", "stunnel4")
     configuration = block(section, "setuid")
-    path = re.search(r"^with \S+ already\. (/etc/stunnel/\S+\.conf):$",
+    path = re.search(r"Write (/etc/stunnel/\S+\.conf):$",
                      shipped("doc", "SETUP"), re.MULTILINE)[1]
     mail.write(path, configuration)
     behind = [commands(text)[0] for text in blocks(section) if text.startswith("tcpserver")]

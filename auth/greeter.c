@@ -20,7 +20,7 @@
 /* Where the greeter has its end of the socket pair: behind the descriptors of TLS. */
 #define GREETER_FD (UCSPI_WRITE_FD + 1)
 
-static _Noreturn void run(
+static _Noreturn void run_greeter(
 	const struct options *o, const char *timestamp, int64_t deadline_ms, int fd)
 {
 	process_default_signals();
@@ -45,7 +45,7 @@ bool greeter_start(
 		return false;
 	g->pid = fork();
 	if (g->pid == 0)
-		run(o, timestamp, deadline_ms, ends[1]);
+		run_greeter(o, timestamp, deadline_ms, ends[1]);
 	close(ends[1]);
 	if (g->pid > 0) {
 		g->fd = ends[0];

@@ -391,13 +391,13 @@ def events_of_engine():
 
 def test_doc_log_lists_every_event_of_the_engine():
     assert {"tls", "tls-failed", "tls-truncated", "tls-broken"} <= events_of_engine()
-    table = shipped("doc", "LOG").partition("So has pop3d-tls,")[2].partition("As they came:")[0]
+    table = shipped("doc", "LOG").partition("## pop3d-tls\n")[2].partition("## pop3d-checkpw")[0]
     assert set(re.findall(r"^    ([a-z-]+) ", table, re.MULTILINE)) == events_of_engine()
 
 
 def test_fail2ban_counts_no_event_of_the_engine(tmp_path):
     path = tmp_path / "log"
-    shown = blocks("The log", "LOG")
+    shown = blocks("Examples", "LOG")
     lines = [line for text in shown for line in text.splitlines()
              if line.startswith("pop3d[") and "tls-" in line]
     assert len(lines) == 3

@@ -37,6 +37,12 @@
 #define AUTH_LOOK_MS 50    /* between two looks for the mark of a session */
 #define AUTH_SLACK_MS 500  /* for the greeter to see that its time is over */
 
+/* What the last step left of the connection. */
+enum connection {
+	CONNECTION_OPEN,
+	CONNECTION_OVER,
+};
+
 struct auth {
 	struct options *options;
 	struct peer peer;
@@ -55,7 +61,7 @@ struct auth {
 };
 
 /* Who may log in how, and what that makes of checkers' command line and environment. */
-static bool settle(struct auth *m)
+static bool prepare_checkers(struct auth *m)
 {
 	struct options *const o = m->options;
 
@@ -67,7 +73,7 @@ static bool settle(struct auth *m)
 	return false;
 }
 
-static bool start_tls(struct auth *m)
+static bool begin_tls(struct auth *m)
 {
 	if (!ucspi_start_tls()) {
 		log_event(LOG_ERR, "tls-not-started ip=%s errno=%d error=\"%s\"",
@@ -77,7 +83,7 @@ static bool start_tls(struct auth *m)
 	announce_unmark_connection();
 	m->options->tls = true;
 	m->options->stls = false;
-	return settle(m);
+	return prepare_checkers(m);
 }
 
 static bool take_proxied(struct auth *m, const struct request *request)
@@ -92,17 +98,30 @@ static bool take_proxied(struct auth *m, const struct request *request)
 	}
 	proxied_apply(&proxied, &m->peer);
 	options_meet_proxy(o, proxied.tls);
-	return settle(m);
+	return prepare_checkers(m);
 }
 
-static bool take_change(struct auth *m, const struct request *request)
+static void send_verdict(struct auth *m, enum request_verdict verdict)
+{
+	const unsigned char octet = (unsigned char)verdict;
+
+	if (send(m->greeter.fd, &octet, 1, MSG_NOSIGNAL) != 1)
+		kill(m->greeter.pid, SIGKILL); /* it listens no more */
+}
+
+/* A request without credentials: what a proxy says, or STLS. */
+static enum connection change_connection(struct auth *m, const struct request *request)
 {
 	const bool taken =
-		request->kind == OFFER_PROXY ? take_proxied(m, request) : start_tls(m);
+		request->kind == OFFER_PROXY ? take_proxied(m, request) : begin_tls(m);
 
-	if (!taken)
-		greeter_end(&m->greeter, 0, &m->while_waiting);
-	return taken;
+	if (taken) {
+		send_verdict(m, VERDICT_GRANTED);
+		return CONNECTION_OPEN;
+	}
+	greeter_end(&m->greeter, 0, &m->while_waiting);
+	m->exit_status = 111;
+	return CONNECTION_OVER;
 }
 
 static void log_failure(const struct auth *m, enum request_verdict verdict, int wait_status)
@@ -123,16 +142,8 @@ static void log_failure(const struct auth *m, enum request_verdict verdict, int 
 			number, number == 0 ? " problem=ran-no-session" : "", m->login);
 }
 
-static void send_verdict(struct auth *m, enum request_verdict verdict)
-{
-	const unsigned char octet = (unsigned char)verdict;
-
-	if (send(m->greeter.fd, &octet, 1, MSG_NOSIGNAL) != 1)
-		kill(m->greeter.pid, SIGKILL); /* it listens no more */
-}
-
 /* The client was let in: the greeter must not touch the connection any more. */
-static void let_in(struct auth *m)
+static void admit_client(struct auth *m)
 {
 	m->logged_in = true;
 	log_event(LOG_INFO, "login ip=%s port=%s user=%s tls=%s", peer_ip(&m->peer),
@@ -143,7 +154,7 @@ static void let_in(struct auth *m)
 
 /* The status descriptor speaks: the session's octet, the errno of a failed start, or its end.
  */
-static void hear_status(struct auth *m)
+static void take_status(struct auth *m)
 {
 	char octets[sizeof(int)];
 	const ssize_t length = read(m->checker.status_fd, octets, sizeof octets);
@@ -151,9 +162,9 @@ static void hear_status(struct auth *m)
 	if (length == (ssize_t)sizeof octets)
 		memcpy(&m->exec_errno, octets, sizeof octets);
 	else if (length == 1 && octets[0] == ANNOUNCE_SESSION_RUNS && !m->logged_in)
-		let_in(m);
+		admit_client(m);
 	if (length <= 0 || m->logged_in)
-		checker_shut(&m->checker.status_fd);
+		checker_close_end(&m->checker.status_fd);
 }
 
 /* What ended a wait. */
@@ -175,9 +186,9 @@ static enum event wait_event(struct auth *m, int64_t deadline_ms)
 	if (ready <= 0)
 		return ready == 0 ? EVENT_TIME : EVENT_OTHER;
 	if (polled[0].revents != 0)
-		hear_status(m);
+		take_status(m);
 	if (polled[1].revents != 0 && !relay_read(&m->relay, m->checker.stderr_fd))
-		checker_shut(&m->checker.stderr_fd);
+		checker_close_end(&m->checker.stderr_fd);
 	return polled[2].revents != 0 && !m->logged_in ? EVENT_GREETER : EVENT_OTHER;
 }
 
@@ -190,7 +201,7 @@ static void drain_status(struct auth *m)
 		polled.fd = m->checker.status_fd;
 		if (poll(&polled, 1, 0) <= 0)
 			return;
-		hear_status(m);
+		take_status(m);
 	}
 }
 
@@ -204,14 +215,14 @@ static int64_t next_look(const struct auth *m, int64_t deadline_ms)
 	return deaf && soon_ms < deadline_ms ? soon_ms : deadline_ms;
 }
 
-static void hear_mark(struct auth *m)
+static void look_for_mark(struct auth *m)
 {
 	if (m->checker.status_fd < 0 && !m->logged_in && announce_connection_marked())
-		let_in(m);
+		admit_client(m);
 }
 
 /* Whether the checker has had its time. */
-static bool overdue(const struct auth *m)
+static bool checker_is_overdue(const struct auth *m)
 {
 	if (m->logged_in || clock_now_ms() < m->deadline_ms)
 		return false;
@@ -224,7 +235,7 @@ static bool overdue(const struct auth *m)
 /* Follows the checker, and the session that it may become, until it exits; returns its status.
  * *ended is set where this process ended it: at the login timeout, asked to by a signal, or
  * because the greeter is gone or speaks when it should listen. */
-static int follow(struct auth *m, bool *ended)
+static int follow_checker(struct auth *m, bool *ended)
 {
 	int64_t deadline_ms = m->deadline_ms;
 	int wait_status = 0;
@@ -234,12 +245,12 @@ static int follow(struct auth *m, bool *ended)
 		const enum event event = wait_event(m, next_look(m, deadline_ms));
 		int signal_number = 0;
 
-		hear_mark(m);
+		look_for_mark(m);
 		if (*ended)
 			signal_number = clock_now_ms() >= deadline_ms ? SIGKILL : 0;
 		else if (signals_end() != 0)
 			signal_number = signals_end();
-		else if (event == EVENT_GREETER || overdue(m))
+		else if (event == EVENT_GREETER || checker_is_overdue(m))
 			signal_number = SIGKILL;
 		if (signal_number != 0) {
 			*ended = true;
@@ -252,7 +263,7 @@ static int follow(struct auth *m, bool *ended)
 		}
 	}
 	drain_status(m);
-	hear_mark(m);
+	look_for_mark(m);
 	return wait_status;
 }
 
@@ -265,8 +276,8 @@ static void end_misbehaving(struct auth *m, const char *when)
 }
 
 /* Waits out the rest of what a failed login costs, counted from its start, so that how long the
- * checker took shows nothing. False when the connection is over. */
-static bool delay(struct auth *m, int64_t since_ms)
+ * checker took shows nothing. */
+static enum connection wait_out_delay(struct auth *m, int64_t since_ms)
 {
 	int64_t until_ms = since_ms + m->options->fail_delay_seconds * 1000 * m->greeter.tries;
 	enum event event;
@@ -278,14 +289,15 @@ static bool delay(struct auth *m, int64_t since_ms)
 	while (event == EVENT_OTHER && signals_end() == 0);
 	if (event == EVENT_GREETER)
 		end_misbehaving(m, "delay");
-	return event == EVENT_TIME;
+	return event == EVENT_TIME ? CONNECTION_OPEN : CONNECTION_OVER;
 }
 
-/* Runs a checker that was started to its end; true when the connection is over with it. */
-static bool finish_checker(struct auth *m, enum request_verdict *verdict)
+/* Waits for the end of a checker that was started, and of the session that it may become. While
+ * the connection is open, *verdict is what the checker's end means. */
+static enum connection finish_checker(struct auth *m, enum request_verdict *verdict)
 {
 	bool ended;
-	const int wait_status = follow(m, &ended);
+	const int wait_status = follow_checker(m, &ended);
 
 	relay_drain(&m->relay, m->checker.stderr_fd);
 	checker_close(&m->checker);
@@ -302,14 +314,13 @@ static bool finish_checker(struct auth *m, enum request_verdict *verdict)
 			ended ? signals_end() : WTERMSIG(wait_status),
 			process_death_note(wait_status), m->login);
 	if (ended || m->logged_in)
-		return true;
-	*verdict = m->exec_errno != 0 ? VERDICT_MISCONFIGURED : request_judge(wait_status);
+		return CONNECTION_OVER;
+	*verdict = m->exec_errno != 0 ? VERDICT_MISCONFIGURED : request_verdict_of(wait_status);
 	log_failure(m, *verdict, wait_status);
-	return false;
+	return CONNECTION_OPEN;
 }
 
-/* True when the connection is over. */
-static bool try_login(struct auth *m, struct request *request)
+static enum connection try_login(struct auth *m, struct request *request)
 {
 	const int64_t since_ms = clock_now_ms();
 	enum request_verdict verdict = VERDICT_TEMPORARY;
@@ -323,15 +334,15 @@ static bool try_login(struct auth *m, struct request *request)
 	if (!started)
 		log_event(LOG_ERR, "checker-not-started errno=%d error=\"%s\"", errno,
 			strerror(errno));
-	else if (finish_checker(m, &verdict))
-		return true;
-	if (!delay(m, since_ms))
-		return true;
+	else if (finish_checker(m, &verdict) == CONNECTION_OVER)
+		return CONNECTION_OVER;
+	if (wait_out_delay(m, since_ms) == CONNECTION_OVER)
+		return CONNECTION_OVER;
 	send_verdict(m, verdict);
-	return false;
+	return CONNECTION_OPEN;
 }
 
-static bool permitted(struct auth *m, const struct request *request)
+static bool request_may_come(struct auth *m, const struct request *request)
 {
 	const struct options *const o = m->options;
 	const struct request_limits limits = {.offered = o->offered,
@@ -344,10 +355,9 @@ static bool permitted(struct auth *m, const struct request *request)
 	return request_permitted(request, &limits);
 }
 
-/* Gets the greeter's next request. False when there is none to come, or it is none that may
- * come: then everything ends. The greeter keeps the login timeout itself; one that does not is
- * ended. */
-static bool next_request(struct auth *m, struct request *request)
+/* Gets the greeter's next request. The connection is over when none is to come, or one came
+ * that may not. The greeter keeps the login timeout itself; one that does not is ended. */
+static enum connection next_request(struct auth *m, struct request *request)
 {
 	enum event event;
 	ssize_t length;
@@ -356,34 +366,29 @@ static bool next_request(struct auth *m, struct request *request)
 		event = wait_event(m, m->deadline_ms + AUTH_SLACK_MS);
 	while (event == EVENT_OTHER && signals_end() == 0);
 	if (event != EVENT_GREETER)
-		return false;
+		return CONNECTION_OVER;
 	/* MSG_TRUNC: the true length, so that a longer message is seen to be one */
 	length = recv(m->greeter.fd, request, sizeof *request, MSG_TRUNC);
 	if (length == 0)
-		return false;
+		return CONNECTION_OVER;
 	if (length >= (ssize_t)REQUEST_LEAST && length == (ssize_t)request_length(request) &&
-		permitted(m, request))
-		return true;
+		request_may_come(m, request))
+		return CONNECTION_OPEN;
 	explicit_bzero(request, sizeof *request);
 	end_misbehaving(m, "request");
-	return false;
+	return CONNECTION_OVER;
 }
 
+/* Returns the exit status of this process. */
 static int serve_logins(struct auth *m)
 {
 	static struct request request; /* large */
+	enum connection connection = CONNECTION_OPEN;
 
-	while (next_request(m, &request)) {
-		if (request_is_login(&request)) {
-			if (try_login(m, &request))
-				return m->exit_status;
-		} else if (!take_change(m, &request)) {
-			return 111;
-		} else {
-			send_verdict(m, VERDICT_GRANTED);
-		}
-	}
-	return 0;
+	while (connection == CONNECTION_OPEN && next_request(m, &request) == CONNECTION_OPEN)
+		connection = request_is_login(&request) ? try_login(m, &request)
+							: change_connection(m, &request);
+	return connection == CONNECTION_OVER ? m->exit_status : 0;
 }
 
 /* Anybody could claim to be anybody. */
@@ -428,7 +433,7 @@ int auth_serve(struct options *o)
 	}
 	signals_take(&m.while_waiting);
 	announce_unmark_connection();
-	if (!settle(&m))
+	if (!prepare_checkers(&m))
 		return 100;
 	if (!make_timestamp(&m) || !greeter_start(&m.greeter, o, m.timestamp, m.deadline_ms)) {
 		log_event(LOG_ERR, "no-greeter errno=%d error=\"%s\"", errno, strerror(errno));

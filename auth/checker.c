@@ -19,7 +19,7 @@ struct pipes {
 	int credentials[2], status[2], error[2];
 };
 
-void checker_shut(int *fd)
+void checker_close_end(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
@@ -28,8 +28,8 @@ void checker_shut(int *fd)
 
 static void close_ends(int ends[2])
 {
-	checker_shut(&ends[0]);
-	checker_shut(&ends[1]);
+	checker_close_end(&ends[0]);
+	checker_close_end(&ends[1]);
 }
 
 /* A pipe takes these octets at once, long before anybody reads: nothing can break here,
@@ -111,6 +111,6 @@ bool checker_kill(const struct checker *c, int signal_number)
 
 void checker_close(struct checker *c)
 {
-	checker_shut(&c->status_fd);
-	checker_shut(&c->stderr_fd);
+	checker_close_end(&c->status_fd);
+	checker_close_end(&c->stderr_fd);
 }

@@ -30,7 +30,7 @@ bool checker_start(struct checker *c, struct setup *s, const struct request *req
 bool checker_kill(const struct checker *c, int signal_number);
 
 /* Closes a descriptor, if it is open, and makes it -1. */
-void checker_shut(int *fd);
+void checker_close_end(int *fd);
 
 /* Closes both descriptors. */
 void checker_close(struct checker *c);

@@ -44,7 +44,7 @@ bool request_permitted(const struct request *request, const struct request_limit
 	       memchr(request->octets, '\n', login + password) == NULL;
 }
 
-enum request_verdict request_judge(int wait_status)
+enum request_verdict request_verdict_of(int wait_status)
 {
 	const int status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 111;
 

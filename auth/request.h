@@ -61,6 +61,6 @@ bool request_is_login(const struct request *request);
 
 /* What the exit status (as of waitpid) of a checker that did not start the session means: 1, 3
  * and 20 refused; 2, 100, 126, 127 misconfigured; all else temporary. */
-enum request_verdict request_judge(int wait_status);
+enum request_verdict request_verdict_of(int wait_status);
 
 #endif

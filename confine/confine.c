@@ -35,6 +35,7 @@ static const int talking_calls[] = {
 #endif
 	SYS_clock_gettime,
 	SYS_gettimeofday,
+	SYS_getrandom, /* keys of hashes; malloc of glibc */
 	SYS_restart_syscall,
 	SYS_rt_sigreturn,
 	SYS_getpid,
@@ -59,8 +60,7 @@ static const int session_calls[] = {
 	SYS_madvise,
 	SYS_rt_sigprocmask,
 	SYS_futex,
-	SYS_getrandom, /* malloc of glibc */
-	SYS_sysinfo,   /* qsort of glibc */
+	SYS_sysinfo, /* qsort of glibc */
 #ifdef SYS_time
 	SYS_time,
 #endif
@@ -83,11 +83,11 @@ static const int monitor_calls[] = {
  */
 static const int engine_calls[] = {
 	SYS_wait4, SYS_shutdown, SYS_fcntl, SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
-	SYS_rt_sigprocmask, SYS_futex, SYS_getrandom, SYS_sysinfo, /* qsort of glibc */
+	SYS_rt_sigprocmask, SYS_futex, SYS_sysinfo, /* qsort of glibc */
 };
 
 /* What the library's syslog needs besides. */
-static const int logging_calls[] = {SYS_brk, SYS_munmap, SYS_futex, SYS_getrandom};
+static const int logging_calls[] = {SYS_brk, SYS_munmap, SYS_futex};
 
 /* Memory, but none that could be run. */
 static const int memory_calls[] = {SYS_mmap, SYS_mprotect};

@@ -41,7 +41,7 @@ def test_the_functions_with_launch_privileges_are_those_of_the_document(derived)
     wrong = [f"{path}: {name}: only in {'the program' if name in derived.get(path, ()) else 'the document'}"
              for path in sorted({*derived, *documented()})
              for name in sorted({*derived.get(path, ())} ^ {*documented().get(path, ())})]
-    assert not wrong, "tests/privileged prints the table for doc/SECURITY:\n" + "\n".join(wrong)
+    assert not wrong, "tests/privileged --write puts this into doc/SECURITY:\n" + "\n".join(wrong)
 
 
 def test_the_document_counts_them(derived):

@@ -245,10 +245,10 @@ def guess(lab, home, checker, login):
     server = lab.serve(home, "--fail-delay", str(DELAYS[0]), checker=[checker.path])
     server.line()
     taken = []
-    for _ in DELAYS:
+    for number in range(len(DELAYS)):
         server.ask(f"USER {login}")
         begin = time.monotonic()
-        server.send(b"PASS wrong\r\n")
+        server.send(b"PASS wrong%d\r\n" % number)
         reply = server.line()
         taken.append(time.monotonic() - begin)
         assert reply == "-ERR [AUTH] login failed", server.report()
@@ -345,8 +345,8 @@ def test_a_socket_is_needed_for_none_of_this(lab, home):
     for transport in ("socketpair", "pipes", "tcp"):
         server = lab.serve(home, transport=transport)
         server.line()
-        for _ in range(3):
+        for number in range(3):
             server.ask("USER kermit")
-            assert server.ask("PASS wrong").startswith("-ERR [AUTH]"), server.report()
+            assert server.ask(f"PASS wrong{number}").startswith("-ERR [AUTH]"), server.report()
         assert server.rest() == b"", server.report()
         server.ended()

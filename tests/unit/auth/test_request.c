@@ -210,18 +210,18 @@ static enum request_verdict expected_of(int code)
 TEST(every_exit_code_has_its_verdict)
 {
 	for (int code = 0; code < 256; code++) {
-		if (request_judge(exited(code)) != expected_of(code))
+		if (request_verdict_of(exited(code)) != expected_of(code))
 			print_error("exit code %d\n", code);
-		assert_int_equal(request_judge(exited(code)), expected_of(code));
+		assert_int_equal(request_verdict_of(exited(code)), expected_of(code));
 	}
 }
 
 TEST(every_signal_is_temporary)
 {
 	for (int signal_number = 1; signal_number < 65; signal_number++) {
-		assert_int_equal(request_judge(signal_number), VERDICT_TEMPORARY);
+		assert_int_equal(request_verdict_of(signal_number), VERDICT_TEMPORARY);
 		/* with a core dumped */
-		assert_int_equal(request_judge(signal_number | 0x80), VERDICT_TEMPORARY);
+		assert_int_equal(request_verdict_of(signal_number | 0x80), VERDICT_TEMPORARY);
 	}
 }
 

@@ -1,0 +1,109 @@
+/* exchange: see exchange.h. Runs without privileges, on input from anybody. */
+#include "auth/exchange.h"
+
+#include "auth/login_attempt.h"
+#include "pop3/reply.h"
+#include "pop3/sasl.h"
+
+static void list_mechanisms(struct conversation *c)
+{
+	reply_ok(&c->wire, TEXT_MECHANISMS);
+	for (int i = OFFER_PLAIN; i <= OFFER_OAUTHBEARER; i++)
+		if (offer_has(c->limits.offered, (enum offer)i))
+			wire_reply(&c->wire, "%s", offer_name((enum offer)i));
+	wire_puts(&c->wire, ".\r\n");
+}
+
+/* Sends a challenge and gives the answer to the exchange. */
+static enum sasl_outcome next_step(struct conversation *c, struct sasl *sasl)
+{
+	struct wire_text line;
+	enum wire_line found;
+
+	wire_reply(&c->wire, "+ %s", sasl->challenge);
+	c->wire.line_octets = sasl_line_octets(sasl);
+	found = wire_read_line(&c->wire, &line);
+	c->wire.line_octets = WIRE_COMMAND_OCTETS;
+	if (found == WIRE_LINE)
+		return sasl_step(sasl, line);
+	/* the monitor has counted that login, whatever the client says to its failure */
+	return sasl->state == SASL_AWAITS_LAST ? SASL_REFUSED : SASL_MALFORMED;
+}
+
+/* What is wrong with the credentials themselves; TEXT_COUNT: nothing, the exchange was not in
+ * order. */
+static enum text problem_of_credentials(enum sasl_problem problem)
+{
+	switch (problem) {
+	case SASL_PROBLEM_EMPTY_PASSWORD: return TEXT_EMPTY_PASSWORD;
+	case SASL_PROBLEM_TOO_LONG: return TEXT_CREDENTIALS_TOO_LONG;
+	case SASL_PROBLEM_CONTROL: return TEXT_CREDENTIALS_CONTROLS;
+	case SASL_PROBLEM_UTF8: return TEXT_CREDENTIALS_NOT_UTF8;
+	case SASL_PROBLEM_OTHER_USER: return TEXT_AUTH_OTHER_USER;
+	default: return TEXT_COUNT;
+	}
+}
+
+static enum command_result refuse_exchange(
+	struct conversation *c, const struct sasl *sasl, enum sasl_outcome outcome)
+{
+	const struct offer_situation best = {.tls = true, .opted = c->options->opted};
+	const enum offer offer = (enum offer)(OFFER_PLAIN + sasl->mechanism);
+	const enum text problem = problem_of_credentials(sasl->problem);
+
+	if (outcome == SASL_NOT_ALLOWED && offer_has(offer_of(&best), offer))
+		login_attempt_is_forbidden(c, offer);
+	else if (outcome == SASL_NOT_ALLOWED || outcome == SASL_UNKNOWN_MECHANISM)
+		reply_error(&c->wire, REPLY_NO_CODE, TEXT_UNKNOWN_MECHANISM);
+	else if (outcome == SASL_CANCELLED)
+		reply_error(&c->wire, REPLY_NO_CODE, TEXT_AUTH_CANCELLED);
+	else if (problem != TEXT_COUNT)
+		reply_error(&c->wire, REPLY_AUTH, problem);
+	else
+		reply_error(&c->wire, REPLY_NO_CODE, TEXT_AUTH_MALFORMED);
+	return COMMAND_BAD;
+}
+
+static enum command_result run_exchange(
+	struct conversation *c, struct sasl *sasl, enum sasl_outcome outcome)
+{
+	enum login_attempt attempt = LOGIN_ATTEMPT_REFUSED;
+
+	for (;;) {
+		switch (outcome) {
+		case SASL_CONTINUE: outcome = next_step(c, sasl); break;
+		case SASL_CREDENTIALS:
+			attempt = login_attempt_make(c,
+				(enum offer)(OFFER_PLAIN + sasl->mechanism), sasl->login,
+				sasl->secret);
+			if (attempt != LOGIN_ATTEMPT_REFUSED &&
+				attempt != LOGIN_ATTEMPT_REPEATED)
+				return login_attempt_answer(c, attempt);
+			outcome = sasl_refuse(sasl);
+			break;
+		case SASL_REFUSED: return login_attempt_answer(c, attempt);
+		case SASL_CANCELLED:
+		case SASL_MALFORMED:
+		case SASL_NOT_ALLOWED:
+		case SASL_UNKNOWN_MECHANISM: return refuse_exchange(c, sasl, outcome);
+		}
+	}
+}
+
+enum command_result exchange_command(void *state, const struct command_input *input)
+{
+	static struct sasl sasl; /* large */
+	struct conversation *const c = state;
+	const struct wire_text timestamp = {c->timestamp, c->limits.timestamp_octets};
+	const unsigned allowed = c->limits.offered >> OFFER_PLAIN & SASL_SET_ALL;
+	enum command_result result;
+
+	if (input->text.length == 0) {
+		list_mechanisms(c);
+		return COMMAND_GOOD;
+	}
+	c->user_octets = 0;
+	result = run_exchange(c, &sasl, sasl_start(&sasl, allowed, input->text, timestamp));
+	sasl_wipe(&sasl);
+	return result;
+}

@@ -1,0 +1,11 @@
+/* exchange: the command AUTH (RFC 5034) and the exchange of challenges that it begins. */
+#ifndef EXCHANGE_H
+#define EXCHANGE_H
+
+#include "pop3/command.h"
+
+/* Serves AUTH; state is the struct conversation. Without a mechanism the offered ones are
+ * listed. */
+enum command_result exchange_command(void *state, const struct command_input *input);
+
+#endif

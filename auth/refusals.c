@@ -1,0 +1,63 @@
+/* refusals: see refusals.h. */
+#include "auth/refusals.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+#include "lib/siphash.h"
+
+/* Whether two equal requests of this kind are the same guess, and of which secret: a token is
+ * no password. */
+static bool secret_kind(const struct request *request, char *kind)
+{
+	switch ((enum offer)request->kind) {
+	case OFFER_USER:
+	case OFFER_PLAIN:
+	case OFFER_LOGIN: *kind = 'p'; return true;
+	case OFFER_XOAUTH2:
+	case OFFER_OAUTHBEARER: *kind = 't'; return true;
+	default: return false;
+	}
+}
+
+/* Kind and length of the login go into the key: login and password have no separator between
+ * them. */
+static uint64_t hash_of(const struct refusals *r, const struct request *request, char kind)
+{
+	const uint64_t key[2] = {
+		r->key[0] ^ ((uint64_t)(unsigned char)kind << 32 | request->login_octets),
+		r->key[1]};
+
+	return siphash(
+		key, request->octets, (size_t)request->login_octets + request->password_octets);
+}
+
+void refusals_add(struct refusals *r, const struct request *request)
+{
+	char kind;
+
+	if (r->count == REQUEST_TRIES || !secret_kind(request, &kind))
+		return;
+	if (r->count == 0 && getrandom(r->key, sizeof r->key, 0) != (ssize_t)sizeof r->key)
+		return;
+	r->hashes[r->count++] = hash_of(r, request, kind);
+}
+
+bool refusals_have(const struct refusals *r, const struct request *request)
+{
+	char kind;
+	uint64_t hash;
+
+	if (r->count == 0 || !secret_kind(request, &kind))
+		return false;
+	hash = hash_of(r, request, kind);
+	for (size_t i = 0; i < r->count; i++)
+		if (r->hashes[i] == hash)
+			return true;
+	return false;
+}
+
+void refusals_forget(struct refusals *r)
+{
+	explicit_bzero(r, sizeof *r);
+}

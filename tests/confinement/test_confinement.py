@@ -194,13 +194,13 @@ def test_processes_before_login_are_what_the_document_says(lab, home, uid, colum
     check_process("greeter", greeter, server, home, column)
 
 
-def test_processes_behind_the_login_are_what_the_document_says(lab, home, uid, column):
+def test_processes_after_the_login_are_what_the_document_says(lab, home, uid, column):
     server, roles = start_connection(lab, home, uid)
     server.ask(f"USER {home.login}")
     assert server.ask(f"PASS {home.password}").startswith("+OK"), server.report()
     session = roles.wait_for_session()
     check_process("session", session, server, home, column)
-    check_process("monitor, behind the login", roles.monitor, server, home, column)
+    check_process("monitor, after the login", roles.monitor, server, home, column)
     assert server.quit().startswith("+OK"), server.report()
 
 

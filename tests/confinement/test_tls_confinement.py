@@ -74,7 +74,7 @@ def test_processes_of_a_connection_under_tls(lab, home, pki, files, uid, column)
     check_process("keeper, in the handshake", keeper, made.server, home, column)
     client = made.speak_tls(pki.context())
     assert client.ask("hello") == "hello"
-    check_process("engine, behind the handshake", made.engine, made.server, home, column)
+    check_process("engine, after the handshake", made.engine, made.server, home, column)
     assert made.children() == [keeper]
     assert os.path.basename(os.readlink(f"/proc/{keeper}/exe")) == "cat"
     client.close()
@@ -92,12 +92,12 @@ def test_processes_of_a_connection_before_stls(lab, home, pki, files, uid, colum
     assert server.ask("STLS") == "begin"
     client = made.speak_tls(pki.context())
     assert client.line() == "tls"
-    check_process("engine, behind the handshake", made.engine, server, home, column)
+    check_process("engine, after the handshake", made.engine, server, home, column)
     assert of_certificates[0] not in made.children()
     client.close()
 
 
-def test_descriptors_of_pop3d_before_and_behind_stls(lab, home, pki, files, uid):
+def test_descriptors_of_pop3d_before_and_after_stls(lab, home, pki, files, uid):
     made = Connection(lab, uid, "--cert", os.path.join(files, "default.pem"), "--starttls", "--",
                       lab.pop3d, "--hostname", harness.HOST).locked_in()
     assert made.server.line().startswith("+OK"), made.server.report()
@@ -115,8 +115,8 @@ def test_descriptors_of_pop3d_before_and_behind_stls(lab, home, pki, files, uid)
     assert made.server.ask("STLS").startswith("+OK")
     client = made.speak_tls(pki.context())
     assert client.ask("NOOP").startswith("-ERR")
-    behind = jail.descriptors(monitor)
-    assert sorted(behind) == low + [13] and behind[0] == behind[1] == before[11]
+    after = jail.descriptors(monitor)
+    assert sorted(after) == low + [13] and after[0] == after[1] == before[11]
     assert jail.descriptors(greeter) == {number: of_greeter[number] for number in (2, 11, 12, 13)}
     client.close()
 

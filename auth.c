@@ -44,7 +44,7 @@ enum connection {
 };
 
 struct auth {
-	struct options *options;
+	struct settings *options;
 	struct peer peer;
 	struct setup setup;
 	struct greeter greeter;
@@ -63,10 +63,11 @@ struct auth {
 /* Who may log in how, and what that makes of checkers' command line and environment. */
 static bool prepare_checkers(struct auth *m)
 {
-	struct options *const o = m->options;
+	struct settings *const o = m->options;
 
-	o->local = peer_is_local(&m->peer);
-	o->offered = options_offer(o);
+	o->found.local = peer_is_local(&m->peer);
+	o->found.client_ip = m->peer.remote_ip;
+	o->found.offered = options_offer(o);
 	if (setup_make(&m->setup, o, &m->peer))
 		return true;
 	log_event(LOG_ERR, "configuration problem=checker-command-line-too-long");
@@ -81,14 +82,14 @@ static bool begin_tls(struct auth *m)
 		return false;
 	}
 	announce_unmark_connection();
-	m->options->tls = true;
-	m->options->stls = false;
+	m->options->found.tls = true;
+	m->options->found.stls = false;
 	return prepare_checkers(m);
 }
 
 static bool take_proxied(struct auth *m, const struct request *request)
 {
-	struct options *const o = m->options;
+	struct settings *const o = m->options;
 	struct proxied proxied;
 
 	memcpy(&proxied, request->octets, sizeof proxied);
@@ -147,7 +148,7 @@ static void admit_client(struct auth *m)
 {
 	m->logged_in = true;
 	log_event(LOG_INFO, "login ip=%s port=%s user=%s tls=%s", peer_ip(&m->peer),
-		peer_port(&m->peer), m->login, m->options->tls ? "yes" : "no");
+		peer_port(&m->peer), m->login, m->options->found.tls ? "yes" : "no");
 	greeter_end(&m->greeter, 0, &m->while_waiting);
 	confine_monitor();
 }
@@ -228,7 +229,8 @@ static bool checker_is_overdue(const struct auth *m)
 		return false;
 	log_event(LOG_WARNING,
 		"checker-killed ip=%s reason=login-timeout seconds=%lld program=%s",
-		peer_ip(&m->peer), (long long)m->options->login_seconds, m->setup.arguments[0]);
+		peer_ip(&m->peer), (long long)m->options->asked.login_seconds,
+		m->setup.arguments[0]);
 	return true;
 }
 
@@ -279,7 +281,8 @@ static void end_misbehaving(struct auth *m, const char *when)
  * checker took shows nothing. */
 static enum connection wait_out_delay(struct auth *m, int64_t since_ms)
 {
-	int64_t until_ms = since_ms + m->options->fail_delay_seconds * 1000 * m->greeter.tries;
+	int64_t until_ms =
+		since_ms + m->options->asked.fail_delay_seconds * 1000 * m->greeter.tries;
 	enum event event;
 
 	if (until_ms > m->deadline_ms)
@@ -344,10 +347,10 @@ static enum connection try_login(struct auth *m, struct request *request)
 
 static bool request_may_come(struct auth *m, const struct request *request)
 {
-	const struct options *const o = m->options;
-	const struct request_limits limits = {.offered = o->offered,
+	const struct settings *const o = m->options;
+	const struct request_limits limits = {.offered = o->found.offered,
 		.credentials_most =
-			o->long_credentials ? REQUEST_OCTETS : REQUEST_CREDENTIALS_OCTETS,
+			o->asked.long_credentials ? REQUEST_OCTETS : REQUEST_CREDENTIALS_OCTETS,
 		.timestamp_octets = strlen(m->timestamp),
 		.tries = m->greeter.tries + 1};
 
@@ -394,10 +397,10 @@ static int serve_logins(struct auth *m)
 /* Anybody could claim to be anybody. */
 static bool is_trusted(const struct auth *m)
 {
-	const struct options *const o = m->options;
+	const struct settings *const o = m->options;
 
-	return !o->proxy_protocol || o->proxy_count == 0 ||
-	       address_rules_match(o->proxies, o->proxy_count, m->peer.remote_ip);
+	return !o->asked.proxy_protocol || o->asked.proxy_count == 0 ||
+	       address_rules_match(o->asked.proxies, o->asked.proxy_count, m->peer.remote_ip);
 }
 
 /* RFC 1939 section 7: a msg-id, different each time; and nothing in it that could be guessed.
@@ -409,22 +412,23 @@ static bool make_timestamp(struct auth *m)
 	if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
 		return false;
 	snprintf(m->timestamp, sizeof m->timestamp, "<%016llx.%llx@%s>",
-		(unsigned long long)random, (unsigned long long)time(NULL), m->options->host);
+		(unsigned long long)random, (unsigned long long)time(NULL),
+		m->options->asked.host);
 	return true;
 }
 
-int auth_serve(struct options *o)
+int auth_serve(struct settings *o)
 {
 	static struct auth m; /* not with values: what has some is copied from the file */
 	int status;
 
 	m.greeter.fd = m.checker.status_fd = m.checker.stderr_fd = -1;
 	m.options = o;
-	m.deadline_ms = clock_now_ms() + o->login_seconds * 1000;
+	m.deadline_ms = clock_now_ms() + o->asked.login_seconds * 1000;
 	m.relay_stderr = log_stderr_is_clients();
 	peer_lookup(&m.peer, 0);
-	o->tls = m.peer.tls;
-	o->proxy_awaited = o->proxy_protocol;
+	o->found.tls = m.peer.tls;
+	o->found.proxy_awaited = o->asked.proxy_protocol;
 	m.greeter.ip = peer_ip(&m.peer);
 	if (!is_trusted(&m)) {
 		log_event(peer_has_left(0) ? LOG_DEBUG : LOG_NOTICE, "proxy-not-trusted ip=%s",

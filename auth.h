@@ -8,6 +8,6 @@
  * login that it asks for, waits for the session. Returns the exit status of the process: the
  * session's; 0 without one; 100 and 111 for faults of the configuration and the system; 128 and
  * a signal's number when that ended it. */
-int auth_serve(struct options *o);
+int auth_serve(struct settings *o);
 
 #endif

@@ -1,22 +1,393 @@
 /* options: see options.h. */
 #include "options.h"
 
-offer_set options_offer(const struct options *o)
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/argument.h"
+#include "lib/number.h"
+#include "os/handover.h"
+#include "os/log.h"
+
+#define MAX_SECONDS 86400
+#define HELP_OCTETS 8192
+
+static bool take_apop(void *settings, const char *value)
 {
-	const struct offer_situation situation = {.proxy_awaited = o->proxy_awaited,
-		.tls = o->tls,
-		.local = o->local,
-		.stls = o->stls,
-		.allow_cleartext = o->allow_cleartext,
-		.require_tls = o->require_tls,
-		.opted = o->opted};
+	struct settings *const s = settings;
+
+	(void)value;
+	s->asked.opted |= 1U << OFFER_APOP;
+	return true;
+}
+
+bool options_host_is_good(const char *name)
+{
+	const size_t length = strlen(name);
+
+	if (length == 0 || length > OPTIONS_HOST_OCTETS)
+		return false;
+	for (size_t i = 0; i < length; i++)
+		if (name[i] <= ' ' || name[i] >= 0x7f || strchr("<>@\"\\", name[i]) != NULL)
+			return false;
+	return true;
+}
+
+static bool take_host(void *settings, const char *name)
+{
+	struct settings *const s = settings;
+
+	s->asked.host = name;
+	return options_host_is_good(name);
+}
+
+static bool take_pass_env(void *settings, const char *name)
+{
+	struct settings *const s = settings;
+
+	if (s->asked.pass_env_count == OPTIONS_PASS_ENV || name[0] == '\0' ||
+		strchr(name, '=') != NULL)
+		return false;
+	s->asked.pass_env[s->asked.pass_env_count++] = name;
+	return true;
+}
+
+/* Splits at blanks, as no shell is to be involved. */
+static bool take_exec(void *settings, const char *program)
+{
+	static char copy[1024];
+	struct settings *const s = settings;
+	size_t count = 0;
+	char *rest = NULL;
+
+	if (strlen(program) >= sizeof copy)
+		return false;
+	memcpy(copy, program, strlen(program) + 1);
+	for (char *word = strtok_r(copy, " \t", &rest); word != NULL;
+		word = strtok_r(NULL, " \t", &rest)) {
+		if (count == OPTIONS_ARGUMENTS)
+			return false;
+		s->asked.exec_arguments[count++] = word;
+	}
+	s->asked.exec_text = program;
+	return count > 0;
+}
+
+static bool take_trusted_proxy(void *settings, const char *text)
+{
+	struct settings *const s = settings;
+
+	return s->asked.proxy_count < OPTIONS_PROXIES &&
+	       address_rule_parse(text, &s->asked.proxies[s->asked.proxy_count++]);
+}
+
+static bool take_greeter_user(void *settings, const char *text)
+{
+	struct settings *const s = settings;
+
+	return argument_user(text, &s->asked.greeter_uid, &s->asked.greeter_gid);
+}
+
+/* "cram-md5,xoauth2": mechanisms that are not offered by default. */
+static bool take_sasl(void *settings, const char *names)
+{
+	struct settings *const s = settings;
+
+	while (*names != '\0') {
+		const size_t length = strcspn(names, ",");
+		const enum offer offer = offer_sasl(names, length);
+
+		if (offer == OFFER_COUNT)
+			return false;
+		s->asked.opted |= 1U << offer;
+		names += length + (names[length] == ',');
+	}
+	return true;
+}
+
+static bool take_status_fd(void *settings, const char *text)
+{
+	struct settings *const s = settings;
+	uint64_t fd;
+
+	if (!argument_number(text, 3, 1023, &fd))
+		return false;
+	s->found.status_fd = (int)fd;
+	return true;
+}
+
+/* The session reports on the descriptor that the monitor gives every checker. */
+static bool give_status_fd(const void *settings, char *value, size_t octets)
+{
+	(void)settings;
+	return snprintf(value, octets, "%d", ANNOUNCE_FD) > 0;
+}
+
+/* Standard error may be the client's even where nobody asked for syslog. */
+static bool give_syslog(const void *settings, char *value, size_t octets)
+{
+	(void)settings;
+	(void)value;
+	(void)octets;
+	return log_to_syslog();
+}
+
+static bool take_offered(void *settings, const char *text)
+{
+	struct settings *const s = settings;
+	uint64_t set;
+
+	if (!argument_number(text, 0, (1U << OFFER_COUNT) - 1, &set))
+		return false;
+	s->found.offered = (offer_set)set;
+	return true;
+}
+
+static bool give_offered(const void *settings, char *value, size_t octets)
+{
+	const struct settings *const s = settings;
+
+	return snprintf(value, octets, "%u", s->found.offered) > 0;
+}
+
+static bool take_language(void *settings, const char *tag)
+{
+	struct settings *const s = settings;
+
+	return text_language(tag, strlen(tag), &s->found.language);
+}
+
+static bool give_language(const void *settings, char *value, size_t octets)
+{
+	const struct settings *const s = settings;
+
+	return snprintf(value, octets, "%s", text_tag(s->found.language)) > 0;
+}
+
+#define ASKED(name) offsetof(struct settings, asked.name)
+#define FOUND(name) offsetof(struct settings, found.name)
+#define SWITCH(option, field_offset, on, text)                                                 \
+	{                                                                                      \
+		.name = (option), .kind = OPTION_SWITCH, .field = (field_offset),              \
+		.to_session = (on), .help = (text)                                             \
+	}
+
+static const struct option_row rows[] = {
+	SWITCH("allow-cleartext", ASKED(allow_cleartext), false,
+		"take passwords in clear text from other hosts, too"),
+	SWITCH("allow-root", ASKED(allow_root), true, "let a session run as uid 0"),
+	{.name = "apop",
+		.kind = OPTION_SWITCH,
+		.take = take_apop,
+		.help = "offer APOP (the checker must know the clear passwords)"},
+	SWITCH("debug", ASKED(debug), true, "log the protocol, without passwords and messages"),
+	{.name = "exec",
+		.kind = OPTION_TEXT,
+		.value = "'PROGRAM ARGS'",
+		.field = ASKED(exec_text),
+		.take = take_exec,
+		.to_session = true,
+		.help = "run this session program instead of pop3d --session"},
+	{.name = "fail-delay",
+		.kind = OPTION_SECONDS,
+		.value = "SECONDS",
+		.field = ASKED(fail_delay_seconds),
+		.least = 0,
+		.most = MAX_SECONDS,
+		.help = "delay after a failed login, growing (2)"},
+	{.name = "greeter-user",
+		.kind = OPTION_OTHER,
+		.value = "UID[:GID]",
+		.take = take_greeter_user,
+		.help = "who talks to strangers, when started as root (65534)"},
+	{.name = "help", .kind = OPTION_ACTION, .help = "show this text"},
+	{.name = "hostname",
+		.kind = OPTION_TEXT,
+		.value = "NAME",
+		.field = ASKED(host),
+		.take = take_host,
+		.to_session = true,
+		.help = "name in greeting and farewell (this host's)"},
+	{.name = "idle-timeout",
+		.kind = OPTION_SECONDS,
+		.value = "SECONDS",
+		.field = ASKED(idle_seconds),
+		.least = 1,
+		.most = MAX_SECONDS,
+		.to_session = true,
+		.help = "end a session after so long without a command (600)"},
+	SWITCH("lock", ASKED(lock), true, "one session at a time for a maildrop"),
+	{.name = "login-timeout",
+		.kind = OPTION_SECONDS,
+		.value = "SECONDS",
+		.field = ASKED(login_seconds),
+		.least = 1,
+		.most = MAX_SECONDS,
+		.help = "time to log in (180)"},
+	SWITCH("long-credentials", ASKED(long_credentials), false,
+		"the checker takes more than 512 octets on descriptor 3"),
+	{.name = "maildir",
+		.kind = OPTION_TEXT,
+		.value = "PATH",
+		.field = ASKED(maildir),
+		.help = "the Maildir ($MAILDIR, else Maildir in the home)"},
+	SWITCH("no-index", ASKED(no_index), true,
+		"neither read nor write the index beside the Maildir"),
+	{.name = "pass-env",
+		.kind = OPTION_OTHER,
+		.value = "NAME",
+		.take = take_pass_env,
+		.help = "let the checker see this environment variable"},
+	SWITCH("proxy-protocol", ASKED(proxy_protocol), false,
+		"a proxy in front says first who its client is"),
+	SWITCH("require-tls", ASKED(require_tls), false,
+		"let nobody log in without TLS, not even from this host"),
+	{.name = "sasl",
+		.kind = OPTION_OTHER,
+		.value = "LIST",
+		.take = take_sasl,
+		.help = "offer these, too: cram-md5,xoauth2,oauthbearer"},
+	SWITCH("session", ASKED(session), false,
+		"the user is authenticated: serve the maildrop"),
+	{.name = "syslog",
+		.kind = OPTION_SWITCH,
+		.field = ASKED(syslog),
+		.give = give_syslog,
+		.to_session = true,
+		.help = "log to syslog even if standard error would do"},
+	{.name = "trusted-proxy",
+		.kind = OPTION_OTHER,
+		.value = "ADDR[/LEN]",
+		.take = take_trusted_proxy,
+		.help = "who may be that proxy; repeat for several (anybody)"},
+	SWITCH("utf8", ASKED(utf8), true,
+		"list UTF8 and LANG in CAPA (Evolution before 3.48 hangs)"),
+	SWITCH("verify-sizes", ASKED(verify_sizes), true,
+		"count every message, believe no size in a file name"),
+	{.name = "version", .kind = OPTION_ACTION, .help = "show the version"},
+	/* what the monitor found out, for the session: not for people */
+	{.name = "status-fd",
+		.kind = OPTION_OTHER,
+		.value = "FD",
+		.take = take_status_fd,
+		.give = give_status_fd,
+		.to_session = true},
+	SWITCH("tls", FOUND(tls), true, NULL),
+	{.name = "client-ip",
+		.kind = OPTION_TEXT,
+		.value = "ADDR",
+		.field = FOUND(client_ip),
+		.to_session = true},
+	{.name = "offer",
+		.kind = OPTION_OTHER,
+		.value = "SET",
+		.take = take_offered,
+		.give = give_offered,
+		.to_session = true},
+	{.name = "language",
+		.kind = OPTION_OTHER,
+		.value = "TAG",
+		.take = take_language,
+		.give = give_language,
+		.to_session = true},
+	SWITCH("appended", ASKED(maildir_appended), false, NULL),
+};
+
+const struct option_table *options_table(void)
+{
+	static const struct option_table table = {rows, sizeof rows / sizeof *rows};
+
+	return &table;
+}
+
+static const char usage_text[] =
+	"usage: pop3d [options] [--] [checkpassword [argument ...]]\n"
+	"       pop3d --session [options] [maildir]\n"
+	"\n"
+	"Serves one POP3 session on standard input and output. The first form lets users in\n"
+	"whom the checkpassword program accepts (default: pop3d-checkpw beside pop3d). The\n"
+	"second form serves the maildrop of the user that runs it.\n"
+	"\n";
+
+static bool put_usage(FILE *to)
+{
+	static char help[HELP_OCTETS];
+
+	return option_help(options_table(), help, sizeof help) && fputs(usage_text, to) >= 0 &&
+	       fputs(help, to) >= 0 && fflush(to) == 0;
+}
+
+int options_usage(const char *problem, const char *value, bool no_stderr)
+{
+	log_open(no_stderr);
+	if (log_to_syslog()) {
+		log_event(LOG_ERR, "configuration problem=\"%s\" value=\"%s\"", problem, value);
+	} else {
+		fprintf(stderr, "pop3d: %s: %s\n", problem, value);
+		put_usage(stderr);
+	}
+	return OPTIONS_EXIT_USAGE;
+}
+
+/* What follows the options: a checker with its arguments, or the Maildir of a session. */
+static int take_rest(struct settings *s, char **rest, bool no_stderr)
+{
+	if (s->asked.proxy_count > 0 && !s->asked.proxy_protocol)
+		return options_usage("--trusted-proxy needs", "--proxy-protocol", no_stderr);
+	if (!s->asked.session) {
+		s->asked.checker = rest;
+		while (rest[s->asked.checker_count] != NULL)
+			s->asked.checker_count++;
+		return -1;
+	}
+	if (rest[0] != NULL && rest[1] != NULL)
+		return options_usage("more than one Maildir", rest[1], no_stderr);
+	if (rest[0] != NULL)
+		s->asked.maildir = rest[0];
+	return -1;
+}
+
+int options_read(struct settings *s, char **words, bool no_stderr)
+{
+	struct option_end end;
+
+	*s = (struct settings){
+		.asked = {.idle_seconds = 600,
+			.login_seconds = 180,
+			.fail_delay_seconds = 2,
+			.greeter_uid = 65534,
+			.greeter_gid = 65534},
+		.found = {.status_fd = -1},
+	};
+	end = option_parse(options_table(), s, words);
+	if (end.is_wrong)
+		return options_usage(end.row != NULL
+					     ? end.row->name
+					     : "unknown option, or its value is missing",
+			end.value, no_stderr);
+	if (end.row == NULL)
+		return take_rest(s, words + end.index, no_stderr);
+	if (strcmp(end.row->name, "help") == 0)
+		return put_usage(stdout) ? 0 : OPTIONS_EXIT_USAGE;
+	return puts("pop3d " VERSION) >= 0 && fflush(stdout) == 0 ? 0 : OPTIONS_EXIT_USAGE;
+}
+
+offer_set options_offer(const struct settings *s)
+{
+	const struct offer_situation situation = {.proxy_awaited = s->found.proxy_awaited,
+		.tls = s->found.tls,
+		.local = s->found.local,
+		.stls = s->found.stls,
+		.allow_cleartext = s->asked.allow_cleartext,
+		.require_tls = s->asked.require_tls,
+		.opted = s->asked.opted};
 
 	return offer_of(&situation);
 }
 
-void options_meet_proxy(struct options *o, bool tls)
+void options_meet_proxy(struct settings *s, bool tls)
 {
-	o->proxy_awaited = false;
-	o->tls |= tls;
-	o->stls &= !o->tls;
+	s->found.proxy_awaited = false;
+	s->found.tls |= tls;
+	s->found.stls &= !s->found.tls;
 }

@@ -1,4 +1,7 @@
-/* options: what the administrator asked for; filled by pop3d.c, read by the stages. */
+/* options: the options of pop3d, and what is found out about its connection.
+ *
+ * options.c has the one table of them. To add an option, add a row there, a field here, and a
+ * paragraph in doc/pop3d.8; tests compare --help with the manual page. */
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
@@ -8,6 +11,7 @@
 #include <sys/types.h>
 
 #include "lib/address.h"
+#include "lib/option.h"
 #include "pop3/policy.h"
 #include "pop3/text.h"
 
@@ -15,7 +19,10 @@
 #define OPTIONS_HOST_OCTETS 64
 #define OPTIONS_ARGUMENTS 16
 #define OPTIONS_PROXIES 32
+#define OPTIONS_EXIT_USAGE 100
+#define OPTIONS_MAILDIR "Maildir" /* where nobody says otherwise */
 
+/* What the administrator asked for. It does not change after the command line was read. */
 struct options {
 	bool session;    /* --session: the user is authenticated already */
 	bool allow_root; /* the session may run as uid 0 */
@@ -26,39 +33,67 @@ struct options {
 	bool no_index;     /* neither read nor write the index */
 	bool syslog;
 	bool allow_cleartext; /* passwords in clear from other hosts as well */
-	bool require_tls;     /* no login at all without TLS */
-	bool stls;            /* UCSPI-TLS is there */
+	bool require_tls;     /* no login at all without TLS; UCSPITLS=! says it, too */
+	bool utf8;            /* CAPA lists UTF8 and LANG */
 	bool debug;           /* log the protocol */
 	bool proxy_protocol;  /* a proxy in front says first whose connection it is */
 	struct address_rule proxies[OPTIONS_PROXIES]; /* who may; none: anybody */
 	size_t proxy_count;
-	/* what the monitor found out for the stages behind it */
-	bool proxy_awaited; /* it has not said so yet */
-	bool tls;           /* the connection is protected */
-	bool local;         /* it comes from this host */
-	offer_set offered;  /* how a client may log in, as CAPA says */
-	enum language language;
 	int64_t idle_seconds;
 	int64_t login_seconds;
 	int64_t fail_delay_seconds;
 	uid_t greeter_uid;
 	gid_t greeter_gid;
-	const char *client_ip; /* for the session, or NULL: to be found out */
-	int status_fd;         /* where the session says that it runs, or -1 */
-	char host[OPTIONS_HOST_OCTETS + 1];
-	const char *maildir;                    /* NULL: $MAILDIR, else Maildir */
+	const char *host;    /* for greeting, farewell and timestamps */
+	const char *maildir; /* NULL: $MAILDIR, else Maildir */
+	/* for the session: its Maildir argument is one that pop3d appended by itself */
+	bool maildir_appended;
 	const char *pass_env[OPTIONS_PASS_ENV]; /* names of variables for the checker */
 	size_t pass_env_count;
-	char *exec_text;                             /* --exec as given, or NULL */
+	const char *exec_text;                       /* --exec as given, or NULL */
 	char *exec_arguments[OPTIONS_ARGUMENTS + 1]; /* the same, split at blanks */
 	char **checker; /* program and arguments, NULL at the end */
 	size_t checker_count;
 };
 
+/* What was found out about the connection; a session is told by its command line. */
+struct found {
+	bool stls;          /* UCSPI-TLS is there */
+	bool proxy_awaited; /* a proxy has to say first whose connection it is */
+	bool tls;           /* it is protected */
+	bool local;         /* it comes from this host */
+	offer_set offered;  /* how a client may log in, as CAPA says */
+	enum language language;
+	const char *client_ip; /* or NULL: to be found out */
+	int status_fd;         /* where the session says that it runs, or -1 */
+};
+
+struct settings {
+	struct options asked;
+	struct found found;
+};
+
+/* The rows of the options, for parsing, --help and the session's command line. Their fields are
+ * those of struct settings. */
+const struct option_table *options_table(void);
+
+/* Reads the command line. Returns -1, or the status with which to exit at once: that of --help
+ * and --version, and OPTIONS_EXIT_USAGE for what is wrong. no_stderr: this process was started
+ * without a standard error, so what is wrong is logged. */
+int options_read(struct settings *s, char **words, bool no_stderr);
+
+/* Says what is wrong with the command line, where nobody but the administrator reads it: on
+ * standard error, or in the log where that could reach the client. Returns OPTIONS_EXIT_USAGE.
+ */
+int options_usage(const char *problem, const char *value, bool no_stderr);
+
+/* Whether a host name can stand in a greeting and in a msg-id (RFC 1939 section 7). */
+bool options_host_is_good(const char *name);
+
 /* What is offered as things stand. */
-offer_set options_offer(const struct options *o);
+offer_set options_offer(const struct settings *s);
 
 /* The awaited proxy has spoken; tls: its client came to it over TLS, and needs no more. */
-void options_meet_proxy(struct options *o, bool tls);
+void options_meet_proxy(struct settings *s, bool tls);
 
 #endif

@@ -32,7 +32,7 @@ static const struct message unnamed = {.name = ""};
 
 struct session {
 	struct maildir maildir;
-	const struct options *options;
+	const struct settings *options;
 	const char *end; /* for the log: why it was over */
 	int exit_status;
 	size_t last; /* LAST: the highest number given to DELE */
@@ -91,7 +91,7 @@ static enum command_result command_capa(void *state, const struct command_input 
 	struct session *const s = state;
 
 	(void)input;
-	capa_reply(&s->wire, CAPA_TRANSACTION, s->options->offered);
+	capa_reply(&s->wire, CAPA_TRANSACTION, s->options->found.offered);
 	return COMMAND_GOOD;
 }
 
@@ -312,7 +312,7 @@ static enum command_result command_last(void *state, const struct command_input 
 
 static void put_farewell(struct session *s, size_t left)
 {
-	const struct text_values values = {{left, 0}, s->options->host};
+	const struct text_values values = {{left, 0}, s->options->asked.host};
 
 	if (left == 0)
 		reply_ok_with(&s->wire, TEXT_GOODBYE_EMPTY, values);
@@ -391,13 +391,18 @@ static const struct command commands[] = {
 static const struct command_table table = {
 	commands, sizeof commands / sizeof *commands, false, 0};
 
-static const char *maildir_path(const struct options *o)
+/* An explicit Maildir wins over that of the checker, $MAILDIR. The one that pop3d appended for
+ * checkers that look for one does not, unless the checker changed it. */
+static const char *maildir_path(const struct settings *o)
 {
-	const char *path = o->maildir;
+	const char *const asked = o->asked.maildir;
+	const bool is_default = asked == NULL || (o->asked.maildir_appended &&
+							 strcmp(asked, OPTIONS_MAILDIR) == 0);
+	const char *const checkers = getenv("MAILDIR");
 
-	if (path == NULL)
-		path = getenv("MAILDIR");
-	return path != NULL && path[0] != '\0' ? path : "Maildir";
+	if (!is_default)
+		return asked;
+	return checkers != NULL && checkers[0] != '\0' ? checkers : OPTIONS_MAILDIR;
 }
 
 /* Says no to PASS, and to the administrator why. */
@@ -444,8 +449,8 @@ static bool lock_in(const struct maildir *m)
 /* Opens the maildrop and gives PASS its answer; false when that was a refusal. */
 static bool enter(struct session *s)
 {
-	const struct maildir_wish wish = {maildir_path(s->options), s->options->lock,
-		s->options->verify_sizes, !s->options->no_index};
+	const struct maildir_wish wish = {maildir_path(s->options), s->options->asked.lock,
+		s->options->asked.verify_sizes, !s->options->asked.no_index};
 	const char *failed_path = wish.path;
 	const enum maildir_problem problem = maildir_open(&s->maildir, &wish, &failed_path);
 
@@ -491,22 +496,22 @@ static void log_end(const struct session *s)
 		s->end, s->retr.messages, s->retr.octets, s->top.messages, s->top.octets,
 		s->dele.messages, s->dele.octets,
 		(uint64_t)s->maildir.snapshot.count - s->dele.messages, s->wire.sent_octets,
-		(clock_now_ms() - s->started_ms) / 1000, s->options->tls ? "yes" : "no");
+		(clock_now_ms() - s->started_ms) / 1000, s->options->found.tls ? "yes" : "no");
 }
 
-int session_serve(const struct options *o)
+int session_serve(const struct settings *o)
 {
 	static struct session s; /* large, and of this one process */
 
 	s.options = o;
 	s.started_ms = clock_now_ms();
-	announce_session(o->status_fd);
-	if (o->client_ip != NULL)
-		peer_take_ip(&s.peer, o->client_ip);
+	announce_session(o->found.status_fd);
+	if (o->found.client_ip != NULL)
+		peer_take_ip(&s.peer, o->found.client_ip);
 	else
 		peer_lookup(&s.peer, 0);
-	wire_open(&s.wire, 0, 1, WIRE_AHEAD, o->idle_seconds * 1000);
-	s.wire.language = o->language;
+	wire_open(&s.wire, 0, 1, WIRE_AHEAD, o->asked.idle_seconds * 1000);
+	s.wire.language = o->found.language;
 	if (enter(&s) && command_loop(&s.wire, &table, &s) == COMMANDS_WIRE_CLOSED)
 		s.end = end_of_wire(&s.wire);
 	wire_flush(&s.wire);

@@ -8,6 +8,6 @@
  * with the user's rights, from the reply that PASS waits for to the end. Returns the exit
  * status: 0 when it ended in order, 100 when it is configured wrongly, 111 for a fault of the
  * system. */
-int session_serve(const struct options *o);
+int session_serve(const struct settings *o);
 
 #endif

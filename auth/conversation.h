@@ -14,7 +14,7 @@
 #include "pop3/wire.h"
 
 struct conversation {
-	const struct options *options;
+	const struct settings *options;
 	int monitor_fd;
 	const char *timestamp;
 	struct request_limits limits;

@@ -47,7 +47,7 @@ static enum text problem_of_credentials(enum sasl_problem problem)
 static enum command_result refuse_exchange(
 	struct conversation *c, const struct sasl *sasl, enum sasl_outcome outcome)
 {
-	const struct offer_situation best = {.tls = true, .opted = c->options->opted};
+	const struct offer_situation best = {.tls = true, .opted = c->options->asked.opted};
 	const enum offer offer = (enum offer)(OFFER_PLAIN + sasl->mechanism);
 	const enum text problem = problem_of_credentials(sasl->problem);
 

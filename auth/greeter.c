@@ -21,23 +21,23 @@
 #define GREETER_FD (UCSPI_WRITE_FD + 1)
 
 static _Noreturn void run_greeter(
-	const struct options *o, const char *timestamp, int64_t deadline_ms, int fd)
+	const struct settings *o, const char *timestamp, int64_t deadline_ms, int fd)
 {
 	process_default_signals();
 	signal(SIGPIPE, SIG_IGN);
 	closelog(); /* its socket may lie where the greeter's is to be */
 	if (dup3(fd, GREETER_FD, O_CLOEXEC) < 0)
 		_exit(LOGIN_NO_JAIL);
-	process_close_others(o->stls ? UCSPI_READ_FD : GREETER_FD, GREETER_FD);
-	if (o->debug)
-		log_open(o->syslog);
-	if (!confine_greeter(o->greeter_uid, o->greeter_gid, o->debug))
+	process_close_others(o->found.stls ? UCSPI_READ_FD : GREETER_FD, GREETER_FD);
+	if (o->asked.debug)
+		log_open(o->asked.syslog);
+	if (!confine_greeter(o->asked.greeter_uid, o->asked.greeter_gid, o->asked.debug))
 		_exit(LOGIN_NO_JAIL);
 	_exit((int)login_run(o, GREETER_FD, timestamp, deadline_ms));
 }
 
 bool greeter_start(
-	struct greeter *g, const struct options *o, const char *timestamp, int64_t deadline_ms)
+	struct greeter *g, const struct settings *o, const char *timestamp, int64_t deadline_ms)
 {
 	int ends[2];
 

@@ -17,8 +17,8 @@ struct greeter {
 };
 
 /* Forks it; it greets, and ends at deadline_ms at the latest. Returns false with errno. */
-bool greeter_start(
-	struct greeter *g, const struct options *o, const char *timestamp, int64_t deadline_ms);
+bool greeter_start(struct greeter *g, const struct settings *o, const char *timestamp,
+	int64_t deadline_ms);
 
 /* Ends the greeter, if there still is one: gives it grace_ms to end by itself and logs how it
  * ended; with 0 it is killed at once and without a word, as there is nothing left for it to do.

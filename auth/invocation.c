@@ -73,7 +73,7 @@ static bool add_known(struct setup *s, const char *name, const char *value)
 	return value[0] == '\0' || add_variable(s, format(s, "%s=%s", name, value));
 }
 
-static bool make_environment(struct setup *s, const struct options *o, const struct peer *p)
+static bool make_environment(struct setup *s, const struct settings *o, const struct peer *p)
 {
 	bool fits = getenv("PATH") != NULL
 			    ? add_own(s, "PATH")
@@ -87,8 +87,8 @@ static bool make_environment(struct setup *s, const struct options *o, const str
 	fits = fits && add_variable(s, format(s, "SERVICE=pop3"));
 	s->mechanism = format(s, "AUTH_MECHANISM=%s", offer_name(OFFER_OAUTHBEARER));
 	fits = fits && add_variable(s, s->mechanism);
-	for (size_t i = 0; fits && i < o->pass_env_count; i++)
-		fits = add_own(s, o->pass_env[i]);
+	for (size_t i = 0; fits && i < o->asked.pass_env_count; i++)
+		fits = add_own(s, o->asked.pass_env[i]);
 	return fits;
 }
 
@@ -109,14 +109,14 @@ static char *own_program(struct setup *s)
 	return format(s, "%s", path);
 }
 
-static bool add_program(struct setup *s, const struct options *o, char *program)
+static bool add_program(struct setup *s, const struct settings *o, char *program)
 {
 	const char *const slash = program != NULL ? strrchr(program, '/') : NULL;
 
-	for (size_t i = 0; i < o->checker_count; i++)
-		if (!add_argument(s, o->checker[i]))
+	for (size_t i = 0; i < o->asked.checker_count; i++)
+		if (!add_argument(s, o->asked.checker[i]))
 			return false;
-	if (o->checker_count > 0)
+	if (o->asked.checker_count > 0)
 		return true;
 	if (slash == NULL)
 		return add_argument(s, format(s, "pop3d-checkpw"));
@@ -124,38 +124,43 @@ static bool add_program(struct setup *s, const struct options *o, char *program)
 		s, format(s, "%.*s/pop3d-checkpw", (int)(slash - program), program));
 }
 
-static bool make_arguments(struct setup *s, const struct options *o, const struct peer *p)
+/* The session's options: the rows of the one table that concern it. */
+static bool add_options(struct setup *s, const struct settings *o)
 {
-	static char allow_root[] = "--allow-root", lock[] = "--lock",
-		    syslog_option[] = "--syslog", verify[] = "--verify-sizes",
-		    no_index[] = "--no-index", debug[] = "--debug", tls[] = "--tls",
-		    exec_option[] = "--exec", end[] = "--";
-	char *const program = own_program(s);
-	bool fits = add_program(s, o, program) && add_argument(s, program);
+	const struct option_table *const table = options_table();
 
-	fits = fits && add_argument(s, format(s, "--session"));
-	fits = fits && add_argument(s, format(s, "--status-fd=%d", ANNOUNCE_FD));
-	fits = fits && add_argument(s, format(s, "--hostname=%s", o->host));
-	fits = fits &&
-	       add_argument(s, format(s, "--idle-timeout=%lld", (long long)o->idle_seconds));
-	fits = fits && (!o->allow_root || add_argument(s, allow_root));
-	fits = fits && (!o->lock || add_argument(s, lock));
-	fits = fits && (!o->no_index || add_argument(s, no_index));
-	fits = fits && (!o->verify_sizes || add_argument(s, verify));
-	fits = fits && (!log_to_syslog() || add_argument(s, syslog_option));
-	fits = fits && (!o->debug || add_argument(s, debug));
-	fits = fits && (!o->tls || add_argument(s, tls));
-	fits = fits && (p->remote_ip[0] == '\0' ||
-			       add_argument(s, format(s, "--client-ip=%s", p->remote_ip)));
-	fits = fits && add_argument(s, format(s, "--offer=%u", o->offered));
-	s->language = format(s, "--language=%s", text_tag(LANGUAGE_ENGLISH));
-	fits = fits && add_argument(s, s->language);
-	if (o->exec_text != NULL)
-		fits = fits && add_argument(s, exec_option) && add_argument(s, o->exec_text);
-	if (o->maildir != NULL)
-		fits = fits && add_argument(s, end) &&
-		       add_argument(s, (char *)(size_t)o->maildir);
-	return fits;
+	for (size_t i = 0; i < table->count; i++) {
+		char *const text = s->text + s->text_octets;
+		size_t length;
+
+		if (!table->rows[i].to_session)
+			continue;
+		length = option_argument(
+			&table->rows[i], o, text, sizeof s->text - s->text_octets);
+		if (length == SIZE_MAX || (length > 0 && !add_argument(s, text)))
+			return false;
+		if (length > 0)
+			s->text_octets += length + 1;
+		if (strncmp(text, "--language=", 11) == 0)
+			s->language = text;
+	}
+	return true;
+}
+
+/* Some checkers take the last argument for the Maildir, and change it or even make it: so the
+ * last one is a Maildir. */
+static bool make_arguments(struct setup *s, const struct settings *o)
+{
+	static char appended[] = "--appended", end[] = "--", maildir[] = OPTIONS_MAILDIR;
+	char *const program = own_program(s);
+	bool fits = add_program(s, o, program) && add_argument(s, program) &&
+		    add_argument(s, format(s, "--session")) && add_options(s, o);
+
+	if (o->asked.maildir == NULL)
+		return fits && add_argument(s, appended) && add_argument(s, end) &&
+		       add_argument(s, maildir);
+	return fits && add_argument(s, end) &&
+	       add_argument(s, format(s, "%s", o->asked.maildir));
 }
 
 /* The longest name there is was put there first, and all tags have two letters. */
@@ -165,10 +170,10 @@ void setup_for_login(struct setup *s, enum offer mechanism, enum language langua
 	memcpy(strchr(s->language, '=') + 1, text_tag(language), 2);
 }
 
-bool setup_make(struct setup *s, const struct options *o, const struct peer *p)
+bool setup_make(struct setup *s, const struct settings *o, const struct peer *p)
 {
 	s->argument_count = s->variable_count = s->text_octets = 0;
-	if (!make_arguments(s, o, p) || !make_environment(s, o, p))
+	if (!make_arguments(s, o) || !make_environment(s, o, p))
 		return false;
 	process_find_program(s->arguments[0], s->program, sizeof s->program);
 	s->arguments[s->argument_count] = NULL;

@@ -12,7 +12,7 @@
 
 #define SETUP_ARGUMENTS 64
 #define SETUP_VARIABLES 64
-#define SETUP_TEXT_OCTETS 2048
+#define SETUP_TEXT_OCTETS 4096
 
 /* Pointers lead into text, the options and this process's own environment. */
 struct setup {
@@ -27,7 +27,7 @@ struct setup {
 
 /* Fills the setup: the checker, its arguments, this program as the session; an environment that
  * is built, not passed on. Returns false where it is too long. */
-bool setup_make(struct setup *s, const struct options *o, const struct peer *p);
+bool setup_make(struct setup *s, const struct settings *o, const struct peer *p);
 
 /* Sets in the setup what each login brings: how the user logs in, and in which language. */
 void setup_for_login(struct setup *s, enum offer mechanism, enum language language);

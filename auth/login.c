@@ -54,7 +54,7 @@ static enum command_result command_apop(void *state, const struct command_input 
 	const char *const space = memchr(text.octets, ' ', text.length);
 	size_t name;
 
-	if (offer_has(c->options->opted, OFFER_APOP) &&
+	if (offer_has(c->options->asked.opted, OFFER_APOP) &&
 		login_attempt_is_forbidden(c, OFFER_APOP))
 		return COMMAND_BAD;
 	if (!offer_has(c->limits.offered, OFFER_APOP)) {
@@ -87,7 +87,8 @@ static enum command_result command_quit(void *state, const struct command_input 
 	struct conversation *const c = state;
 
 	(void)input;
-	reply_ok_with(&c->wire, TEXT_GOODBYE, (struct text_values){{0, 0}, c->options->host});
+	reply_ok_with(
+		&c->wire, TEXT_GOODBYE, (struct text_values){{0, 0}, c->options->asked.host});
 	wire_flush(&c->wire);
 	return conversation_end(c, LOGIN_QUIT);
 }
@@ -113,7 +114,8 @@ static enum command_result command_utf8(void *state, const struct command_input 
  * connection in clear. */
 static void forget_all(struct conversation *c)
 {
-	const struct offer_situation situation = {.tls = true, .opted = c->options->opted};
+	const struct offer_situation situation = {
+		.tls = true, .opted = c->options->asked.opted};
 
 	c->tls = true;
 	c->utf8 = false;
@@ -207,10 +209,10 @@ static enum login_end explain(const struct conversation *c, enum login_end end)
 static void greet(struct conversation *c, const char *timestamp)
 {
 	char line[WIRE_REPLY_OCTETS];
-	const struct text_values values = {{0, 0}, c->options->host};
+	const struct text_values values = {{0, 0}, c->options->asked.host};
 
 	text_fill(line, sizeof line, TEXT_READY, c->wire.language, &values);
-	if (offer_has(c->options->opted, OFFER_APOP))
+	if (offer_has(c->options->asked.opted, OFFER_APOP))
 		wire_reply(&c->wire, "+OK %s %s", line, timestamp);
 	else
 		wire_reply(&c->wire, "+OK %s", line);
@@ -237,7 +239,7 @@ static enum proxy_read meet_proxy(struct conversation *c)
 	struct proxy_header header = {.reason = NULL};
 	const enum proxy_read found = proxy_read(0,
 		deadline_ms < c->wire.deadline_ms ? deadline_ms : c->wire.deadline_ms, &header);
-	struct options now = *c->options;
+	struct settings now = *c->options;
 	struct proxied proxied;
 
 	if (found == PROXY_READ_WRONG)
@@ -248,30 +250,30 @@ static enum proxy_read meet_proxy(struct conversation *c)
 	memcpy(request.octets, &proxied, sizeof proxied);
 	if (login_attempt_ask_monitor(c, &request) != VERDICT_GRANTED)
 		return PROXY_READ_BROKEN;
-	now.local &= header.local;
+	now.found.local &= header.local;
 	options_meet_proxy(&now, header.tls);
-	c->tls = now.tls;
+	c->tls = now.found.tls;
 	c->limits.offered = options_offer(&now);
 	return found;
 }
 
 enum login_end login_run(
-	const struct options *o, int monitor_fd, const char *timestamp, int64_t deadline_ms)
+	const struct settings *o, int monitor_fd, const char *timestamp, int64_t deadline_ms)
 {
 	static struct conversation c; /* large, and of this one process */
 
 	c.options = o;
 	c.monitor_fd = monitor_fd;
-	c.tls = o->tls;
+	c.tls = o->found.tls;
 	c.timestamp = timestamp;
-	c.limits = (struct request_limits){.offered = o->offered,
+	c.limits = (struct request_limits){.offered = o->found.offered,
 		.credentials_most =
-			o->long_credentials ? REQUEST_OCTETS : REQUEST_CREDENTIALS_OCTETS,
+			o->asked.long_credentials ? REQUEST_OCTETS : REQUEST_CREDENTIALS_OCTETS,
 		.timestamp_octets = strlen(timestamp)};
-	wire_open(&c.wire, 0, 1, WIRE_EXACT, o->login_seconds * 1000);
+	wire_open(&c.wire, 0, 1, WIRE_EXACT, o->asked.login_seconds * 1000);
 	c.wire.watch_fd = monitor_fd;
 	c.wire.deadline_ms = deadline_ms;
-	if (o->proxy_awaited) {
+	if (o->found.proxy_awaited) {
 		const enum proxy_read found = meet_proxy(&c);
 
 		if (found != PROXY_READ_COMPLETE)

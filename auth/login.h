@@ -23,6 +23,6 @@ enum login_end {
  * the conversation is over, at deadline_ms (of clock_now_ms) at the latest. timestamp goes into
  * the banner where APOP is on, and counts on descriptor 3 in any case. */
 enum login_end login_run(
-	const struct options *o, int monitor_fd, const char *timestamp, int64_t deadline_ms);
+	const struct settings *o, int monitor_fd, const char *timestamp, int64_t deadline_ms);
 
 #endif

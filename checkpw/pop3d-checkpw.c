@@ -8,10 +8,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,34 +27,61 @@
 #include "checkpw/make.h"
 #include "checkpw/pam.h"
 #include "checkpw/user.h"
+#include "lib/option.h"
 
 #define CREDENTIALS_FD 3
 #define CREDENTIALS_MAX 512
 
-static const char usage[] =
-	"usage: pop3d-checkpw [-f FILE | --system] [--] PROGRAM [ARGUMENT ...]\n"
-	"       pop3d-checkpw --hash [LOGIN]\n"
-	"\n"
-	"Reads login NUL password NUL timestamp NUL from descriptor 3 and, if the password is\n"
-	"right, becomes that user and runs PROGRAM.\n"
-	"\n"
-	"  -f, --file FILE  password file instead of " PWFILE_DEFAULT "\n"
-	"  --system         accounts of this host through PAM, service " PWPAM_SERVICE "\n"
-	"  --hash [LOGIN]   make a hash, or the line of LOGIN for the password file\n"
-	"  --help           this text\n"
-	"  --version        the version\n"
-	"\n"
-	"Exit status where PROGRAM was not run: 1 refused, 2 wrong use, 100 wrong "
-	"configuration,\n"
-	"111 temporary trouble, 126 PROGRAM cannot be executed, 127 PROGRAM was not found.\n";
-
 enum action { CHECK_FILE, CHECK_SYSTEM, MAKE_HASH, SHOW_HELP, SHOW_VERSION };
 
 struct options {
+	bool system, hash;
 	enum action action;
 	const char *file;
 	char **rest; /* what follows the options, ended by NULL */
 };
+
+static const struct option_row rows[] = {
+	{.name = "file",
+		.letter = 'f',
+		.kind = OPTION_TEXT,
+		.value = "FILE",
+		.field = offsetof(struct options, file),
+		.help = "password file instead of " PWFILE_DEFAULT},
+	{.name = "hash",
+		.kind = OPTION_SWITCH,
+		.field = offsetof(struct options, hash),
+		.help = "make a hash, or the line of LOGIN for the password file"},
+	{.name = "help", .kind = OPTION_ACTION, .help = "show this text"},
+	{.name = "system",
+		.kind = OPTION_SWITCH,
+		.field = offsetof(struct options, system),
+		.help = "accounts of this host through PAM, service " PWPAM_SERVICE},
+	{.name = "version", .kind = OPTION_ACTION, .help = "show the version"},
+};
+
+static const struct option_table table = {rows, sizeof rows / sizeof *rows};
+
+static const char *usage(void)
+{
+	static const char first[] =
+		"usage: pop3d-checkpw [-f FILE | --system] [--] PROGRAM [ARGUMENT ...]\n"
+		"       pop3d-checkpw --hash [LOGIN]\n"
+		"\n"
+		"Reads login NUL password NUL timestamp NUL from descriptor 3 and, if the\n"
+		"password is right, becomes that user and runs PROGRAM.\n"
+		"\n";
+	static const char last[] =
+		"\nExit status where PROGRAM was not run: 1 refused, 2 wrong use, 100 wrong\n"
+		"configuration, 111 temporary trouble, 126 PROGRAM cannot be executed,\n"
+		"127 PROGRAM was not found.\n";
+	static char text[2048], help[1024];
+
+	if (!option_help(&table, help, sizeof help))
+		help[0] = '\0';
+	snprintf(text, sizeof text, "%s%s%s", first, help, last);
+	return text;
+}
 
 /* Holds what must be wiped; login and password point into data. */
 struct credentials {
@@ -109,7 +136,7 @@ static void take_stock(struct inherited *inherited)
 static enum pw_status misused(const char *why)
 {
 	pwlog(LOG_ERR, "wrong use: %s", why);
-	pwlog_person(usage);
+	pwlog_person(usage());
 	return PW_MISUSED;
 }
 
@@ -118,34 +145,30 @@ static enum pw_status misused_option(const char *option)
 	pwlog(LOG_ERR,
 		"wrong use: option %s is unknown, or its argument is missing or too much",
 		pwlog_quote(option).text);
-	pwlog_person(usage);
+	pwlog_person(usage());
 	return PW_MISUSED;
 }
 
-static enum pw_status parse_options(int argc, char **argv, struct options *options)
+/* An action ends the parsing as soon as it is read; the options after it are not looked at. */
+static enum pw_status parse_options(char **argv, struct options *options)
 {
-	static const struct option names[] = {{"file", required_argument, NULL, 'f'},
-		{"system", no_argument, NULL, CHECK_SYSTEM},
-		{"hash", no_argument, NULL, MAKE_HASH}, {"help", no_argument, NULL, SHOW_HELP},
-		{"version", no_argument, NULL, SHOW_VERSION}, {NULL, 0, NULL, 0}};
-	int option;
+	struct option_end end;
 
 	*options = (struct options){.action = CHECK_FILE};
-	opterr = 0;
-	/* the + ends the options at the program's name: those behind it are the program's */
-	while ((option = getopt_long(argc, argv, "+f:", names, NULL)) != -1) {
-		if (option == '?')
-			return misused_option(argv[optind - 1]);
-		if (option == 'f')
-			options->file = optarg;
-		else if (options->action == CHECK_FILE)
-			options->action = (enum action)option;
-		else if (options->action != (enum action)option)
-			return misused("options that exclude one another");
-	}
+	end = option_parse(&table, options, argv);
+	if (end.is_wrong)
+		return misused_option(end.value);
+	options->rest = argv + end.index;
+	if (options->system + options->hash + (end.row != NULL) > 1)
+		return misused("options that exclude one another");
+	if (options->system)
+		options->action = CHECK_SYSTEM;
+	else if (options->hash)
+		options->action = MAKE_HASH;
+	else if (end.row != NULL)
+		options->action = strcmp(end.row->name, "help") == 0 ? SHOW_HELP : SHOW_VERSION;
 	if (options->file != NULL && options->action != CHECK_FILE)
 		return misused("-f goes with the password file only");
-	options->rest = argv + optind;
 	return PW_OK;
 }
 
@@ -323,13 +346,13 @@ static enum pw_status serve_person(
 	if (options->action == MAKE_HASH)
 		return pwmake_entry(options->rest[0]);
 	if (options->action == SHOW_HELP)
-		fputs(usage, stdout);
+		fputs(usage(), stdout);
 	else
 		puts("pop3d-checkpw " VERSION);
 	return fflush(stdout) == 0 ? PW_OK : PW_TEMPORARY;
 }
 
-static enum pw_status run(int argc, char **argv)
+static enum pw_status run(char **argv)
 {
 	struct inherited inherited;
 	struct options options;
@@ -338,7 +361,7 @@ static enum pw_status run(int argc, char **argv)
 	take_stock(&inherited);
 	if (getuid() != geteuid() || getgid() != getegid())
 		return misused("this program must not be made set-uid or set-gid");
-	status = parse_options(argc, argv, &options);
+	status = parse_options(argv, &options);
 	if (status != PW_OK)
 		return status;
 	if (options.action == CHECK_FILE || options.action == CHECK_SYSTEM)
@@ -348,5 +371,6 @@ static enum pw_status run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	return (int)run(argc, argv);
+	(void)argc;
+	return (int)run(argv);
 }

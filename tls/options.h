@@ -38,7 +38,8 @@ struct tls_options {
 	const char *ciphersuites; /* of TLS 1.3 */
 	const char *client_ca;    /* verify the certificates of clients */
 	const char *ticket_keys;
-	uint64_t keep; /* keys, in a rotation */
+	const char *make_keys, *rotate_keys; /* the forms that start no program */
+	uint64_t keep;                       /* keys, in a rotation */
 	char **program;
 };
 
@@ -46,7 +47,7 @@ struct tls_options {
 
 /* Reads the command line. Returns -1, or the status with which to exit at once: that of
  * --help and the like as well as that of --make-ticket-keys and --rotate-ticket-keys. */
-int tls_options_parse(struct tls_options *o, int argc, char **argv);
+int tls_options_parse(struct tls_options *o, char **words);
 
 /* Says what is wrong with the use of this program where nobody but the administrator reads it.
  * Returns TLS_EXIT_USAGE. */

@@ -405,8 +405,9 @@ int main(int argc, char **argv)
 		.options = &o, .gate = -1, .files_gate = -1, .channel = -1, .control = -1};
 	const mode_t inherited_umask = umask(077);
 	const bool descriptors_ready = process_reset();
-	const int status = tls_options_parse(&o, argc, argv);
+	const int status = tls_options_parse(&o, argv);
 
+	(void)argc;
 	if (status >= 0)
 		return status;
 	if (!descriptors_ready)

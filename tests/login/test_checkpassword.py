@@ -436,6 +436,21 @@ def test_maildir_in_the_environment_beats_the_default(lab, home, uid, setting):
     server.quit()
 
 
+def test_a_checker_may_change_the_last_argument_which_is_a_maildir(lab, home, uid):
+    """As checkvpw does; others make a directory of that name."""
+    home.add_seeds()
+    other = harness.Maildir(os.path.join(home.path, "Other"))
+    other.add("1.a", b"Subject: x\n\nother\n")
+    change = ('for last do :; done\nmkdir -p "$last"\nset -- "$@" -\n'
+              'n=$(($# - 2)); while [ $n -gt 0 ]; do set -- "$@" "$1"; shift; n=$((n - 1)); done\n'
+              f'shift 2; set -- "$@" "{other.path.decode()}"\n')
+    checker = Script(home, READS + change + "MAILDIR=/nonexistent; export MAILDIR\n@SESSION@\n")
+    server = start(lab, home, [checker.path], uid=uid)
+    expect(server, log_in(server, home.login, home.password), "+OK 1 message (21 octets)")
+    server.quit()
+    assert sorted(os.listdir(home.path)) == ["Maildir", "Other"]
+
+
 def test_the_servers_own_maildir_variable_is_not_the_checkers(lab, home, uid):
     home.add_seeds()
     server = start(lab, home, [Script(home, LETS_IN).path], uid=uid,

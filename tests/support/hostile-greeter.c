@@ -356,7 +356,7 @@ static const char *wish(void)
 __typeof__(login_run) __wrap_login_run;
 
 enum login_end __wrap_login_run(
-	const struct options *o, int monitor_fd, const char *timestamp, int64_t deadline_ms)
+	const struct settings *o, int monitor_fd, const char *timestamp, int64_t deadline_ms)
 {
 	(void)o;
 	(void)timestamp;
@@ -395,7 +395,7 @@ bool __wrap_request_permitted(
 __typeof__(auth_serve) __real_auth_serve, __wrap_auth_serve;
 
 /* One connection, in a process as the superserver would have started it. */
-static _Noreturn void serve(struct options *o, uint64_t seed)
+static _Noreturn void serve(struct settings *o, uint64_t seed)
 {
 	char text[32];
 	int ends[2];
@@ -424,7 +424,7 @@ static void count_left_behind(void)
 	tally->left_behind++;
 }
 
-static void run_connection(struct options *o, uint64_t seed)
+static void run_connection(struct settings *o, uint64_t seed)
 {
 	const int64_t begin_ms = clock_now_ms();
 	int wait_status = 0;
@@ -444,7 +444,7 @@ static void run_connection(struct options *o, uint64_t seed)
 	}
 }
 
-static int storm(struct options *o, uint64_t seed, unsigned long connections)
+static int storm(struct settings *o, uint64_t seed, unsigned long connections)
 {
 	tally = mmap(
 		NULL, sizeof *tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -464,7 +464,7 @@ static int storm(struct options *o, uint64_t seed, unsigned long connections)
 	return 0;
 }
 
-int __wrap_auth_serve(struct options *o)
+int __wrap_auth_serve(struct settings *o)
 {
 	unsigned long seed, connections;
 

@@ -12,7 +12,7 @@
 
 static struct unit_dir dir; /* the current directory of every checker here */
 static struct setup s;
-static struct options o;
+static struct settings o;
 static const struct peer p = {.protocol = "TCP", .remote_ip = "192.0.2.1"};
 static struct checker c;
 static bool relay_stderr;
@@ -22,7 +22,8 @@ static int setup(void **state)
 	(void)state;
 	unit_dir_make(&dir);
 	relay_stderr = false;
-	o = (struct options){.idle_seconds = 600, .host = "mail"};
+	o = (struct settings){.asked = {.idle_seconds = 600, .host = "mail"},
+		.found = {.client_ip = "192.0.2.1"}};
 	c = (struct checker){.status_fd = -1, .stderr_fd = -1};
 	if (getuid() == 0)
 		assert_int_equal(chmod(dir.path, 0777), 0);
@@ -50,9 +51,9 @@ static struct request request_of(enum offer kind, const char *login, const char 
 
 static void prepare(char **checker)
 {
-	o.checker = checker;
-	for (o.checker_count = 0; checker[o.checker_count] != NULL;)
-		o.checker_count++;
+	o.asked.checker = checker;
+	for (o.asked.checker_count = 0; checker[o.asked.checker_count] != NULL;)
+		o.asked.checker_count++;
 	assert_true(setup_make(&s, &o, &p));
 }
 
@@ -190,8 +191,8 @@ TEST(checker_gets_the_session_as_its_arguments)
 	start("shift; echo \"$*\" >got");
 	assert_int_equal(unit_await(c.pid), 0);
 	assert_file(dir.fd, "got",
-		"--status-fd=7 --hostname=mail --idle-timeout=600 --client-ip=192.0.2.1 "
-		"--offer=0 --language=en\n");
+		"--hostname=mail --idle-timeout=600 --status-fd=7 --client-ip=192.0.2.1 "
+		"--offer=0 --language=en --appended -- Maildir\n");
 }
 
 /* Names the descriptors that the shell itself has, opening none for it. */

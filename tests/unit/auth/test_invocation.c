@@ -8,7 +8,7 @@
 extern char **environ;
 
 static struct setup s;
-static struct options o;
+static struct settings o;
 static struct peer p;
 static char own[1024]; /* this program */
 
@@ -19,7 +19,7 @@ static int setup(void **state)
 	(void)state;
 	assert_true(length > 0);
 	own[length] = '\0';
-	o = (struct options){.idle_seconds = 600, .host = "mail.example.org"};
+	o = (struct settings){.asked = {.idle_seconds = 600, .host = "mail.example.org"}};
 	memset(&p, 0, sizeof p);
 	memset(&s, 'x', sizeof s);
 	return clearenv() == 0 ? setenv("PATH", "/usr/bin:/bin", 1) : 1;
@@ -27,9 +27,9 @@ static int setup(void **state)
 
 static void use_checker(char **arguments)
 {
-	o.checker = arguments;
-	for (o.checker_count = 0; arguments[o.checker_count] != NULL;)
-		o.checker_count++;
+	o.asked.checker = arguments;
+	for (o.asked.checker_count = 0; arguments[o.asked.checker_count] != NULL;)
+		o.asked.checker_count++;
 }
 
 /* The words of a command line, the last of them NULL. */
@@ -48,8 +48,8 @@ TEST(checker_gets_its_arguments_and_behind_them_the_session)
 {
 	static char *checker[] = {"/bin/checker", "--of its own", "", NULL};
 	const char *const expected[] = {"/bin/checker", "--of its own", "", own, "--session",
-		"--status-fd=7", "--hostname=mail.example.org", "--idle-timeout=600",
-		"--offer=0", "--language=en", NULL};
+		"--hostname=mail.example.org", "--idle-timeout=600", "--status-fd=7",
+		"--offer=0", "--language=en", "--appended", "--", "Maildir", NULL};
 
 	use_checker(checker);
 	assert_true(setup_make(&s, &o, &p));
@@ -61,17 +61,20 @@ TEST(session_gets_the_options_that_concern_it)
 {
 	static char *checker[] = {"/bin/checker", NULL};
 	static char exec_text[] = "/usr/bin/other --with blanks";
-	const char *const expected[] = {"/bin/checker", own, "--session", "--status-fd=7",
-		"--hostname=mail.example.org", "--idle-timeout=86400", "--allow-root", "--lock",
-		"--verify-sizes", "--debug", "--tls", "--client-ip=2001:db8::9", "--offer=5",
-		"--language=en", "--exec", exec_text, "--", "--a Maildir", NULL};
+	const char *const expected[] = {"/bin/checker", own, "--session", "--allow-root",
+		"--debug", "--exec=/usr/bin/other --with blanks", "--hostname=mail.example.org",
+		"--idle-timeout=86400", "--lock", "--verify-sizes", "--status-fd=7", "--tls",
+		"--client-ip=2001:db8::9", "--offer=5", "--language=en", "--", "--a Maildir",
+		NULL};
 
 	use_checker(checker);
-	o.allow_root = o.lock = o.verify_sizes = o.debug = o.tls = true;
-	o.offered = 1U << OFFER_USER | 1U << OFFER_PLAIN;
-	o.idle_seconds = 86400;
-	o.exec_text = exec_text;
-	o.maildir = "--a Maildir";
+	o.asked.allow_root = o.asked.lock = o.asked.verify_sizes = o.asked.debug = o.found.tls =
+		true;
+	o.found.offered = 1U << OFFER_USER | 1U << OFFER_PLAIN;
+	o.asked.idle_seconds = 86400;
+	o.asked.exec_text = exec_text;
+	o.asked.maildir = "--a Maildir";
+	o.found.client_ip = "2001:db8::9";
 	p = (struct peer){.protocol = "TCP6", .remote_ip = "2001:db8::9"};
 	assert_true(setup_make(&s, &o, &p));
 	has_arguments(expected);
@@ -187,10 +190,10 @@ TEST(variables_that_are_asked_for_are_passed_on)
 	assert_int_equal(setenv("PAM_SERVICE", "mail", 1), 0);
 	assert_int_equal(setenv("PAM_SERVICE2", "not this", 1), 0);
 	assert_int_equal(setenv("EMPTY", "", 1), 0);
-	o.pass_env[0] = "PAM_SERVICE";
-	o.pass_env[1] = "NOT_THERE";
-	o.pass_env[2] = "EMPTY";
-	o.pass_env_count = 3;
+	o.asked.pass_env[0] = "PAM_SERVICE";
+	o.asked.pass_env[1] = "NOT_THERE";
+	o.asked.pass_env[2] = "EMPTY";
+	o.asked.pass_env_count = 3;
 	assert_true(setup_make(&s, &o, &p));
 	has_environment(expected);
 }
@@ -213,9 +216,22 @@ TEST(login_sets_mechanism_and_language)
 				snprintf(expected, sizeof expected, "--language=%s",
 					text_tag(language));
 				assert_string_equal(
-					s.arguments[s.argument_count - 1], expected);
+					s.arguments[s.argument_count - 4], expected);
 			}
 	assert_string_equal(s.environment[s.variable_count - 2], "SERVICE=pop3");
+}
+
+/* Some checkers take the last argument for the Maildir. */
+TEST(last_argument_is_a_maildir)
+{
+	assert_true(setup_make(&s, &o, &p));
+	assert_string_equal(s.arguments[s.argument_count - 1], "Maildir");
+	assert_string_equal(s.arguments[s.argument_count - 3], "--appended");
+	o.asked.maildir = "elsewhere";
+	assert_true(setup_make(&s, &o, &p));
+	assert_string_equal(s.arguments[s.argument_count - 1], "elsewhere");
+	for (size_t i = 0; i < s.argument_count; i++)
+		assert_string_not_equal(s.arguments[i], "--appended");
 }
 
 TEST(too_many_arguments_are_refused)
@@ -233,11 +249,11 @@ TEST(too_many_arguments_are_refused)
 			continue;
 		assert_int_equal(most, count - 1);
 		most = count;
-		assert_in_range(s.argument_count, count + 7, SETUP_ARGUMENTS - 1);
+		assert_in_range(s.argument_count, count + 10, SETUP_ARGUMENTS - 1);
 		assert_null(s.arguments[s.argument_count]);
 	}
-	/* seven are the session's, one is the end */
-	assert_int_equal(most, SETUP_ARGUMENTS - 8);
+	/* ten are the session's, one is the end */
+	assert_int_equal(most, SETUP_ARGUMENTS - 11);
 }
 
 TEST(too_many_variables_are_refused)
@@ -268,6 +284,7 @@ static const struct CMUnitTest tests[] = {
 	SETUP_TEST(path_has_a_default),
 	SETUP_TEST(variables_that_are_asked_for_are_passed_on),
 	SETUP_TEST(login_sets_mechanism_and_language),
+	SETUP_TEST(last_argument_is_a_maildir),
 	SETUP_TEST(too_many_arguments_are_refused),
 	SETUP_TEST(too_many_variables_are_refused),
 };

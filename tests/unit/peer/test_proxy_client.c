@@ -113,13 +113,14 @@ TEST(octets_of_any_kind_are_refused_or_make_texts_that_end)
 
 TEST(until_the_proxy_has_spoken_nothing_else_is_offered)
 {
-	struct options o = {.proxy_awaited = true, .tls = true, .local = true, .stls = true};
+	struct settings o = {
+		.found = {.proxy_awaited = true, .tls = true, .local = true, .stls = true}};
 
 	assert_int_equal(options_offer(&o), 1U << OFFER_PROXY);
-	o.tls = o.local = false;
+	o.found.tls = o.found.local = false;
 	options_meet_proxy(&o, false);
 	assert_int_equal(options_offer(&o), 1U << OFFER_STLS);
-	o.proxy_awaited = true;
+	o.found.proxy_awaited = true;
 	options_meet_proxy(&o, true);
 	assert_true(offer_has(options_offer(&o), OFFER_USER));
 	assert_false(offer_has(options_offer(&o), OFFER_STLS));

@@ -35,7 +35,6 @@ struct session {
 	const struct settings *options;
 	const char *end; /* for the log: why it was over */
 	int exit_status;
-	size_t last; /* LAST: the highest number given to DELE */
 	struct tally retr, top, dele;
 	int64_t started_ms;
 	struct peer peer;
@@ -274,8 +273,6 @@ static enum command_result command_dele(void *state, const struct command_input 
 		put_unreadable(s, input->number, &unnamed);
 		return COMMAND_GOOD;
 	}
-	if (input->number > s->last)
-		s->last = (size_t)input->number;
 	reply_ok_with(&s->wire, TEXT_DELETED, reply_numbers(input->number, 0));
 	return COMMAND_GOOD;
 }
@@ -295,18 +292,7 @@ static enum command_result command_rset(void *state, const struct command_input 
 
 	(void)input;
 	maildir_undelete_all(&s->maildir);
-	s->last = 0;
 	put_summary(s, TEXT_MAILDROP_ONE_MESSAGE, TEXT_MAILDROP_MESSAGES);
-	return COMMAND_GOOD;
-}
-
-/* Not of RFC 1939 any more; as qmail-pop3d answers it. */
-static enum command_result command_last(void *state, const struct command_input *input)
-{
-	struct session *const s = state;
-
-	(void)input;
-	wire_reply(&s->wire, "+OK %zu", s->last);
 	return COMMAND_GOOD;
 }
 
@@ -376,7 +362,6 @@ static const struct command commands[] = {
 	{"TOP", ARGUMENTS_NUMBER_AND_LINES, command_top},
 	{"NOOP", ARGUMENTS_NONE, command_noop},
 	{"RSET", ARGUMENTS_NONE, command_rset},
-	{"LAST", ARGUMENTS_NONE, command_last},
 	{"CAPA", ARGUMENTS_NONE, command_capa},
 	{"QUIT", ARGUMENTS_NONE, command_quit},
 	{"LANG", ARGUMENTS_REST, command_lang},

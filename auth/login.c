@@ -179,7 +179,6 @@ static const struct command commands[] = {
 	{"RSET", ARGUMENTS_REST, command_too_early},
 	{"TOP", ARGUMENTS_REST, command_too_early},
 	{"UIDL", ARGUMENTS_REST, command_too_early},
-	{"LAST", ARGUMENTS_REST, command_too_early},
 };
 
 static const struct command_table table = {

@@ -148,6 +148,28 @@ poll localhost via {server.address} service {server.port} protocol pop3 uidl
     assert left(home) == (set() if delete else {unique(name) for name in PLAIN})
 
 
+def test_fetchmail_with_its_defaults_fetches_each_message_once(home, server, tmp_path, filer):
+    """With keep and nothing else: the answer to LAST decides what fetchmail takes for new."""
+    program = find_program("fetchmail", "fetchmail")
+    script, delivered = filer
+    settings = write_private(tmp_path / "fetchmailrc", f"""
+set no bouncemail
+poll localhost via {server.address} service {server.port} protocol pop3
+	user "{home.login}" password "{home.password}" is nobody here keep sslproto '' mda "{script}"
+""")
+    command = [program, "--nodetach", "--nosyslog", "-v", "-f", settings, "-i",
+               str(tmp_path / "ids"), "--pidfile", str(tmp_path / "pid")]
+    environment = {"HOME": str(tmp_path), "FETCHMAILHOME": str(tmp_path)}
+    counts = []
+    for new in (3, 0, 2):
+        for number in range(new):
+            home.maildir.add(f"17000{len(counts)}000{number}.M1P1.a", b"Subject: x\n\ntext\n")
+        done = run_client(command, env=environment)
+        assert done.returncode == (0 if new else 1), done  # 1: no new mail
+        counts.append(len(delivered()))
+    assert counts == [3, 3, 5]
+
+
 @pytest.mark.parametrize("delete", [False, True], ids=["keep", "delete"])
 def test_mpop(home, server, tmp_path, filer, delete):
     program = find_program("mpop", "mpop")

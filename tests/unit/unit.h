@@ -1,4 +1,5 @@
-/* unit: what the unit tests share: comparing octets, temporary directories, children. */
+/* unit: helpers that all unit tests share: comparing octets, temporary directories, children.
+ */
 #ifndef UNIT_H
 #define UNIT_H
 
@@ -25,15 +26,16 @@
 
 #define TEST(name) static void name(void **state __attribute__((unused)))
 
-/* Runs the tests of one module; one that hangs ends the program. */
+/* Runs the tests of one module. A test that hangs ends the program. */
 #define UNIT_RUN(name, tests) (alarm(120), cmocka_run_group_tests_name(name, tests, NULL, NULL))
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-/* An ordinary user, for what root may do anyhow. */
+/* An ordinary user, for tests of permissions, which root does not need. */
 #define NOBODY 65534
 
-/* Whether a test is to try everything (make check), or may take a sample (make unit). */
+/* True in make check, where a test tries everything; false in make unit, where it may take a
+ * sample. */
 static inline bool unit_all(void)
 {
 	return getenv("POP3D_UNIT_ALL") != NULL;
@@ -72,7 +74,7 @@ static inline void unit_print(const char *what, const char *octets, size_t lengt
 	print_error("\"%s\n", last < length ? " ..." : "");
 }
 
-/* Compares octets; what prints in front of a difference. */
+/* Compares octets. Prints what and the first difference if they differ. */
 static inline bool unit_same(const char *sent, size_t sent_octets, const char *expected,
 	size_t expected_octets, const char *got, size_t got_octets)
 {
@@ -91,14 +93,14 @@ static inline bool unit_same(const char *sent, size_t sent_octets, const char *e
 	return false;
 }
 
-/* What was sent (or encoded, ...), what had to come of it, and what came. */
+/* Compares octets, and on a difference also prints the input. */
 #define assert_octets(sent, sent_octets, expected, expected_octets, got, got_octets)           \
 	do {                                                                                   \
 		if (!unit_same(sent, sent_octets, expected, expected_octets, got, got_octets)) \
 			fail();                                                                \
 	} while (0)
 
-/* The same for a terminated expectation, where nothing was sent. */
+/* The same for a terminated expectation, without an input. */
 #define assert_text(expected, got, got_octets)                                                 \
 	assert_octets(NULL, 0, expected, strlen(expected), got, got_octets)
 
@@ -184,7 +186,7 @@ static inline size_t unit_count_fds(void)
 	return count - 3; /* ".", ".." and the directory itself */
 }
 
-/* Waits for a child; its exit status, or 1000 and the signal that ended it. */
+/* Waits for a child. Returns its exit status, or 1000 plus the signal that ended it. */
 static inline int unit_await(pid_t pid)
 {
 	int status = 0;
@@ -194,8 +196,8 @@ static inline int unit_await(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
-/* Runs work in a process of its own, for what a process can do only once; its result must be
- * an exit status. */
+/* Runs work in a process of its own, because a process can do some things only once. The
+ * result of work must be an exit status. */
 static inline int unit_in_child(int (*work)(void))
 {
 	const pid_t pid = fork();
@@ -205,7 +207,7 @@ static inline int unit_in_child(int (*work)(void))
 	return unit_await(pid);
 }
 
-/* Runs work with descriptor 2 in a file; returns how many octets came there. */
+/* Runs work with descriptor 2 open on a file. Returns how many octets it wrote there. */
 static inline size_t unit_stderr_of(void (*work)(void), char *octets, size_t room)
 {
 	const int kept = dup(2), file = memfd_create("stderr", MFD_CLOEXEC);

@@ -1,5 +1,5 @@
-/* unit_encode: encode.c once more, as it is on machines without vectors: portable_encode and so
- * on, beside the functions of the library. */
+/* unit_encode: encode.c once more, compiled as on machines without vectors. Its functions are
+ * called portable_encode and so on, and exist beside those of the library. */
 #ifndef UNIT_ENCODE_H
 #define UNIT_ENCODE_H
 

@@ -1,4 +1,4 @@
-/* unit_lines: reading lines from a wire in all the ways there are. */
+/* unit_lines: reads lines from a wire in every way that the wire has. */
 #ifndef UNIT_LINES_H
 #define UNIT_LINES_H
 
@@ -10,7 +10,7 @@
 static struct wire w;
 static struct link l;
 
-/* Every test of lines holds for sockets and pipes, exact and ahead. */
+/* Every test of lines runs with sockets and with pipes, reading exactly and reading ahead. */
 static const struct way {
 	enum link_kind kind;
 	enum wire_intake intake;

@@ -1,4 +1,5 @@
-/* unit_maildir: a Maildir of its own for each test, and the other program that changes it. */
+/* unit_maildir: gives each test a Maildir of its own, and plays the other program that
+ * changes it. */
 #ifndef UNIT_MAILDIR_H
 #define UNIT_MAILDIR_H
 
@@ -12,7 +13,7 @@
 #include "maildir/body.h"
 #include "session/send.h"
 
-static struct unit_dir box; /* with new, cur and tmp */
+static struct unit_dir box; /* The Maildir, with new, cur and tmp. */
 static struct maildir m;
 static bool is_open;
 
@@ -100,7 +101,7 @@ static inline void put_socket(const char *path)
 	close(fd);
 }
 
-/* Gives a file or directory times of so many seconds ago. */
+/* Sets the times of a file or directory to so many seconds ago. */
 static inline void age(const char *path, time_t access_seconds, time_t change_seconds)
 {
 	const time_t now = time(NULL);
@@ -128,10 +129,11 @@ static inline void open_box(void)
 	assert_int_equal(try_open_with(false, false), MAILDIR_READY);
 }
 
-/* What is known of the message of that number, counted from 1. */
+/* The message of that number, counted from 1. */
 static inline struct message *message(size_t number)
 {
-	static struct message looked_at[8]; /* some, for what stands in one line */
+	static struct message looked_at[8]; /* Several buffers, because one statement can use
+					       several names. */
 	static size_t calls;
 	struct message *const found = &looked_at[calls++ % 8];
 
@@ -162,7 +164,7 @@ static inline void has_contents(size_t number, const char *expected)
 	assert_text(expected, octets, (size_t)length);
 }
 
-/* Opening fails, and so. */
+/* Opening fails with this problem. */
 static inline void has_problem(size_t number, int error_number)
 {
 	struct message found;
@@ -183,7 +185,7 @@ static inline void is_uid(size_t number, const char *expected)
 	assert_string_equal(text, expected);
 }
 
-/* As root nothing is forbidden: become somebody else, until the test is over. */
+/* Root may do everything, so the test becomes another user until it ends. */
 static inline void be_nobody(void)
 {
 	if (getuid() != 0)

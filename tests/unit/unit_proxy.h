@@ -1,4 +1,4 @@
-/* unit_proxy: headers of the PROXY protocol, put together for the tests. */
+/* unit_proxy: builds headers of the PROXY protocol for the tests. */
 #ifndef UNIT_PROXY_H
 #define UNIT_PROXY_H
 
@@ -8,7 +8,7 @@
 
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
 
-/* Parses octets that lie in memory of their own length. */
+/* Parses octets in an allocation of exactly their length. */
 static inline enum proxy_result parse(const char *octets, size_t length, struct proxy_header *h)
 {
 	char *const exact = malloc(length + !length);
@@ -31,7 +31,7 @@ static inline size_t need(const char *octets, size_t length)
 	return octets_needed;
 }
 
-/* A header that is put together. */
+/* A header under construction. */
 struct built {
 	char octets[70000];
 	size_t length;
@@ -53,7 +53,7 @@ static inline void add_octet(unsigned octet)
 	add(&c, 1);
 }
 
-/* Starts a header of version 2; its length is set by finish. */
+/* Starts a header of version 2. finish sets its length. */
 static inline void begin(unsigned command, unsigned family)
 {
 	b.length = 0;
@@ -82,7 +82,7 @@ static inline void finish(void)
 	set_length(b.length - 16);
 }
 
-/* CRC32c by a table of 256 entries. */
+/* CRC32c with a table of 256 entries. */
 static inline uint32_t crc(const char *octets, size_t length)
 {
 	static uint32_t table[256];
@@ -98,7 +98,7 @@ static inline uint32_t crc(const char *octets, size_t length)
 	return value ^ 0xffffffff;
 }
 
-/* Adds the TLV and fills in what it must hold; nothing may be added after it. */
+/* Adds the CRC TLV with the right value. Nothing may be added afterwards. */
 static inline void finish_with_crc(void)
 {
 	uint32_t value;
@@ -110,14 +110,14 @@ static inline void finish_with_crc(void)
 		b.octets[b.length - 1 - i] = (char)(value >> 8 * i & 0xff);
 }
 
-#define V4 "\xc0\x00\x02\x01\xc6\x33\x64\x02\xdc\x04\x00\x6e" /* ports 56324 and 110 */
+#define V4 "\xc0\x00\x02\x01\xc6\x33\x64\x02\xdc\x04\x00\x6e" /* Ports 56324 and 110. */
 #define V6                                                                                     \
 	"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02" \
 	"\xff\xff\x03\xe3"
 
 static const char unix_addresses[216] = "/run/client";
 
-/* As HAProxy's send-proxy-v2-ssl-cn sends it. */
+/* The header that HAProxy's send-proxy-v2-ssl-cn sends. */
 static inline void add_ssl(unsigned client, unsigned verify, const char *name)
 {
 	char value[600] = {(char)client, 0, 0, 0, (char)verify};

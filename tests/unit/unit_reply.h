@@ -1,4 +1,4 @@
-/* unit_reply: what a function puts on the wire, as one terminated text. */
+/* unit_reply: the octets that a function puts on the wire, as one terminated text. */
 #ifndef UNIT_REPLY_H
 #define UNIT_REPLY_H
 
@@ -21,7 +21,7 @@ static inline void unit_reply_open(struct unit_reply *r)
 	wire_open(&r->wire, 0, r->out, WIRE_AHEAD, 20000);
 }
 
-/* What was put since the last call. */
+/* The text that was put since the last call. */
 static inline const char *unit_reply_take(struct unit_reply *r)
 {
 	ssize_t length;

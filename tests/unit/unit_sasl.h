@@ -1,4 +1,4 @@
-/* unit_sasl: one SASL exchange, played line by line. */
+/* unit_sasl: plays one SASL exchange line by line. */
 #ifndef UNIT_SASL_H
 #define UNIT_SASL_H
 
@@ -24,7 +24,7 @@ static inline bool all_zero(const char *octets, size_t length)
 	return length == 0;
 }
 
-/* What must hold after every step, whatever the client sent. */
+/* Checks that hold after every step, whatever the client sent. */
 static inline enum sasl_outcome checked(enum sasl_outcome outcome)
 {
 	char octets[SASL_CHALLENGE_OCTETS];
@@ -61,7 +61,8 @@ static inline enum sasl_outcome checked(enum sasl_outcome outcome)
 	return outcome;
 }
 
-/* Lines lie in memory of their own length, so that a sanitizer sees a step beyond. */
+/* Each line is in an allocation of exactly its length, so that a sanitizer sees a read beyond
+ * it. */
 static inline enum sasl_outcome start_with(
 	unsigned allowed, const char *arguments, size_t length, const char *timestamp)
 {
@@ -96,7 +97,7 @@ static inline enum sasl_outcome step(const char *line)
 	return step_octets(line, strlen(line));
 }
 
-/* Sends a message, base64 and all. */
+/* Sends a message in base64. */
 static inline enum sasl_outcome step_message(const char *octets, size_t length)
 {
 	assert_true(BASE64_OCTETS(length) < sizeof long_line);
@@ -119,7 +120,7 @@ static inline enum sasl_outcome step_message(const char *octets, size_t length)
 		assert_int_equal(s.problem, expected_problem);                                 \
 	} while (0)
 
-/* The message that follows AUTH mechanism and an empty challenge. */
+/* The message that follows AUTH with a mechanism and an empty challenge. */
 #define say(mechanism, literal)                                                                \
 	(assert_int_equal(start(mechanism), SASL_CONTINUE),                                    \
 		step_message(literal, sizeof literal - 1))

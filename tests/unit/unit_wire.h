@@ -13,7 +13,7 @@
 
 enum link_kind { LINK_SOCKET, LINK_PIPES, LINK_KINDS };
 
-/* The client's ends and the server's. On a socket the two of a side are the same. */
+/* The descriptors of the client and of the server. On a socket the two of a side are equal. */
 struct link {
 	enum link_kind kind;
 	int to_server, from_server;
@@ -68,13 +68,13 @@ static inline void link_close(struct link *l)
 	link_shut(&l->out_fd);
 }
 
-/* The client sends octets; there must be room for them. */
+/* The client sends octets. The kernel's buffer must have room for them. */
 static inline void link_say(const struct link *l, const char *octets, size_t length)
 {
 	assert_int_equal(write(l->to_server, octets, length), length);
 }
 
-/* What has come to the descriptor by now, without waiting. */
+/* Reads the octets that have arrived, without waiting. */
 static inline size_t link_hear(int fd, char *octets, size_t room)
 {
 	struct pollfd polled = {.fd = fd, .events = POLLIN};
@@ -98,8 +98,8 @@ static inline size_t link_hear(int fd, char *octets, size_t room)
 		assert_text(expected, heard, heard_octets);                                    \
 	} while (0)
 
-/* A client of its own process that sends octets: in pieces of at most so many, each when the
- * server has taken all before. */
+/* A client in a process of its own that sends octets, in pieces of at most the given length.
+ * It sends each piece after the server has taken all previous ones. */
 static inline pid_t link_trickle(
 	const struct link *l, const char *octets, size_t length, size_t piece_octets)
 {

@@ -1,5 +1,5 @@
-/* checker: a checkpassword program as it starts: descriptors, environment, signals, and what
- * comes back. Small shell scripts are the checkers. */
+/* checker: how a checkpassword program starts (descriptors, environment, signals), and what
+ * it reports. The checkers are small shell scripts. */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include "os/handover.h"
 #include "os/process.h"
 
-static struct unit_dir dir; /* the current directory of every checker here */
+static struct unit_dir dir; /* The current directory of every checker in this file. */
 static struct setup s;
 static struct settings o;
 static const struct peer p = {.protocol = "TCP", .remote_ip = "192.0.2.1"};
@@ -65,7 +65,7 @@ static void start_prepared(const struct request *request, const char *timestamp)
 	assert_int_equal(c.stderr_fd > 2, relay_stderr);
 }
 
-/* Starts a shell with the script for joe with the password sesame. */
+/* Starts a shell with the script, for joe with the password sesame. */
 static void start(const char *script)
 {
 	static char text[2048];
@@ -77,7 +77,7 @@ static void start(const char *script)
 	start_prepared(&request, "<1.2@mail>");
 }
 
-/* Waits for octets on a descriptor of the checker's; returns their count, 0 at the end. */
+/* Waits for octets on a descriptor of the checker. Returns their count, 0 at the end. */
 static size_t hear(int fd, char *octets, size_t room)
 {
 	struct pollfd polled = {.fd = fd, .events = POLLIN};
@@ -122,7 +122,7 @@ TEST(credentials_of_512_octets_arrive_whole)
 	assert_octets(NULL, 0, expected, 512, got, 512);
 }
 
-/* A token: all of it before anybody reads. */
+/* A long token is written completely before the checker reads. */
 TEST(longest_credentials_arrive_whole)
 {
 	static char *shell[] = {"/bin/sh", "-c", "cat <&3 >got", NULL};
@@ -195,7 +195,7 @@ TEST(checker_gets_the_session_as_its_arguments)
 		"--offer=0 --language=en --appended -- Maildir\n");
 }
 
-/* Names the descriptors that the shell itself has, opening none for it. */
+/* Lists the descriptors of the shell without opening one. */
 #define LIST_DESCRIPTORS                                                                       \
 	"n=0; while [ $n -lt 64 ]; do [ -e /proc/$$/fd/$n ] && all=\"$all$n \"; "              \
 	"n=$((n + 1)); done; echo \"$all\" >got"
@@ -215,7 +215,7 @@ TEST(descriptor_7_cannot_be_read_and_descriptor_3_not_written)
 
 TEST(descriptor_3_ends_behind_the_credentials)
 {
-	/* a writer that stayed open would make this wait for ever */
+	/* If a write end stayed open, this would wait for ever. */
 	start("cat <&3 >/dev/null; cat <&3 >/dev/null; exit 9");
 	assert_int_equal(unit_await(c.pid), 9);
 }
@@ -322,7 +322,7 @@ TEST(standard_error_is_inherited_else)
 	assert_text("oops\n", octets, unit_stderr_of(complain, octets, sizeof octets));
 }
 
-/* Programs that cannot be run: the errno comes back. */
+/* If a program cannot be run, the errno is reported. */
 static void cannot_be_run(char *program, int error_number)
 {
 	char *checker[] = {program, NULL};
@@ -394,7 +394,7 @@ TEST(what_the_checker_started_is_killed_with_it)
 	assert_int_equal(getpgid(grandchild), c.pid);
 	assert_true(checker_kill(&c, SIGKILL));
 	assert_int_equal(unit_await(c.pid), 1000 + SIGKILL);
-	/* nobody waits for it here: the end of its pipe is what shows its death */
+	/* Nobody waits for this process, so the end of its pipe shows its death. */
 	assert_int_equal(hear(c.stderr_fd, octets, sizeof octets), 0);
 	while (kill(grandchild, 0) == 0 && tries++ < 100)
 		unit_sleep_ms(5);
@@ -421,7 +421,7 @@ TEST(killing_what_is_gone_is_told)
 	assert_int_equal(errno, ESRCH);
 }
 
-/* The one that starts a checker and dies; the checker holds the write end. */
+/* This process starts a checker and dies. The checker holds the write end. */
 static int start_and_die(void)
 {
 	char octet;
@@ -569,7 +569,7 @@ static const struct CMUnitTest tests[] = {
 	CHECKER_TEST(descriptors_of_one_checker_are_not_inherited_by_the_next),
 };
 
-/* Descriptors as the monitor has them. Whatever terminal this runs on is not the client's. */
+/* Descriptors as the monitor has them. The terminal of the test is never the client's. */
 int main(void)
 {
 	const int null_fd = open("/dev/null", O_RDWR);

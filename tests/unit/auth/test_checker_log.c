@@ -1,4 +1,5 @@
-/* relay: what a checker says on its standard error is bounded, and cannot forge a log line. */
+/* checker_log: what a checker writes to its standard error is bounded, and cannot forge a log
+ * line. */
 #include "tests/unit/unit.h"
 
 #include "auth/checker_log.h"
@@ -20,7 +21,7 @@ static void drain(void)
 	relay_drain(&r, ends[0]);
 }
 
-/* What comes into the log, without the process number. */
+/* The logged lines, without the process number. */
 static size_t log_of(
 	void (*work)(void), const char *text, size_t octets, char *log, size_t room)
 {
@@ -83,7 +84,7 @@ TEST(text_cannot_forge_an_event)
 		"checker-says text=\"\\x00\\x1b[2J ip=1.2.3.4 \\x22quoted\\x22\"\n");
 }
 
-/* The octets of a long line are all there, in pieces. */
+/* All octets of a long line are logged, in pieces. */
 TEST(long_line_is_cut_into_pieces)
 {
 	char text[1001], log[65536], together[1001];
@@ -138,7 +139,7 @@ TEST(fifty_lines_are_not_too_many)
 	char text[RELAY_LINES * 4], log[65536];
 	size_t length;
 
-	/* empty lines do not count */
+	/* Empty lines do not count. */
 	for (size_t i = 0; i < sizeof text; i += 4)
 		memcpy(text + i, "ab\n\n", 4);
 	length = log_of(read_to_the_end, text, sizeof text, log, sizeof log);
@@ -147,7 +148,7 @@ TEST(fifty_lines_are_not_too_many)
 	assert_int_equal(length, RELAY_LINES * strlen("checker-says text=ab\n"));
 }
 
-/* Lines of all lengths, one behind the other: only those that are too long are cut. */
+/* Lines of all lengths, one after another. Only lines that are too long are cut. */
 TEST(line_behind_another_is_not_cut_before_200_octets)
 {
 	for (size_t first = 1; first < RELAY_LINE_OCTETS; first += 7)
@@ -167,7 +168,7 @@ TEST(line_behind_another_is_not_cut_before_200_octets)
 		}
 }
 
-/* A pipe that goes on for ever. */
+/* A pipe that never ends. */
 static void drain_zeros(void)
 {
 	const int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);

@@ -1,4 +1,4 @@
-/* setup: the command line and the environment that a checker gets (DESIGN section 4). */
+/* invocation: the command line and the environment of a checker (doc/CHECKPASSWORD). */
 #include "tests/unit/unit.h"
 
 #include "auth/invocation.h"
@@ -10,7 +10,7 @@ extern char **environ;
 static struct setup s;
 static struct settings o;
 static struct peer p;
-static char own[1024]; /* this program */
+static char own[1024]; /* The path of this program. */
 
 static int setup(void **state)
 {
@@ -32,7 +32,7 @@ static void use_checker(char **arguments)
 		o.asked.checker_count++;
 }
 
-/* The words of a command line, the last of them NULL. */
+/* The words of a command line, with NULL at the end. */
 static void has_arguments(const char *const *expected)
 {
 	size_t count = 0;
@@ -198,7 +198,7 @@ TEST(variables_that_are_asked_for_are_passed_on)
 	has_environment(expected);
 }
 
-/* What each login brings is written over what the one before brought. */
+/* Each login overwrites what the previous one set. */
 TEST(login_sets_mechanism_and_language)
 {
 	char expected[64];
@@ -252,7 +252,7 @@ TEST(too_many_arguments_are_refused)
 		assert_in_range(s.argument_count, count + 10, SETUP_ARGUMENTS - 1);
 		assert_null(s.arguments[s.argument_count]);
 	}
-	/* ten are the session's, one is the end */
+	/* Ten are the session's, one is the end. */
 	assert_int_equal(most, SETUP_ARGUMENTS - 11);
 }
 

@@ -1,4 +1,4 @@
-/* refusals: which credentials count as refused before on a connection. */
+/* refusals: which credentials were already refused on a connection. */
 #include "tests/unit/unit.h"
 
 #include "auth/refusals.h"
@@ -97,7 +97,7 @@ TEST(nothing_of_the_password_is_kept)
 	add(&r, OFFER_USER, "kermit", "password-in-clear");
 	add(&other, OFFER_USER, "kermit", "password-in-clear");
 	assert_null(memmem(&r, sizeof r, "password", 8));
-	/* with another key it is another hash */
+	/* Another key gives another hash. */
 	assert_memory_not_equal(r.hashes, other.hashes, sizeof r.hashes[0]);
 }
 

@@ -1,4 +1,5 @@
-/* request: what the greeter may ask, and what a checker's exit means (DESIGN section 4). */
+/* request: what the greeter can ask for, and what a checker's exit status means
+ * (doc/CHECKPASSWORD). */
 #include "tests/unit/unit.h"
 
 #include <signal.h>
@@ -20,7 +21,7 @@ static struct request make(size_t login, size_t password)
 
 #define EVERYTHING ((1U << OFFER_COUNT) - 1)
 
-/* As the first login of a connection where everything is offered. */
+/* The first login of a connection on which everything is offered. */
 static bool permitted(const struct request *request, size_t timestamp)
 {
 	const struct request_limits limits = {.offered = EVERYTHING,
@@ -168,7 +169,7 @@ TEST(stls_carries_no_credentials)
 	assert_false(permitted(&request, 40));
 }
 
-/* Tokens are long, where the administrator permits that. */
+/* Tokens can be long if the administrator permits it. */
 TEST(long_credentials_fit_the_request_and_nothing_more)
 {
 	const struct request_limits limits = {.offered = EVERYTHING,
@@ -188,7 +189,7 @@ TEST(long_credentials_fit_the_request_and_nothing_more)
 	assert_false(request_permitted(&request, &limits));
 }
 
-/* A status as waitpid gives it. */
+/* A status as waitpid reports it. */
 static int exited(int code)
 {
 	return code << 8;
@@ -220,7 +221,7 @@ TEST(every_signal_is_temporary)
 {
 	for (int signal_number = 1; signal_number < 65; signal_number++) {
 		assert_int_equal(request_verdict_of(signal_number), VERDICT_TEMPORARY);
-		/* with a core dumped */
+		/* With a core dump. */
 		assert_int_equal(request_verdict_of(signal_number | 0x80), VERDICT_TEMPORARY);
 	}
 }

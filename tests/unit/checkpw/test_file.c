@@ -1,8 +1,5 @@
-/*
- * test_pwfile.c - the lines of the password file, one by one, and what no line may do to us.
- *
- * pwfile.c is no part of pop3d and is taken in whole; what it logs is counted here.
- */
+/* file: the lines of the password file, one by one, and that no line can do harm. The library
+ * of pop3d does not contain file.c, so this test includes it whole and counts its log lines. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,8 +30,7 @@ struct pwlog_quoted pwlog_quote(const char *text)
 	return quoted;
 }
 
-/* The line stands at the very end of an allocation, so that the sanitizers see a step too far.
- */
+/* The line is at the very end of an allocation, so that the sanitizers see a read beyond it. */
 static enum pwfile_line parse(const char *octets, size_t length, struct pwfile_entry *entry)
 {
 	const char *why = NULL;
@@ -114,7 +110,7 @@ static void parse_fills_every_field(void **state)
 	assert_false(entry.user.host_account);
 }
 
-/* Every change of one octet of a good line, and every line cut short */
+/* Every change of one octet of a good line, and every line cut short. */
 static void parse_survives_damaged_lines(void **state)
 {
 	static const char good[] = "joe:" HASH ":12:34:/home/joe:box";
@@ -149,8 +145,8 @@ static enum pw_status find_in(
 	return status;
 }
 
-/* The entry begins and ends at every place around the end of the buffer, with and without LF.
- */
+/* The entry begins and ends at every position around the end of the buffer, with and without
+ * LF. */
 static void find_takes_entries_across_the_end_of_the_buffer(void **state)
 {
 	static const char entry[] = "joe:" HASH ":12:34:/home/joe:box\n";
@@ -174,7 +170,7 @@ static void find_takes_entries_across_the_end_of_the_buffer(void **state)
 	}
 }
 
-/* One long line that has an entry in it, at every place where a buffer may end */
+/* One long line that contains an entry, at every position where a buffer can end. */
 static void find_never_takes_the_rest_of_a_long_line(void **state)
 {
 	static const char entry[] = "joe:" HASH ":12:34:/home/joe:box";

@@ -1,7 +1,6 @@
-/* confine: what is left to the engine of pop3d-tls, the monitor and the greeter. What is left
- * to the processes of pop3d as they really run is seen by tests/confinement/.
- *
- * Each attempt is one system call of a process that has locked itself in. */
+/* confine: what the engine of pop3d-tls, the monitor and the greeter can still do.
+ * tests/confinement/ tests the processes of pop3d as they really run. Each attempt is one
+ * system call of a process that has confined itself. */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -17,15 +16,15 @@
 #define KILLED (1000 + SIGSYS)
 #define WORKS 0
 
-/* A process is asked for this attempt: the call, and its errno as the exit status. */
+/* An attempt in a process of its own. The exit status is the errno of the call. */
 struct attempt {
 	const char *name;
 	long call;
 	long arguments[6];
-	int expected; /* WORKS, an errno, or KILLED */
+	int expected; /* WORKS, an errno, or KILLED. */
 };
 
-/* A build with sanitizers has no filters: they need more calls. */
+/* A build with sanitizers has no filters, because sanitizers need more calls. */
 static bool has_filters(void)
 {
 #ifdef KERNEL_ARCHITECTURE
@@ -85,7 +84,7 @@ static bool monitor(void)
 }
 
 #define NEW_MEMORY MAP_PRIVATE | MAP_ANONYMOUS, -1, 0
-/* What none of them can do, and what all of them can. */
+/* What no confined process can do, and what every one can. */
 #define IN_ALL                                                                                 \
 	{"execve", SYS_execve, {(long)"/bin/true"}, KILLED},                                   \
 		{"clone", SYS_clone, {0}, KILLED}, {"setuid", SYS_setuid, {0}, KILLED},        \
@@ -137,7 +136,7 @@ TEST(greeter_with_a_log_has_memory_but_no_code)
 	make_attempts(greeter_with_a_log, attempts, COUNT_OF(attempts));
 }
 
-/* Nobody would wait for its session if the monitor were killed. */
+/* If the monitor were killed, nobody would wait for its session. */
 TEST(monitor_is_refused_and_not_killed)
 {
 	static const struct attempt attempts[] = {

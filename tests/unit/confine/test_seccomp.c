@@ -1,4 +1,4 @@
-/* filter: of every number that there is, exactly those in the lists are let through. */
+/* seccomp: of all existing numbers, the filter permits exactly those in the lists. */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -10,16 +10,17 @@
 
 #define NUMBERS 520
 #define ROUNDS 60
-#define DENIED 55 /* ENOANO: nothing else here gives it */
+#define DENIED 55 /* ENOANO, because nothing else in this test gives it. */
 #define X32_CALL 0x40000000L
 
-/* uretprobe and uprobe of x86: answered before any filter is asked. */
+/* uretprobe and uprobe of x86: the kernel answers them before it asks a filter. */
 #define FIRST_UNSEEN 335
 #define LAST_UNSEEN 336
 
 #ifdef KERNEL_ARCHITECTURE
 
-/* Calls that do no harm with arguments that make no sense; to end, exit_group. */
+/* Calls that are harmless with meaningless arguments, and exit_group, which ends the process.
+ */
 static const int harmless[] = {SYS_exit_group, SYS_close, SYS_read, SYS_write, SYS_lseek,
 	SYS_fstat, SYS_fchdir, SYS_fsync, SYS_getpid, SYS_getppid, SYS_getuid, SYS_geteuid,
 	SYS_getgid, SYS_getegid, SYS_gettid, SYS_getpgid, SYS_getsid, SYS_sched_yield, SYS_dup,
@@ -44,7 +45,7 @@ static void add(struct lists *l, enum list list, int number)
 	l->of[number] = list;
 }
 
-/* Distributes the harmless calls at random; what is refused may be any. */
+/* Distributes the harmless calls at random. Any other call may be refused. */
 static void make_lists(struct lists *l, uint64_t *random, unsigned share)
 {
 	memset(l, 0, sizeof *l);
@@ -67,7 +68,7 @@ static int error_of(long number, long third)
 	return syscall(number, -1L, -1L, third, -1L, -1L, -1L) == -1 ? errno : 0;
 }
 
-/* What the filter made of a call: an errno, or 0 where the kernel was asked. */
+/* What the filter did with a call: an errno, or 0 if the kernel was asked. */
 static int verdict_of(long number, long third)
 {
 	const int error_number = error_of(number, third);
@@ -86,8 +87,8 @@ static int expected(enum list list, long third)
 	}
 }
 
-/* In a process of its own: the number of the first call with another fate than it should have,
- * or 0. A filter stays for ever. */
+/* Runs in a process of its own, because a filter stays for ever. Returns the number of the
+ * first call with a wrong outcome, or 0. */
 static int first_wrong(const struct lists *l, int *shared)
 {
 	const struct filter_wish wish = {
@@ -151,7 +152,7 @@ TEST(a_list_that_is_too_long_is_refused)
 		numbers[i] = i;
 	wish.allowed[0] = (struct filter_calls){numbers, 128};
 	assert_false(filter_set(&wish));
-	numbers[0] = 4096; /* no call has such a number */
+	numbers[0] = 4096; /* No call has this number. */
 	wish.allowed[0].count = 1;
 	assert_false(filter_set(&wish));
 }

@@ -1,11 +1,11 @@
-/* address: texts of addresses in one form each, and the rules of --trusted-proxy. */
+/* address: each address has one textual form; and the rules of --trusted-proxy. */
 #include "tests/unit/unit.h"
 
 #include <arpa/inet.h>
 
 #include "lib/address.h"
 
-/* Parses a text that lies in memory of its own length. */
+/* Parses a text in an allocation of exactly its length. */
 static bool parse(const char *text, size_t length, struct address *a)
 {
 	char *const exact = malloc(length + !length);
@@ -101,7 +101,7 @@ TEST(no_v6_addresses)
 	assert_false(parse("::1\0", 4, &a));
 }
 
-/* inet_pton and inet_ntop of the system's C library as a model. */
+/* inet_pton and inet_ntop of the C library serve as the model. */
 static void same_as_library(const char *text, size_t length)
 {
 	char terminated[80], written[ADDRESS_TEXT_OCTETS], library[INET6_ADDRSTRLEN];
@@ -130,7 +130,7 @@ static void same_as_library(const char *text, size_t length)
 		assert_memory_equal(a.octets, octets, a.length);
 		inet_ntop(family, octets, library, sizeof library);
 		if (family == AF_INET6 && strchr(library, '.') != NULL)
-			return; /* it writes ::/96 with dots, RFC 5952 does not */
+			return; /* inet_ntop writes ::/96 with dots, but RFC 5952 does not. */
 	}
 	assert_text(library, written, strlen(written));
 }
@@ -249,7 +249,7 @@ TEST(rules_that_are_not_clear_are_refused)
 	assert_false(address_matches("10.0.0.1 ", "0.0.0.0/0"));
 }
 
-/* Every length, against a comparison bit by bit. */
+/* Every length is compared with a comparison bit by bit. */
 TEST(rules_of_every_length)
 {
 	uint64_t random = 4632;

@@ -1,4 +1,4 @@
-/* Unit tests of argument.c. */
+/* argument: numbers and users on command lines. */
 #include "tests/unit/unit.h"
 
 #include "lib/argument.h"

@@ -7,8 +7,8 @@
 static const char alphabet[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* Decodes a text that lies in memory of its own length, so that a sanitizer sees a step beyond.
- */
+/* Decodes a text in an allocation of exactly its length, so that a sanitizer sees a read
+ * beyond it. */
 static enum base64_result decode(
 	const char *text, size_t length, char *octets, size_t room, size_t *decoded)
 {
@@ -162,7 +162,7 @@ TEST(what_is_encoded_is_decoded)
 	}
 }
 
-/* A text is right if, and only if, it is what its octets encode to. */
+/* A text is valid if, and only if, its octets encode to it. */
 TEST(no_two_texts_for_the_same_octets)
 {
 	static const char some[] = "ABab01+/==== \n-*";
@@ -222,10 +222,11 @@ TEST(every_character_is_utf8_but_no_surrogate)
 		assert_false(utf8_is_valid(octets, encode_utf8(point, octets)));
 }
 
-/* All sequences of one to three octets, against: the shortest form of some character. */
+/* All sequences of one to three octets are compared with the shortest forms of all
+ * characters. */
 TEST(overlong_forms_and_stray_octets_are_no_utf8)
 {
-	static unsigned char good[1 << 21]; /* one bit for each sequence of three octets */
+	static unsigned char good[1 << 21]; /* One bit for each sequence of three octets. */
 	uint32_t count = 0;
 	char octets[4];
 

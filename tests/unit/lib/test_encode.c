@@ -1,4 +1,5 @@
-/* encode: RFC 1939 sections 3 and 11 against a second writing of the same rules. */
+/* encode: RFC 1939 sections 3 and 11, compared with a second implementation of the same
+ * rules. */
 #include "tests/unit/unit.h"
 
 #include "tests/unit/unit_encode.h"
@@ -8,7 +9,7 @@
 
 typedef size_t encode_function(struct encoder *e, const char *in, size_t length, char *out);
 
-/* Where a page begins that nobody may touch: what lies before it cannot be passed unseen. */
+/* The beginning of an inaccessible page, so that a read beyond the octets before it fails. */
 static char *in_wall, *out_wall;
 
 static char *make_wall(void)
@@ -29,7 +30,7 @@ static int make_walls(void **state)
 	return 0;
 }
 
-/* The rules, line by line over the whole message. */
+/* The rules, applied line by line to the whole message. */
 static size_t model(const char *in, size_t length, char *out)
 {
 	size_t at = 0, used = 0;
@@ -51,7 +52,7 @@ static size_t model(const char *in, size_t length, char *out)
 	return used;
 }
 
-/* One call, with the input against a wall, and so that every octet written shows. */
+/* One call, with the input before an inaccessible page, and with marked output. */
 static size_t encode_guarded(
 	encode_function *function, struct encoder *e, const char *in, size_t length, char *out)
 {
@@ -73,14 +74,14 @@ static size_t encode_guarded(
 
 typedef uint64_t count_function(struct encoder *e, const char *in, size_t length);
 
-/* The ways to do it: with vectors where there are some, without, octet by octet. */
+/* The three implementations: with vectors if there are any, without, and octet by octet. */
 static const struct way {
 	encode_function *encode;
 	count_function *count;
 } ways[] = {{encode, encode_count}, {portable_encode, portable_encode_count},
 	{encode_plain, encode_count}};
 
-/* The whole message, in pieces that random chooses. */
+/* Encodes the whole message in pieces of random length. */
 static void encodes_as_model(
 	const struct way *way, const char *in, size_t length, uint64_t *random)
 {
@@ -126,7 +127,7 @@ TEST(all_ways_equal_the_model_for_random_messages)
 	for (int i = 0; i < 200000; i++) {
 		const size_t longest = i % 64 == 0 ? LONGEST : 70;
 		const size_t length = unit_random(&random) % longest;
-		/* fewer line ends in every second one, so that long lines occur, too */
+		/* Every second message has fewer line ends, so that long lines occur. */
 		const bool long_lines = i % 2 == 1;
 
 		for (size_t at = 0; at < length; at++)
@@ -137,7 +138,7 @@ TEST(all_ways_equal_the_model_for_random_messages)
 	}
 }
 
-/* The octet at place at, and (if it has room) the one after it, are given. */
+/* Sets the octet at position at, and the next one if there is room. */
 static void at_alignment(
 	const struct way *way, size_t alignment, size_t length, size_t at, const char *pair)
 {
@@ -170,7 +171,7 @@ TEST(every_alignment_and_length_encodes_alike)
 						length, at, pairs[i / COUNT_OF(ways)]);
 }
 
-/* A message that is written down with what must come of it. */
+/* A written-down message with its expected result. */
 static void encodes_to(const char *in, size_t in_octets, const char *expected, size_t octets)
 {
 	for (size_t i = 0; i < COUNT_OF(ways); i++) {
@@ -257,7 +258,7 @@ TEST(line_end_cut_in_two_is_one_line_end)
 	assert_int_equal(encode_count_end(&counter), 0);
 }
 
-/* More than a vector's counters hold. */
+/* More than the counters of a vector can hold. */
 TEST(every_line_end_of_a_large_chunk_is_counted)
 {
 	static char in[20000];

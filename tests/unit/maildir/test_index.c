@@ -1,4 +1,4 @@
-/* index: what is written is read back, and nothing else is believed (DESIGN section 7). */
+/* index: what is written is read back, and nothing else is believed (doc/INDEX). */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 static struct unit_dir box;
 static struct snapshot s;
 static struct index ix;
-static unsigned char file[1 << 20]; /* the index as it was written */
+static unsigned char file[1 << 20]; /* The index as it was written. */
 static size_t file_octets;
 
 static int setup(void **state)
@@ -30,7 +30,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* A message that differs from its neighbours in all that is remembered. */
+/* A message that differs from its neighbours in every remembered field. */
 static void add(size_t number)
 {
 	char name[256];
@@ -86,7 +86,7 @@ static void read_file(void)
 
 static void put_file(size_t octets)
 {
-	/* not made anew: that would have file systems flush it each time */
+	/* The file is not recreated, because file systems would flush it each time. */
 	const int fd = openat(box.fd, INDEX_NAME, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	assert_int_equal(pwrite(fd, file, octets, 0), octets);
@@ -126,7 +126,7 @@ static void is_same(const struct message *got, const struct message *expected)
 	assert_int_equal(got->size_unknown, expected->size_unknown);
 }
 
-/* Every message is as it was written, or an error; returns how many are errors. */
+/* Every message is as it was written, or is an error. Returns the number of errors. */
 static size_t count_errors(void)
 {
 	size_t errors = 0;
@@ -235,7 +235,7 @@ TEST(deleted_messages_are_left_out_where_they_were_removed)
 	}
 }
 
-/* The clock of this test is the file system's. */
+/* This test uses the clock of the file system. */
 TEST(times_that_were_final_stay_so)
 {
 	fill(1);
@@ -254,7 +254,7 @@ TEST(index_cut_at_any_length_is_none)
 		assert_int_equal(cut(box.fd, INDEX_NAME, (off_t)octets), 0);
 		assert_false(opens());
 	}
-	/* nor one with something behind it */
+	/* Nor one with more octets at the end. */
 	memset(file + file_octets, 0, INDEX_PAGE_OCTETS);
 	put_file(file_octets + 1);
 	assert_false(opens());
@@ -289,7 +289,7 @@ TEST(flipped_octets_never_change_a_message)
 	assert_int_equal(count_errors(), 0);
 }
 
-/* A page of another index, though it is a good one. */
+/* A page of another index, although it is valid there. */
 TEST(pages_of_two_indexes_do_not_mix)
 {
 	static unsigned char other[INDEX_PAGE_OCTETS];
@@ -304,7 +304,7 @@ TEST(pages_of_two_indexes_do_not_mix)
 	put_file(file_octets);
 	assert_true(opens());
 	assert_true(count_errors() > 0);
-	/* nor of two places of the same */
+	/* Nor a page of another place of the same index. */
 	assert_true(write_index());
 	read_file();
 	memcpy(file + 8 * INDEX_PAGE_OCTETS, file + 9 * INDEX_PAGE_OCTETS, INDEX_PAGE_OCTETS);
@@ -313,7 +313,7 @@ TEST(pages_of_two_indexes_do_not_mix)
 	assert_true(count_errors() > 0);
 }
 
-/* Headers that are whole, but not for us, or make no sense. */
+/* Headers that are intact but belong to another machine, or are inconsistent. */
 TEST(other_headers_are_not_believed)
 {
 	static const struct {
@@ -525,7 +525,7 @@ TEST(index_is_for_its_owner_only)
 	assert_int_equal(st.st_mode & 07777, 0600);
 }
 
-/* The numbers, marks and sizes of a session survive the way into memory. */
+/* The numbers, marks and sizes of a session survive when the index is loaded into memory. */
 TEST(snapshot_of_an_index_becomes_one_in_memory)
 {
 	struct snapshot other;

@@ -1,6 +1,6 @@
-/* maildir: the snapshot, sizes, and finding messages that another program moved (DESIGN
- * section 6). What happens while the directories are read is in test_maildir_races.c, what
- * cannot be opened in test_maildir_open.c. */
+/* maildir: the snapshot, sizes, and finding messages that another program moved
+ * (doc/MAILDIR). test_races.c covers changes while the directories are read, and test_open.c
+ * Maildirs that cannot be opened. */
 #include "tests/unit/unit.h"
 
 #include <sys/sysmacros.h>
@@ -37,7 +37,7 @@ TEST(mail_that_arrives_later_is_for_the_next_session)
 	put("new/3.c", "c\n");
 	open_box();
 	put("new/1.a", "a\n");
-	/* another look at the directories changes no number */
+	/* A second scan of the directories changes no number. */
 	move("new/3.c", "cur/3.c:2,");
 	has_contents(2, "c\n");
 	assert_int_equal(m.snapshot.count, 2);
@@ -77,7 +77,7 @@ TEST(device_is_no_message)
 {
 	if (getuid() != 0 ||
 		mknodat(box.fd, "new/1.device", S_IFCHR | 0644, makedev(1, 5)) != 0)
-		skip(); /* only root can make one, and not in every container */
+		skip(); /* Only root can make one, and not in every container. */
 	open_box();
 	assert_int_equal(m.snapshot.count, 0);
 }

@@ -1,4 +1,4 @@
-/* uid: unique names of Maildir messages (PROTOCOL section 4, RFC 1939 section 7). */
+/* name: unique names of Maildir messages (RFC 1939 section 7, doc/MAILDIR). */
 #include "tests/unit/unit.h"
 
 #include "maildir/name.h"
@@ -278,7 +278,7 @@ TEST(size_field_is_read)
 	has_size("1.a.b,W=17592186044416", true, UID_SIZE_MOST);
 }
 
-/* No sum of sizes may wrap, and no large one may turn up as a small one. */
+/* No sum of sizes can wrap, and no large size can appear as a small one. */
 TEST(size_field_that_no_message_can_have_is_none)
 {
 	has_size("1.a.b,W=17592186044417", false, 0);

@@ -1,11 +1,11 @@
-/* maildir: what cannot be opened, and the lock. */
+/* maildir: Maildirs that cannot be opened, and the lock. */
 #include "tests/unit/unit.h"
 
 #include <signal.h>
 
 #include "tests/unit/unit_maildir.h"
 
-/* Opening fails with the problem, says at what, and leaves no descriptor behind. */
+/* Opening fails with the problem, names the path, and leaves no descriptor open. */
 static void fails(const char *path, enum maildir_problem problem, int error_number,
 	const char *expected_path)
 {
@@ -63,7 +63,7 @@ TEST(maildir_needs_no_tmp)
 	assert_int_equal(m.snapshot.count, 1);
 }
 
-/* No descriptor may be had beyond the limit: opening fails at one place after the other. */
+/* With ever lower limits of descriptors, opening fails at one place after another. */
 static int open_with_few_descriptors(void)
 {
 	const struct maildir_wish wish = {box.path, true, false, false};
@@ -78,7 +78,7 @@ static int open_with_few_descriptors(void)
 
 		close(next);
 		limit.rlim_cur = limit.rlim_max = (rlim_t)next + more;
-		/* lower the soft limit only: it goes up again */
+		/* Only the soft limit is lowered, so that it can be raised again. */
 		limit.rlim_max = 64;
 		if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
 			return 100;
@@ -101,7 +101,7 @@ static int open_with_few_descriptors(void)
 
 TEST(lack_of_descriptors_is_temporary_and_leaves_none_open)
 {
-	/* the Maildir, the lock, new and cur: the rest need not be there */
+	/* The Maildir, the lock, new and cur are needed; the rest is optional. */
 	assert_int_equal(unit_in_child(open_with_few_descriptors), 4);
 }
 
@@ -171,7 +171,7 @@ TEST(lock_never_follows_a_link)
 	assert_gone("elsewhere");
 }
 
-/* A second closing must not close what others opened meanwhile. */
+/* A second close must not close a descriptor that others have opened since. */
 TEST(maildir_closed_is_as_never_opened)
 {
 	int fds[8];

@@ -1,4 +1,4 @@
-/* maildir, beside the messages: maildirsize and tmp/ (PROTOCOL section 4). */
+/* maildir: the files beside the messages, maildirsize and tmp/ (doc/MAILDIR). */
 #include "tests/unit/unit.h"
 
 #include "tests/unit/unit_maildir.h"

@@ -1,8 +1,7 @@
-/* maildir: other programs at work while the directories are read, and failing reads.
- *
- * The system call that reads a directory is this file's own: it gives one entry at a time, and
- * calls a hook of the test behind it. So what happens in between happens at the same place
- * every time. */
+/* maildir: other programs that change the directories while they are read, and reads that
+ * fail. This file replaces the system call that reads a directory. The replacement returns
+ * one entry at a time and then calls a hook of the test, so changes always happen at the same
+ * place. */
 #include "tests/unit/unit.h"
 
 #include <signal.h>
@@ -10,14 +9,14 @@
 
 #include "tests/unit/unit_maildir.h"
 
-/* Called after each entry, or NULL at the end, with the count of calls so far; may put another
- * entry in its place. */
+/* Called after each entry with the number of calls so far, and at the end with NULL. It can
+ * replace the entry. */
 typedef struct dirent *hook_function(struct dirent *entry, unsigned calls);
 
 static hook_function *hook;
 static unsigned calls;
 
-/* What was read and not given yet, of one directory at a time. */
+/* Entries that were read and not yet returned, of one directory at a time. */
 static char waiting[32768] __attribute__((aligned(8)));
 static size_t waiting_start, waiting_end;
 
@@ -40,8 +39,8 @@ static struct dirent *next_entry(int fd)
 	return entry;
 }
 
-/* The one system call that the code under test makes by number here. What the hook does belongs
- * to no test of descriptors or directories. */
+/* The only system call that the tested code makes by number in this file. What the hook does
+ * affects no test of descriptors or directories. */
 long syscall(long number, ...)
 {
 	hook_function *const wanted = hook;
@@ -89,7 +88,7 @@ static enum maildir_problem open_with(hook_function *wanted)
 	return problem;
 }
 
-/* How many directories were read to their ends. */
+/* The number of directories that were read to their end. */
 static unsigned ends;
 
 static struct dirent *move_between(struct dirent *entry, unsigned call)
@@ -145,7 +144,7 @@ TEST(message_gone_before_its_size_is_counted_is_not_listed)
 	assert_int_equal(m.total_octets, 6);
 }
 
-/* Hides an entry, as a directory that changes can, and changes it. */
+/* Hides an entry, as can happen in a directory that changes, and changes it. */
 static struct dirent *hide_an_entry(struct dirent *entry, unsigned call)
 {
 	(void)call;
@@ -166,7 +165,7 @@ TEST(directory_that_changes_while_it_is_read_is_read_again)
 	assert_int_equal(m.snapshot.count, 2);
 	has_contents(1, "a\n");
 	has_contents(2, "b\n");
-	/* what was read twice is not taken for a second name */
+	/* A name that was read twice is not a second name. */
 	assert_int_equal(message(1)->alias_inode, 0);
 }
 
@@ -190,7 +189,7 @@ TEST(directory_that_never_stops_changing_is_read_a_few_times_only)
 	assert_in_range(m.snapshot.count, 1, 10);
 }
 
-/* A directory in which flags change all the time: each reading misses another entry. */
+/* Flags change all the time in this directory: each reading misses another entry. */
 static struct dirent *hide_one_each_time(struct dirent *entry, unsigned call)
 {
 	static const char *const hidden[] = {"1.a", "2.b", "3.c"};
@@ -216,7 +215,7 @@ TEST(message_that_the_last_reading_misses_is_there_once)
 	put("cur/2.b:2,", "b\n");
 	put("cur/3.c:2,", "c\n");
 	age("cur", 3600, 3600);
-	/* new/ is read before, and has an end as well */
+	/* new/ is read first, and has an end as well. */
 	ends = 0;
 	assert_int_equal(open_with(hide_one_each_time), MAILDIR_READY);
 	assert_int_equal(m.snapshot.count, 3);
@@ -258,7 +257,7 @@ TEST(failing_read_is_no_short_list)
 	}
 }
 
-/* NFS: the directory's handle is stale, the next look finds it again. */
+/* NFS: the handle of the directory is stale, and the next scan finds it again. */
 TEST(stale_directory_is_read_again)
 {
 	put("new/1.a", "a\n");
@@ -287,7 +286,7 @@ TEST(directory_that_stays_stale_is_no_empty_one)
 	assert_in_range(calls, 2, 20);
 }
 
-/* A file system that does not tell what an entry is. */
+/* A file system that does not report the type of an entry. */
 static struct dirent *hide_type(struct dirent *entry, unsigned call)
 {
 	(void)call;
@@ -331,7 +330,7 @@ TEST(message_that_never_stays_is_looked_for_a_few_times_only)
 	assert_in_range(ends, 2, 40);
 }
 
-/* The flags change, and change back while the message is looked for. */
+/* The flags change, and change back, while the session looks for the message. */
 static struct dirent *move_back(struct dirent *entry, unsigned call)
 {
 	(void)call;
@@ -383,7 +382,7 @@ TEST(message_that_never_stays_is_not_called_removed)
 	assert_in_range(ends, 2, 40);
 }
 
-/* With other programs for real: each message moved from new/ to cur/ at some moment. */
+/* With real other programs: each message moves from new/ to cur/ at some moment. */
 TEST(no_message_is_missed_while_all_are_moved)
 {
 	enum { MESSAGES = 200 };

@@ -1,4 +1,4 @@
-/* snapshot: order, numbers and names of the messages (DESIGN section 6). */
+/* snapshot: order, numbers and names of the messages (RFC 1939 section 5, doc/MAILDIR). */
 #include "tests/unit/unit.h"
 
 #include "maildir/snapshot.h"
@@ -37,7 +37,7 @@ TEST(order_is_seconds_then_microseconds_then_name)
 	static const char *const sorted[] = {
 		"0.M0.a",
 		"abc",
-		"msg.7", /* no time: time zero */
+		"msg.7", /* Without a time, the time is zero. */
 		"0.M1.a",
 		"9.M5.z",
 		"9.M10.a",
@@ -86,7 +86,7 @@ TEST(octets_above_7f_sort_last)
 	is_message(3, PLACE_NEW, "\xff");
 }
 
-/* Neither the flags nor the place of a message may change its number. */
+/* Neither the flags nor the directory of a message can change its number. */
 TEST(flags_and_place_do_not_change_the_order)
 {
 	add(PLACE_CUR, "5.M1.b:2,");
@@ -239,7 +239,7 @@ TEST(hundred_thousand_messages_keep_order_and_names)
 	uint64_t random = 5;
 
 	for (int i = 0; i < MESSAGES; i++) {
-		/* 99991 is a prime: every number comes once, in no order */
+		/* 99991 is a prime, so every number comes once, in no order. */
 		const int octets = snprintf(name, sizeof name, "%d.M%dP1.host.example,W=%d:2,S",
 			1000000 + (int)((int64_t)i * 99991 % MESSAGES) / 10,
 			(int)((int64_t)i * 99991 % MESSAGES) % 10, i);

@@ -1,11 +1,12 @@
-/* maildir, the UPDATE state: what is removed, moved, flagged and told (DESIGN section 6). */
+/* maildir: the UPDATE state: what is removed, moved, flagged and reported (RFC 1939 section
+ * 6, doc/MAILDIR). */
 #include "tests/unit/unit.h"
 
 #include <sys/syscall.h>
 
 #include "tests/unit/unit_maildir.h"
 
-/* The kernel's renameat2, or (as on NFS) none that could keep from replacing. */
+/* The kernel's renameat2, or, as on NFS, one that cannot refuse to replace a file. */
 static bool no_renameat2;
 
 static long real_renameat2(
@@ -18,7 +19,7 @@ static long real_renameat2(
 	return renameat2(from_fd, from, to_fd, to, flags);
 }
 
-/* The two system calls that the code under test makes by number. */
+/* The two system calls that the tested code makes by number. */
 long syscall(long number, ...)
 {
 	va_list arguments;
@@ -54,7 +55,7 @@ static void retrieve(size_t number)
 	maildir_set_retrieved(&m, number - 1);
 }
 
-/* An update where all went well. */
+/* An update without failures. */
 static void updates(size_t removed, uint64_t removed_octets)
 {
 	const struct maildir_update u = maildir_update(&m);
@@ -119,7 +120,7 @@ TEST(new_messages_move_to_cur)
 	assert_file(box.fd, "cur/2.b:2,S", "b\n");
 }
 
-/* Before, and after with and without RETR. */
+/* A name before the update, and after it with and without RETR. */
 static const struct flags {
 	const char *before, *kept, *retrieved;
 } flags[] = {
@@ -157,7 +158,7 @@ static void has_all_flags(bool retrieved, bool from_new)
 	char path[64];
 
 	for (size_t i = 0; i < COUNT_OF(flags); i++) {
-		/* what lies in cur without an info and was not read stays as it is */
+		/* A message in cur/ without flags that was not read stays unchanged. */
 		const char *const kept = from_new ? flags[i].kept : flags[i].before;
 
 		snprintf(path, sizeof path, "cur/%zu.a%s", 100 + i,
@@ -216,7 +217,7 @@ TEST(update_changes_neither_contents_nor_mtime)
 	assert_file(box.fd, "cur/1.a:2,S", "a\r\n.\n");
 }
 
-/* Names that have no room for what would be appended. */
+/* Names without room for the flags. */
 TEST(name_too_long_for_flags_moves_without_them)
 {
 	char from[300], to[310];
@@ -439,7 +440,7 @@ TEST(dele_never_removes_the_other_file_of_a_unique_name)
 	put("cur/1.a:2,", "one\n");
 	put("cur/1.a:2,S", "two\n");
 	open_box();
-	/* another program removes the second and marks the first as seen */
+	/* Another program removes the second message and marks the first as seen. */
 	erase("cur/1.a:2,S");
 	move("cur/1.a:2,", "cur/1.a:2,S");
 	delete (2);

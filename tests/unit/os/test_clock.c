@@ -35,7 +35,7 @@ TEST(deadline_ahead_is_waited_for_and_not_much_longer)
 	assert_true(timeout_ms > 300);
 }
 
-/* Rounded down, the last millisecond would be a busy one. */
+/* Rounding down would make the last millisecond a busy loop. */
 TEST(poll_wakes_when_the_deadline_has_passed)
 {
 	for (int i = 0; i < 20; i++) {

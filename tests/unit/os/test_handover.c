@@ -1,4 +1,4 @@
-/* announce: what a session tells the monitor, and what it does if the checker prevents it. */
+/* handover: what a session tells the monitor, and what it does if the checker prevents that. */
 #include "tests/unit/unit.h"
 
 #include <signal.h>
@@ -6,8 +6,8 @@
 
 #include "os/handover.h"
 
-/* Each runs in a process of its own, with a connection of its own on descriptor 1; the parent
- * holds it as the monitor does. */
+/* Each test runs in a process of its own, with its own connection on descriptor 1. The parent
+ * holds the connection as the monitor does. */
 static int connection[2], status[2];
 
 static int setup(void **state)
@@ -28,7 +28,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Whether the monitor sees the mark. */
+/* True if the monitor sees the mark. */
 static int look(void)
 {
 	return dup2(connection[0], 1) == 1 && announce_connection_marked();

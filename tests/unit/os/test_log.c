@@ -1,4 +1,4 @@
-/* log: one line an event, and never to the client. */
+/* log: one line for each event, and never a line to the client. */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -66,8 +66,8 @@ TEST(what_does_not_fit_is_cut_and_marked)
 	assert_string_equal(log_quote(text, 8, "aaaaaaaaa", 9), "...");
 }
 
-/* Whatever the octets and the room: terminated, inside the room, all of it printable, and
- * nothing ends the quotation but its end. */
+/* Whatever the octets and the capacity: the text is terminated, fits, is printable, and only
+ * its end ends the quotation. */
 TEST(quoted_text_never_leaves_its_room)
 {
 	uint64_t random = 77;
@@ -123,7 +123,7 @@ static void write_one(void)
 {
 	errno = ENOTTY;
 	log_event(LOG_ERR, "event number=%d text=%s", 7, "100%s%n");
-	/* callers log first and return errno then */
+	/* Callers log first and return errno afterwards. */
 	assert_int_equal(errno, ENOTTY);
 }
 
@@ -192,7 +192,7 @@ TEST(log_that_cannot_be_written_stops_nothing)
 
 enum { TO_STDERR = 10, TO_SYSLOG };
 
-static int standard[3]; /* what becomes descriptors 0, 1 and 2; -1: closed */
+static int standard[3]; /* The descriptors 0, 1 and 2 of the test; -1 means closed. */
 
 static int choose(void)
 {
@@ -222,13 +222,13 @@ TEST(client_never_sees_the_log)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
 	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, other), 0);
-	/* inetd: all three are the connection */
+	/* inetd: all three are the connection. */
 	assert_int_equal(choose_with(sockets[0], sockets[0], sockets[0]), TO_SYSLOG);
-	/* either way is the client's */
+	/* Either direction is the client's. */
 	assert_int_equal(choose_with(pipes[0], file, pipes[0]), TO_SYSLOG);
 	assert_int_equal(choose_with(null, pipes[1], pipes[1]), TO_SYSLOG);
 	assert_int_equal(choose_with(sockets[0], sockets[0], -1), TO_SYSLOG);
-	/* tcpserver: a log of its own; also where that is a socket (systemd's journal) */
+	/* tcpserver: a log of its own, even if that is a socket (systemd's journal). */
 	assert_int_equal(choose_with(sockets[0], sockets[0], file), TO_STDERR);
 	assert_int_equal(choose_with(sockets[0], sockets[0], pipes[1]), TO_STDERR);
 	assert_int_equal(choose_with(sockets[0], sockets[0], other[0]), TO_STDERR);

@@ -1,4 +1,4 @@
-/* process: what a superserver leaves behind is undone (DESIGN section 3). */
+/* process: pop3d undoes what a superserver left set: signals, descriptors, limits. */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -7,8 +7,8 @@
 
 #include "os/process.h"
 
-/* All of these change the whole process: each runs in one of its own and exits with the number
- * of the first thing that is wrong. */
+/* These tests change the whole process. Each runs in a process of its own and exits with the
+ * number of the first failure. */
 
 static bool is_default(int signal_number)
 {
@@ -120,7 +120,7 @@ static int reset_with_stderr_closed(void)
 		return 2;
 	if (st.st_rdev != null.st_rdev || !S_ISCHR(st.st_mode))
 		return 3;
-	/* who opens a file now must not get descriptor 2 */
+	/* The next file that somebody opens must not get descriptor 2. */
 	return open("/dev/null", O_RDONLY) > 2 ? 0 : 4;
 }
 
@@ -161,7 +161,7 @@ static bool is_open(int fd)
 	return fcntl(fd, F_GETFD) >= 0;
 }
 
-/* Opens some descriptors, closes others than these, and looks. */
+/* Opens some descriptors, closes all but the given ones, and checks. */
 static int close_all_but(int first, int last)
 {
 	static const int fds[] = {3, 4, 5, 7, 10, 63, 64, 200};
@@ -263,7 +263,7 @@ static int teardown(void **state)
 	return setenv("PATH", PROCESS_DEFAULT_PATH, 1);
 }
 
-/* The file of that name in the directory; NULL: no directory, the name alone. */
+/* The file of that name in the directory; NULL means no directory, only the name. */
 static void finds(const char *name, const struct unit_dir *d)
 {
 	char expected[600];

@@ -1,5 +1,5 @@
-/* peer: who is there, by the socket if it is one, else by the environment (PROTOCOL section 3).
- */
+/* peer: who is at the other end, from the socket if there is one, otherwise from the
+ * environment. */
 #include "tests/unit/unit.h"
 
 #include <arpa/inet.h>
@@ -31,7 +31,7 @@ static void is_peer(const char *protocol, const char *remote_ip, const char *rem
 	assert_string_equal(p.local_port, local_port);
 }
 
-/* Looks with a descriptor that is no socket. */
+/* Looks with a descriptor that is not a socket. */
 static void look_at_environment(void)
 {
 	const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -41,12 +41,12 @@ static void look_at_environment(void)
 	close(fd);
 }
 
-/* A connection over the loopback interface: at[0] is the client's, at[1] the server's. */
+/* A connection over the loopback interface: at[0] is the client's end, at[1] the server's. */
 static bool connect_tcp(int at[2], const struct sockaddr *listen_at, socklen_t octets,
 	struct sockaddr *connect_to, in_port_t *port_to)
 {
 	const int listener = socket(listen_at->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in6 bound; /* the port stands at the same place in both kinds */
+	struct sockaddr_in6 bound; /* The port is at the same place in both kinds of address. */
 	socklen_t bound_octets = sizeof bound;
 	const int off = 0;
 
@@ -103,7 +103,8 @@ TEST(socket_tells_both_ends_and_no_environment_can_forge_them)
 	close(at[1]);
 }
 
-/* Nobody can be asked who it was; that is not the same as somebody unknown. */
+/* A connection that is already gone cannot tell its peer; that is not the same as an unknown
+ * peer. */
 TEST(socket_that_was_reset_is_told_from_one_that_has_no_address)
 {
 	struct sockaddr_in address = {

@@ -1,4 +1,4 @@
-/* Unit tests of proxied.c, and of what options.c makes of it. */
+/* proxy_client: the client that a proxy's header names, and what options.c makes of it. */
 #include "tests/unit/unit.h"
 
 #include "options.h"
@@ -82,7 +82,7 @@ TEST(nobody_behind_a_proxy_is_of_this_host)
 	assert_false(peer_is_local(&p));
 }
 
-/* Whatever a greeter that was taken over writes there. */
+/* Anything that a greeter under an attacker's control can send. */
 TEST(octets_of_any_kind_are_refused_or_make_texts_that_end)
 {
 	size_t valid = 0;

@@ -1,4 +1,4 @@
-/* proxy: headers of the PROXY protocol, whole, in parts, and wrong. */
+/* proxy_header: headers of the PROXY protocol, whole, in parts, and wrong. */
 #include "tests/unit/unit_proxy.h"
 
 static void is_malformed(const char *octets, size_t length)
@@ -133,7 +133,7 @@ TEST(version_1_is_107_octets_at_most)
 	is_malformed(line, 200);
 }
 
-/* Nothing else is a header: other protocols, other versions. */
+/* Other protocols and other versions are not headers. */
 TEST(what_begins_otherwise_is_refused_at_once)
 {
 	struct proxy_header h;
@@ -196,7 +196,7 @@ TEST(version_2_mapped_addresses_are_v4)
 	assert_string_equal(h.destination_port, "0");
 }
 
-/* The block of a local header is discarded, whatever it holds. */
+/* The block of a local header is discarded, whatever it contains. */
 TEST(version_2_local_is_a_health_check)
 {
 	struct proxy_header h;
@@ -215,7 +215,7 @@ TEST(version_2_local_is_a_health_check)
 	is_complete(b.octets, b.length, &h);
 }
 
-/* Addresses, and where TLVs would begin, are not known. */
+/* The addresses, and where TLVs would begin, are not known. */
 TEST(version_2_unspec_says_nothing)
 {
 	static const unsigned families[] = {0x00, 0x01, 0x02, 0x10, 0x20, 0x30};
@@ -301,7 +301,7 @@ TEST(version_2_is_2048_octets_at_most)
 	is_complete(b.octets, b.length, &h);
 	assert_int_equal(h.octets, PROXY_HEADER_OCTETS);
 	set_length(2048 - 16 + 1);
-	is_malformed(b.octets, 16); /* without waiting for it */
+	is_malformed(b.octets, 16); /* Without waiting for it. */
 	assert_int_equal(need(b.octets, 16), 0);
 	set_length(65535);
 	is_malformed(b.octets, 16);
@@ -340,7 +340,7 @@ TEST(tls_is_what_the_ssl_tlv_says)
 	}
 }
 
-/* HAProxy says verify = 0 where no certificate was shown, too. */
+/* HAProxy says verify = 0 even if no certificate was shown. */
 TEST(client_certificate_counts_when_shown_and_verified)
 {
 	struct proxy_header h;
@@ -436,7 +436,8 @@ TEST(unknown_tlvs_are_ignored)
 	}
 }
 
-/* The value that RFC 3720 appendix B.4 gives for 32 octets of zero, and the one all know. */
+/* The value that RFC 3720 appendix B.4 gives for 32 zero octets, and the well-known check
+ * value. */
 TEST(model_of_crc32c_is_right)
 {
 	static const char zeros[32];
@@ -457,7 +458,7 @@ TEST(crc32c_is_verified)
 	assert_true(h.tls);
 	for (size_t i = 16; i < b.length - 7; i++) {
 		b.octets[i] ^= 0x40;
-		if (i < 28 || i > 30) /* there it is no more a TLV of SSL */
+		if (i < 28 || i > 30) /* There it is no longer a TLV of SSL. */
 			built_is_malformed();
 		b.octets[i] ^= 0x40;
 	}
@@ -492,14 +493,15 @@ TEST(crc32c_in_the_middle_and_of_another_form)
 		finish();
 		built_is_malformed();
 	}
-	begin(0x21, 0x11); /* two of them: the first is wrong */
+	begin(0x21, 0x11); /* Two of them: the first is wrong. */
 	add(V4, 12);
 	add_tlv(3, "\0\0\0\0", 4);
 	finish_with_crc();
 	built_is_malformed();
 }
 
-/* A reader that takes what proxy_need says, in parts of any length, ends exactly at the end. */
+/* A reader that reads as much as proxy_need says, in parts of any length, stops exactly at
+ * the end. */
 static void reads_every_split(const char *octets, size_t length)
 {
 	struct proxy_header whole, h;

@@ -1,4 +1,4 @@
-/* proxy: random and mutated headers against a model. */
+/* proxy_header: random and mutated headers, compared with a model. */
 #include "tests/unit/unit_proxy.h"
 
 #include <arpa/inet.h>
@@ -28,7 +28,8 @@ static enum proxy_result model_v1(const char *octets, size_t length, struct prox
 	line[length] = '\0';
 	for (size_t i = 0; i < length; i++)
 		if (line[i] == '\0' || (unsigned char)line[i] > '~')
-			line[i] = '\x01'; /* as little wanted anywhere, and known to regexec */
+			line[i] = '\x01'; /* regexec treats this octet specially, and no header
+					     needs it. */
 	end = strcspn(line, "\r\n");
 	if (end == length || (line[end] == '\r' && end + 1 == length))
 		return length == PROXY_LINE_OCTETS ? PROXY_MALFORMED : PROXY_INCOMPLETE;
@@ -72,7 +73,8 @@ static unsigned at(const char *octets, size_t index)
 	return (unsigned char)octets[index];
 }
 
-/* Checks that TLVs fill octets from first to end; the last value of a type, and how many. */
+/* Checks that TLVs fill the octets from first to end. Returns the last value of a type, and
+ * how many there are. */
 static bool model_tlvs(const char *octets, size_t first, size_t end, unsigned type,
 	size_t *value, size_t *length, unsigned *count)
 {
@@ -95,7 +97,7 @@ static bool model_tlvs(const char *octets, size_t first, size_t end, unsigned ty
 	return true;
 }
 
-/* Of the texts of TLS only the version, where it came once. */
+/* Only the version is used of the TLS texts, and only if it occurs once. */
 static enum proxy_result model_v2(const char *octets, size_t length, struct proxy_header *h)
 {
 	static const size_t block[] = {0, 12, 36, 216};
@@ -252,7 +254,7 @@ static void build_v2(void)
 		finish();
 }
 
-/* Changes, takes out, puts in an octet, or cuts. */
+/* Changes, removes or inserts an octet, or cuts the header. */
 static void mutate(void)
 {
 	const unsigned where = draw((unsigned)b.length);
@@ -288,7 +290,7 @@ TEST(random_headers_agree_with_the_model)
 			add("USER tim\r\nPASS x\r\n", draw(19));
 		agrees_with_model(b.octets, b.length);
 	}
-	/* each of the three was played often */
+	/* Each of the three occurred often. */
 	for (size_t i = 0; i < 3; i++)
 		assert_true(agreed[i] > 20000);
 }

@@ -8,8 +8,8 @@
 
 #define GOOD 0
 
-/* Each runs in a process of its own; an exit status other than GOOD is the line of a failure.
- */
+/* Each test runs in a process of its own. An exit status other than GOOD is the line of a
+ * failure. */
 #define CHECK(condition)                                                                       \
 	do {                                                                                   \
 		if (!(condition))                                                              \
@@ -18,7 +18,7 @@
 
 static int engines_control, engines_read, engines_write;
 
-/* Pipes with the program's ends at the numbers given, and the variables that say so. */
+/* Pipes with the program's ends at the given numbers, and the matching variables. */
 static void offer(int control, int reads, int writes, const char *wish)
 {
 	static const char *const names[] = {"SSLCTLFD", "SSLREADFD", "SSLWRITEFD"};
@@ -29,7 +29,7 @@ static void offer(int control, int reads, int writes, const char *wish)
 	for (int i = 0; i < 3; i++)
 		if (pipe(ends[i]) != 0)
 			_exit(255);
-	/* far away first, as the numbers wished for may be in use */
+	/* First they move far away, because the wanted numbers may be in use. */
 	engines_control = fcntl(ends[0][0], F_DUPFD, 100);
 	engines_read = fcntl(ends[1][1], F_DUPFD, 100);
 	engines_write = fcntl(ends[2][0], F_DUPFD, 100);
@@ -58,7 +58,7 @@ static bool is_open(int fd)
 	return fcntl(fd, F_GETFD) >= 0;
 }
 
-/* Takes them and begins TLS; then 0, 1 and the octet of the request lead to the engine. */
+/* Takes them and begins TLS. Afterwards 0, 1 and the request lead to the engine. */
 static int takes_and_starts(void)
 {
 	char octets[8];
@@ -84,7 +84,7 @@ static int ordinary_numbers(void)
 	return takes_and_starts();
 }
 
-/* Where they are to be moved to may be where another of them is. */
+/* The place that one descriptor moves to can be the place of another. */
 static int numbers_in_each_others_way(void)
 {
 	static const int orders[][3] = {{10, 11, 12}, {12, 11, 10}, {11, 12, 10}, {12, 10, 11},
@@ -151,7 +151,7 @@ static int nothing_to_take(void)
 	return GOOD;
 }
 
-/* A demand that cannot be met is none for clear text. */
+/* A demand for TLS that cannot be met does not permit clear text. */
 static int demand_in_vain(void)
 {
 	offer(20, 21, 22, "!");
@@ -164,7 +164,7 @@ static int demand_in_vain(void)
 	return GOOD;
 }
 
-/* Superservers may let a connection have few descriptors. */
+/* A superserver can permit very few descriptors. */
 static int few_descriptors(void)
 {
 	const struct rlimit few = {32, 32};
@@ -175,7 +175,7 @@ static int few_descriptors(void)
 	return GOOD;
 }
 
-/* The engine is gone: the connection is of no use, and says so. */
+/* The engine is gone: the connection is useless, and reports that. */
 static int engine_that_is_gone(void)
 {
 	offer(20, 21, 22, NULL);

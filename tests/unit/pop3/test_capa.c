@@ -1,4 +1,4 @@
-/* capa: the capability list (RFC 2449): the same before login and after, and nothing untrue. */
+/* capa: the capability list (RFC 2449) is the same before login and after, and always true. */
 #include "tests/unit/unit.h"
 
 #include "pop3/capa.h"
@@ -98,7 +98,7 @@ TEST(sasl_mechanisms_are_listed_before_and_after_login)
 	assert_true(has_line(before, "SASL CRAM-MD5"));
 }
 
-/* RFC 2595 section 4: only while it is permitted. */
+/* RFC 2595 section 4: STLS only while it is permitted. */
 TEST(stls_is_announced_before_login_only)
 {
 	list(CAPA_AUTHORIZATION, BIT(OFFER_STLS), before);

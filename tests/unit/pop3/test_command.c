@@ -9,7 +9,7 @@
 static struct wire w;
 static struct link l;
 
-/* What a command saw of its arguments goes to the client as its reply. */
+/* The reply shows the client what a command saw of its arguments. */
 static enum command_result show(void *state, const struct command_input *input)
 {
 	assert_ptr_equal(state, &l);
@@ -69,8 +69,8 @@ static const struct command commands[] = {
 	{"QUIT", ARGUMENTS_NONE, end},
 };
 
-/* Plays the octets, behind which the client closes; returns how the loop ended and what came.
- */
+/* Plays the octets, after which the client closes. Returns how the loop ended and what
+ * arrived. */
 static enum command_end play(
 	unsigned bad_allowed, const char *said, size_t said_octets, char *heard, size_t *octets)
 {
@@ -98,7 +98,7 @@ static void answers(const char *said, size_t said_octets, const char *expected)
 	assert_octets(said, said_octets, expected, strlen(expected), heard, octets);
 }
 
-/* The reply to one line, and that it is an error if that is what is expected. */
+/* Checks the reply to one line, and that it is an error if one is expected. */
 static void line_answers(const char *line, const char *expected)
 {
 	char said[600], heard[4096];
@@ -176,8 +176,8 @@ TEST(number_is_decimal_and_nothing_else)
 	line_answers("RETR", "-ERR");
 }
 
-/* Which numbers there are, the table does not know: 0 and all others come through unharmed,
- * and what is too large never comes out as a small one. */
+/* The table does not know which numbers exist. 0 and all other numbers arrive unchanged, and
+ * a number that is too large never arrives as a small one. */
 TEST(number_never_overflows)
 {
 	static const struct {
@@ -274,7 +274,7 @@ TEST(nul_is_answered_and_the_next_line_is_served)
 	answers("NOOP\0\nNOOP\r\n", 12, "-ERR NUL in command line\r\n+\n");
 }
 
-/* So many times a line, and one that ends the loop in a good way. */
+/* Sends a line so many times, and then one that ends the loop successfully. */
 static enum command_end after_bad(unsigned allowed, const char *line, int times)
 {
 	char said[4096], heard[4096];
@@ -333,7 +333,7 @@ TEST(end_of_the_state_leaves_what_was_sent_behind_it)
 	link_close(&l);
 }
 
-/* Passwords: gone from memory with the command they came in, whatever became of it. */
+/* A password leaves memory with its command, whatever happens to the command. */
 TEST(secret_state_wipes_each_line)
 {
 	static const char *const lines[] = {"SECRET sesame\r\n", "NOOP sesame\r\n",

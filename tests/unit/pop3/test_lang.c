@@ -34,7 +34,7 @@ TEST(without_an_argument_it_lists_the_languages)
 	assert_int_equal(r.wire.language, LANGUAGE_ENGLISH);
 }
 
-/* The tag is the first word, and the rest in that language already. */
+/* The tag is the first word, and the rest is already in that language. */
 TEST(a_choice_is_answered_with_its_tag)
 {
 	assert_true(choose("de-CH"));

@@ -1,4 +1,4 @@
-/* offer: which ways to log in a connection is offered, in every situation there is. */
+/* policy: which ways to log in a connection is offered, in every possible situation. */
 #include "tests/unit/unit.h"
 
 #include "pop3/policy.h"
@@ -6,16 +6,16 @@
 #define BIT(offer) (1U << (offer))
 #define ALL (BIT(OFFER_COUNT) - 1)
 
-/* What an administrator may switch on. */
+/* What an administrator can switch on. */
 static const offer_set optional =
 	BIT(OFFER_APOP) | BIT(OFFER_CRAM_MD5) | BIT(OFFER_XOAUTH2) | BIT(OFFER_OAUTHBEARER);
 
-/* What no listener can use to log in later. */
+/* Ways to log in that show an eavesdropper nothing that he could use later. */
 static const offer_set secret_keeping = BIT(OFFER_APOP) | BIT(OFFER_CRAM_MD5);
 
 static const offer_set passwords = BIT(OFFER_USER) | BIT(OFFER_PLAIN) | BIT(OFFER_LOGIN);
 
-/* Calls check for all situations: five switches and each set of what is optional. */
+/* Calls check for all situations: five switches, and each set of optional ways. */
 static size_t for_all(
 	bool awaited, void (*check)(const struct offer_situation *s, offer_set set))
 {
@@ -39,7 +39,7 @@ static size_t for_all(
 	return count;
 }
 
-/* RFC 5034 section 4, RFC 8314: by default no password is asked for in clear. */
+/* RFC 5034 section 4, RFC 8314: by default no password is asked for in clear text. */
 static void keeps_passwords(const struct offer_situation *s, offer_set set)
 {
 	const bool may_show = s->tls || (!s->require_tls && (s->allow_cleartext || s->local));
@@ -146,7 +146,7 @@ TEST(what_is_no_mechanism_is_not_found)
 
 	for (size_t i = 0; i < COUNT_OF(wrong); i++)
 		assert_int_equal(offer_sasl(wrong[i], strlen(wrong[i])), OFFER_COUNT);
-	/* the length counts, not what is behind it */
+	/* The length counts, not the octets after it. */
 	assert_int_equal(offer_sasl("PLAINX", 5), OFFER_PLAIN);
 	assert_int_equal(offer_sasl("PLAIN", 4), OFFER_COUNT);
 }

@@ -63,7 +63,7 @@ TEST(the_language_is_that_of_the_wire)
 	assert_string_equal(unit_reply_take(&r), "-ERR [AUTH] Anmeldung fehlgeschlagen\r\n");
 }
 
-/* No value, however long, makes a line too long or takes its end. */
+/* No value, however long, makes a line too long or removes its line end. */
 TEST(a_line_has_at_most_512_octets)
 {
 	char word[600];

@@ -85,7 +85,7 @@ TEST(login_with_empty_or_wrong_fields_is_refused)
 	assert_malformed(step("="), SASL_PROBLEM_BASE64);
 }
 
-/* Thunderbird sends it so. */
+/* Thunderbird sends it in this form. */
 TEST(login_takes_a_password_in_latin_1)
 {
 	start("LOGIN dGlt");
@@ -183,7 +183,7 @@ TEST(bad_base64_is_refused)
 		start("PLAIN");
 		assert_malformed(step(bad[i]), SASL_PROBLEM_BASE64);
 		if (i == 0)
-			continue; /* as an initial response it is an empty one */
+			continue; /* As an initial response it is empty. */
 		snprintf(arguments, sizeof arguments, "PLAIN %s", bad[i]);
 		assert_malformed(start(arguments), SASL_PROBLEM_BASE64);
 	}
@@ -232,7 +232,7 @@ TEST(unknown_mechanisms_and_those_not_allowed)
 	assert_int_equal(SASL_SET_CLEAR_TEXT & SASL_SET(SASL_CRAM_MD5), 0);
 }
 
-/* Says a message of a mechanism with fields of so many octets. */
+/* Sends a message of a mechanism with fields of the given lengths. */
 static enum sasl_outcome say_long(const char *mechanism, size_t login, size_t secret)
 {
 	static char message[2 * SASL_MESSAGE_OCTETS], name[4096], word[2 * SASL_TOKEN_OCTETS];
@@ -286,7 +286,7 @@ TEST(longest_line_is_as_announced)
 		assert_int_equal(start(sasl_name((enum sasl_mechanism)i)), SASL_CONTINUE);
 		most = sasl_line_octets(&s) - 2;
 		memset(long_line, 'A', most + 4);
-		/* perhaps one or two octets more than the message may have fit the line */
+		/* One or two octets more than the message may have can fit the line. */
 		step_octets(long_line, most);
 		assert_int_equal(start(sasl_name((enum sasl_mechanism)i)), SASL_CONTINUE);
 		assert_malformed(step_octets(long_line, most + 4), SASL_PROBLEM_TOO_LONG);

@@ -1,12 +1,12 @@
-/* sasl: XOAUTH2 and OAUTHBEARER with the examples that define them, and random exchanges of all
- * mechanisms. */
+/* sasl: XOAUTH2 and OAUTHBEARER with the examples that define them, and random exchanges of
+ * all mechanisms. */
 #include "tests/unit/unit_sasl.h"
 
 #define GOOGLE_XOAUTH2                                                                         \
 	"dXNlcj1zb21ldXNlckBleGFtcGxlLmNvbQFhdXRoPUJlYXJlciB5YTI5LnZGOWRmdDRxbVRjMk52YjNSbGNr" \
 	"QmhkSFJoZG1semRHRXVZMjl0Q2cBAQ=="
 
-/* The example of Google's and Microsoft's pages. */
+/* The example on the pages of Google and Microsoft. */
 TEST(xoauth2_example_of_google)
 {
 	assert_credentials(start("XOAUTH2 " GOOGLE_XOAUTH2), "someuser@example.com",
@@ -14,8 +14,7 @@ TEST(xoauth2_example_of_google)
 	assert_int_equal(s.mechanism, SASL_XOAUTH2);
 }
 
-/* Microsoft: the command is split into two lines; its page has a blank at the end of the first.
- */
+/* Microsoft splits the command into two lines. The page has a blank at the end of the first. */
 TEST(xoauth2_as_office_365_wants_it)
 {
 	static const char *const commands[] = {"XOAUTH2", "XOAUTH2 ", "xoauth2"};
@@ -73,7 +72,7 @@ TEST(oauthbearer_examples_of_rfc_7628)
 	assert_int_equal(s.mechanism, SASL_OAUTHBEARER);
 }
 
-/* RFC 7628 section 4.3: an empty auth asks what token is wanted. */
+/* RFC 7628 section 4.3: an empty AUTH asks which token is wanted. */
 TEST(oauthbearer_without_a_token_gets_the_error_challenge)
 {
 	static const char *const answers[] = {"AQ==", "*", "", "x", "QUIT"};
@@ -88,7 +87,7 @@ TEST(oauthbearer_without_a_token_gets_the_error_challenge)
 	}
 }
 
-/* The message of RFC 7628 section 4.4 has "user=" where its grammar has "a=". */
+/* The message of RFC 7628 section 4.4 has "user=", but its grammar has "a=". */
 TEST(oauthbearer_needs_the_name_in_its_header)
 {
 	assert_malformed(
@@ -185,7 +184,7 @@ TEST(refused_tokens_get_an_error_challenge)
 	assert_int_equal(step(""), SASL_REFUSED);
 }
 
-/* A message made of fields, of which it is known whether each may be there. */
+/* A message made of fields, for each of which it is known whether it is permitted. */
 struct field {
 	const char *octets;
 	size_t length;
@@ -276,7 +275,7 @@ TEST(messages_made_of_good_and_bad_fields)
 	assert_true(good > 10000);
 }
 
-/* Good messages with octets changed, taken out and put in: see checked. */
+/* Valid messages with octets changed, removed and inserted; see checked. */
 TEST(mutated_exchanges_keep_the_invariants)
 {
 	static const char *const seeds[] = {"PLAIN dGVzdAB0ZXN0AHRlc3Q=", "LOGIN dGlt", "LOGIN",

@@ -1,11 +1,11 @@
-/* text: the catalogue is whole: every text in every language, with the same values in it. */
+/* text: the catalogue is complete: every text in every language, with the same values in it. */
 #include "tests/unit/unit.h"
 
 #include "lib/utf8.h"
 #include "pop3/text.h"
 #include "pop3/wire.h"
 
-/* A reply has a status and perhaps a response code in front of its text. */
+/* A reply has a status, and perhaps a response code, before its text. */
 #define BEFORE_TEXT "-ERR [SYS/TEMP] "
 
 static const char *pattern(int text, int language)
@@ -78,8 +78,8 @@ TEST(no_text_is_there_twice)
 					pattern(text, language), pattern(other, language));
 }
 
-/* RFC 2449 section 8: a text that begins with "[" would be a response code. Section 6: the
- * greeting has "<" for the timestamp only. */
+/* RFC 2449 section 8: a text that begins with "[" would be a response code. Section 6: in the
+ * greeting "<" begins the timestamp. */
 TEST(texts_may_stand_in_a_reply)
 {
 	for (int text = 0; text < TEXT_COUNT; text++)
@@ -133,7 +133,7 @@ TEST(values_are_filled_in)
 	assert_string_equal(line, "18446744073709551615 octets");
 }
 
-/* A value is text and no pattern. */
+/* A value is text, never a pattern. */
 TEST(a_percent_sign_in_a_value_is_left_alone)
 {
 	char line[128];
@@ -187,7 +187,7 @@ TEST(tags_of_languages)
 	}
 }
 
-/* A tag is octets and a length: nothing behind them is looked at. */
+/* A tag is octets and a length. Octets after it are ignored. */
 TEST(a_tag_ends_where_its_length_says)
 {
 	enum language language = LANGUAGE_COUNT;

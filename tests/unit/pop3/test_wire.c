@@ -1,4 +1,4 @@
-/* wire, the lines that come in: DESIGN section 5, RFC 2449 section 4. */
+/* wire: the lines that come in (RFC 1939 section 3, RFC 2449 section 4). */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -56,7 +56,7 @@ TEST(exact_intake_leaves_the_rest_behind_a_line_too_long)
 	}
 }
 
-/* A line of so many octets with its line end. */
+/* A line of so many octets, including its line end. */
 static void line_of(size_t octets, const char *line_end, size_t piece_octets)
 {
 	const size_t text = octets - strlen(line_end);
@@ -117,7 +117,7 @@ TEST(line_of_ten_million_octets_is_one_error_and_costs_no_memory)
 	memset(octets, '\0', length);
 	memcpy(octets + length, "\nNOOP\r\n", 7);
 	for (size_t i = 0; i < COUNT_OF(ways); i++) {
-		/* octet by octet it is the same, and takes its time */
+		/* Octet by octet the result is the same, but takes longer. */
 		const size_t skipped =
 			ways[i].kind == LINK_PIPES && ways[i].intake == WIRE_EXACT
 				? 97 * (length / 100)
@@ -137,7 +137,7 @@ TEST(line_of_ten_million_octets_is_one_error_and_costs_no_memory)
 	free(octets);
 }
 
-/* Lines of random length, each with what has to come of it. */
+/* Lines of random length, each with its expected result. */
 static size_t make_lines(char *octets, size_t room, uint64_t *random)
 {
 	size_t used = 0;
@@ -347,7 +347,7 @@ TEST(terminal_serves_as_well)
 	wire_puts(&w, "+OK\r\n");
 	reads_line("QUIT");
 	assert_true(wire_flush(&w));
-	/* the terminal echoes, and makes CR LF of each LF */
+	/* The terminal echoes, and turns each LF into CR LF. */
 	assert_text("STAT\r\nQUIT\r\n+OK\r\r\n", got, link_hear(client, got, sizeof got));
 	close(server);
 	close(client);

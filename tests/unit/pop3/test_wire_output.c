@@ -1,4 +1,4 @@
-/* wire, what goes out: byte-exact to slow readers, bounded with those that do not read. */
+/* wire: the output, byte-exact to slow readers, and bounded with clients that do not read. */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -19,9 +19,9 @@ static void begin(enum link_kind kind)
 	wire_open(&w, l.in_fd, l.out_fd, WIRE_AHEAD, LONG_MS);
 }
 
-/* Where the same octets go: to the wire, or to memory to compare with. */
+/* The destination of the octets: the wire, or memory to compare with. */
 struct sink {
-	char *expected; /* NULL: to the wire */
+	char *expected; /* NULL means the wire. */
 	size_t used;
 	struct encoder encoder;
 };
@@ -65,7 +65,7 @@ static void put_reply(struct sink *s, uint64_t number)
 	s->used += (size_t)snprintf(NULL, 0, "+OK %llu octets\r\n", (unsigned long long)number);
 }
 
-/* What a session might send, a few megabytes of it. */
+/* A few megabytes of what a session might send. */
 static void put_random(struct sink *s, uint64_t seed)
 {
 	static char octets[WIRE_CHUNK_OCTETS];
@@ -86,7 +86,7 @@ static void put_random(struct sink *s, uint64_t seed)
 	}
 }
 
-/* A client that reads in odd pieces, rests now and then, and compares. */
+/* A client that reads in odd pieces, pauses now and then, and compares. */
 static int read_slowly(int fd, const char *expected, size_t length)
 {
 	static char octets[70000];
@@ -141,7 +141,7 @@ TEST(slow_reader_gets_every_octet)
 	free(expected.expected);
 }
 
-/* The wire leaves the descriptors as they are: other processes share them. */
+/* The wire does not change the descriptors' flags, because other processes share them. */
 TEST(descriptors_are_not_made_non_blocking)
 {
 	for (enum link_kind kind = LINK_SOCKET; kind < LINK_KINDS; kind++) {
@@ -169,7 +169,7 @@ static void everything_is_over(enum wire_end end)
 	assert_int_equal(w.end, end);
 }
 
-/* With SIGPIPE in its default action, which a socket must not set off. */
+/* With SIGPIPE in its default action, which a socket must not trigger. */
 static int write_to_closed_socket(void)
 {
 	signal(SIGPIPE, SIG_DFL);
@@ -183,8 +183,8 @@ static int write_to_closed_socket(void)
 TEST(reader_gone_breaks_a_socket_without_a_signal)
 {
 	begin(LINK_SOCKET);
-	assert_int_equal(
-		unit_in_child(write_to_closed_socket), 1); /* we hold the client, too */
+	assert_int_equal(unit_in_child(write_to_closed_socket),
+		1); /* This process holds the client's end as well. */
 	link_close_client(&l);
 	assert_int_equal(unit_in_child(write_to_closed_socket), 0);
 	link_close(&l);
@@ -257,7 +257,7 @@ TEST(deadline_ends_a_stalled_write)
 	stalls(LINK_PIPES, LONG_MS, clock_now_ms() + SHORT_MS);
 }
 
-/* One flush takes longer than the idle time, and each piece of it less. */
+/* One flush takes longer than the idle time, but each piece of it is faster. */
 TEST(reader_that_goes_on_reading_does_not_time_out)
 {
 	static char octets[2 * WIRE_OUTPUT_OCTETS];

@@ -1,4 +1,4 @@
-/* wire, when waiting ends: idle time, deadline, and who watches. */
+/* wire: when waiting ends: idle time, deadline, and the other descriptor that is watched. */
 #include "tests/unit/unit.h"
 
 #include <signal.h>
@@ -139,7 +139,7 @@ TEST(hang_up_of_the_watched_socket_ends_the_wait)
 		w.watch_fd = ends_of_watch[0];
 		w.idle_ms = SHORT_MS;
 		SAY("NOOP\r\n");
-		/* what it says is for somebody else and ends nothing */
+		/* What the other descriptor says is for somebody else and ends nothing. */
 		assert_int_equal(write(ends_of_watch[1], "x", 1), 1);
 		reads_line("NOOP");
 		close(ends_of_watch[1]);

@@ -1,4 +1,4 @@
-/* message: the size of a message is what RETR sends (RFC 1939 section 11), for every kind. */
+/* send: the size of every kind of message is what RETR sends (RFC 1939 section 11). */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -18,7 +18,8 @@ static int file_of(const char *octets, size_t length)
 	return fd;
 }
 
-/* What message_send puts on the wire: in a file, so that nobody has to read meanwhile. */
+/* Puts on the wire what message_send sends. The wire is a file, so that nobody has to read
+ * meanwhile. */
 static struct message_sent send_held(
 	int fd, struct top *top, size_t held, char **got, size_t *got_octets)
 {
@@ -55,7 +56,7 @@ static void sends(const char *octets, size_t length, const char *expected,
 	struct message_counted counted;
 	char *got;
 
-	/* read again, and as it is held */
+	/* Sent after reading again, and from memory. */
 	for (int i = 0; i < 2; i++) {
 		assert_true(message_count(fd, &counted));
 		assert_int_equal(counted.octets, size);
@@ -87,7 +88,7 @@ TEST(message_is_sent_whole_and_counted_without_stuffing)
 	SENDS("\0\xff\0", "\0\xff\0\r\n", 5);
 }
 
-/* Messages with what is difficult on both sides of the place where a chunk ends. */
+/* Messages with difficult octets on both sides of the end of a chunk. */
 TEST(chunks_leave_no_seam)
 {
 	static const char *const seams[] = {"\r\n", "\n.", "\n\n", "\r\r\n", "\n\r\n", "\n..",
@@ -243,7 +244,7 @@ TEST(file_that_cannot_be_read_is_an_error)
 	close(fd);
 }
 
-/* The memory of this process, as a file, ends in an error where nothing is mapped. */
+/* The memory of this process, as a file, gives an error where nothing is mapped. */
 TEST(half_a_message_is_not_made_to_look_whole)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);

@@ -3,7 +3,7 @@
 
 #include "lib/encode.h"
 
-/* The rule, line by line over the whole message. */
+/* The rule, applied line by line to the whole message. */
 static size_t model(const char *in, size_t length, uint64_t lines)
 {
 	bool in_body = false;
@@ -37,27 +37,27 @@ static const struct sample samples[] = {
 	SAMPLE("\n"),
 	SAMPLE("\r\n"),
 	SAMPLE("\r"),
-	SAMPLE("A:\nB:\n"), /* headers only */
+	SAMPLE("A:\nB:\n"), /* Only headers. */
 	SAMPLE("A:\r\nB:\r\n"),
 	SAMPLE("A:\nB:"),
 	SAMPLE("A:\n\n"),
-	SAMPLE("A:\n\n1\n2\n3\n"), /* blank line LF, CRLF and mixed */
+	SAMPLE("A:\n\n1\n2\n3\n"), /* The blank line as LF, CRLF and mixed. */
 	SAMPLE("A:\r\n\r\n1\r\n2\r\n"),
 	SAMPLE("A:\n\r\n1\r\n2\n"),
 	SAMPLE("A:\r\n\n1\n\n\n2"),
-	SAMPLE("\n1\n2\n3\n4\n5"), /* no headers */
+	SAMPLE("\n1\n2\n3\n4\n5"), /* No headers. */
 	SAMPLE("\r\n1\r\n2\r\n"),
-	SAMPLE("A:\r\r\n1\n\n2\n"), /* a bare CR is no line end */
+	SAMPLE("A:\r\r\n1\n\n2\n"), /* A bare CR is not a line end. */
 	SAMPLE("A:\rB:\r\rC:\r"),
-	SAMPLE("\r\r\n\n1\n2\n"), /* a line of one bare CR is not blank */
+	SAMPLE("\r\r\n\n1\n2\n"), /* A line of one bare CR is not blank. */
 	SAMPLE("\rA\n\n1\n2\n"),
-	SAMPLE("A\n \n\n1\n2\n"), /* nor is a line of one blank */
+	SAMPLE("A\n \n\n1\n2\n"), /* Nor is a line of one space. */
 	SAMPLE("A\n\n\r1\r\n\r\r\n2"),
 	SAMPLE("A\n\n.\n..\n.2\n"),
 	SAMPLE("\0\n\0\n\n\0\n\0\n"),
 };
 
-/* Cuts the message behind each octet whose bit is set. */
+/* Cuts the message after each octet whose bit is set. */
 static size_t extent_in_pieces(const struct sample *s, uint64_t lines, uint64_t cuts)
 {
 	struct top top;
@@ -73,7 +73,7 @@ static size_t extent_in_pieces(const struct sample *s, uint64_t lines, uint64_t 
 		used = top_extent(&top, s->octets + start, i + 1 - start);
 		if (done)
 			assert_int_equal(used, 0);
-		/* what is left out is left out at the end, and for good */
+		/* What is left out is left out at the end, and finally. */
 		if (used < i + 1 - start)
 			assert_true(top.done);
 		extent += used;

@@ -71,26 +71,73 @@ static bool from_socket(struct peer *p, int fd)
 	return true;
 }
 
-static void take_ip(char *text, const char *value)
+/* Writes the address in one form; returns false where octets are none. */
+static bool write_ip(char *text, const char *octets, size_t length)
 {
+	char copy[INET6_ADDRSTRLEN];
 	struct in6_addr in6;
 	struct in_addr in;
 
-	if (inet_pton(AF_INET, value, &in) == 1)
+	if (length >= sizeof copy)
+		return false;
+	memcpy(copy, octets, length);
+	copy[length] = '\0';
+	if (inet_pton(AF_INET, copy, &in) == 1)
 		inet_ntop(AF_INET, &in, text, INET6_ADDRSTRLEN);
-	else if (inet_pton(AF_INET6, value, &in6) == 1)
+	else if (inet_pton(AF_INET6, copy, &in6) == 1)
 		write_ip6(text, &in6);
+	else
+		return false;
+	return true;
 }
 
-/* The first of the variables that is set to an address. */
-static void ip_from(char *text, const char *const *names)
+/* The same with what stands around an address in some environments: the brackets of
+ * "[2001:db8::7]", the scope of "fe80::1%eth0". */
+static bool take_ip(char *text, const char *value)
 {
+	size_t length = strlen(value), scope;
+
+	if (length >= 2 && value[0] == '[' && value[length - 1] == ']') {
+		value++;
+		length -= 2;
+	}
+	scope = strcspn(value, "%");
+	if (scope < length && memchr(value, ':', scope) != NULL)
+		length = scope;
+	return write_ip(text, value, length);
+}
+
+/* "a.b.c.d:port" or "[v6]:port", as busybox's tcpsvd writes it. */
+static bool take_ip_and_port(char *ip, char *port, const char *value)
+{
+	const char *const colon = strrchr(value, ':');
+	char copy[INET6_ADDRSTRLEN + 16];
+	uint64_t number;
+
+	if (colon == NULL || (size_t)(colon - value) >= sizeof copy ||
+		!number_parse(colon + 1, strlen(colon + 1), &number) || number > 65535)
+		return false;
+	memcpy(copy, value, (size_t)(colon - value));
+	copy[colon - value] = '\0';
+	if (!take_ip(ip, copy))
+		return false;
+	snprintf(port, PEER_PORT_OCTETS, "%u", (unsigned)number);
+	return true;
+}
+
+/* The first of the variables that is set to an address. Returns whether one before it was set
+ * to something else. */
+static bool ip_from(char *text, const char *const *names)
+{
+	bool unreadable = false;
+
 	for (; *names != NULL && text[0] == '\0'; names++) {
 		const char *const value = getenv(*names);
 
-		if (value != NULL)
-			take_ip(text, value);
+		if (value != NULL && value[0] != '\0' && !take_ip(text, value))
+			unreadable = true;
 	}
+	return unreadable;
 }
 
 static void port_from(char *text, const char *const *names)
@@ -104,22 +151,63 @@ static void port_from(char *text, const char *const *names)
 	}
 }
 
+/* Each superserver has names of its own for the same four things; see peer.h. */
 static void from_environment(struct peer *p)
 {
-	static const char *const remote_ips[] = {
-		"TCPREMOTEIP", "SSLREMOTEIP", "REMOTE_ADDR", "REMOTE_HOST", NULL};
-	static const char *const remote_ports[] = {
-		"TCPREMOTEPORT", "SSLREMOTEPORT", "REMOTE_PORT", NULL};
-	static const char *const local_ips[] = {"TCPLOCALIP", "SSLLOCALIP", NULL};
-	static const char *const local_ports[] = {"TCPLOCALPORT", "SSLLOCALPORT", NULL};
+	static const char *const remote_ips[] = {"TCPREMOTEIP", "TCP6REMOTEIP", "SSLREMOTEIP",
+		"REMOTE_ADDR", "REMOTE_HOST", "SOCAT_PEERADDR", "NCAT_REMOTE_ADDR", NULL};
+	static const char *const remote_ports[] = {"TCPREMOTEPORT", "TCP6REMOTEPORT",
+		"SSLREMOTEPORT", "REMOTE_PORT", "SOCAT_PEERPORT", "NCAT_REMOTE_PORT", NULL};
+	static const char *const local_ips[] = {"TCPLOCALIP", "TCP6LOCALIP", "SSLLOCALIP",
+		"SOCAT_SOCKADDR", "NCAT_LOCAL_ADDR", NULL};
+	static const char *const local_ports[] = {"TCPLOCALPORT", "TCP6LOCALPORT",
+		"SSLLOCALPORT", "SOCAT_SOCKPORT", "NCAT_LOCAL_PORT", NULL};
+	const char *const both = getenv("TCPREMOTEADDR"), *const own = getenv("TCPLOCALADDR");
 
-	ip_from(p->remote_ip, remote_ips);
+	p->unknown = ip_from(p->remote_ip, remote_ips);
 	port_from(p->remote_port, remote_ports);
+	if (both != NULL && p->remote_ip[0] == '\0' &&
+		!take_ip_and_port(p->remote_ip, p->remote_port, both))
+		p->unknown = true;
 	ip_from(p->local_ip, local_ips);
 	port_from(p->local_port, local_ports);
+	if (own != NULL && p->local_ip[0] == '\0')
+		take_ip_and_port(p->local_ip, p->local_port, own);
 	if (p->remote_ip[0] != '\0')
 		snprintf(p->protocol, sizeof p->protocol, "%s",
 			strchr(p->remote_ip, ':') != NULL ? "TCP6" : "TCP");
+}
+
+/* Whether a client whose address nobody tells may be somewhere else: at the other end of a
+ * socket that has no name, a superserver often stands between the client and this process; so
+ * it does where the connection of a network socket is gone. A local socket with a name, a pipe
+ * and a terminal are of this host. */
+static bool may_be_elsewhere(int fd)
+{
+	union address own;
+	socklen_t octets = sizeof own;
+
+	memset(&own, 0, sizeof own);
+	if (getsockname(fd, &own.any, &octets) != 0)
+		return false;
+	return own.any.sa_family != AF_UNIX || octets <= sizeof own.any.sa_family;
+}
+
+static bool is_loopback(const char *ip)
+{
+	return strncmp(ip, "127.", 4) == 0 || strcmp(ip, "::1") == 0;
+}
+
+/* A superserver or a wrapper may itself be connected by the loopback interface, and name the
+ * client. */
+static void prefer_named_client(struct peer *p)
+{
+	struct peer named;
+
+	memset(&named, 0, sizeof named);
+	from_environment(&named);
+	if (named.unknown || (named.remote_ip[0] != '\0' && !is_loopback(named.remote_ip)))
+		*p = named;
 }
 
 static bool is_set(const char *name)
@@ -132,8 +220,12 @@ static bool is_set(const char *name)
 void peer_lookup(struct peer *p, int fd)
 {
 	memset(p, 0, sizeof *p);
-	if (!from_socket(p, fd))
+	if (!from_socket(p, fd)) {
 		from_environment(p);
+		p->unknown |= p->remote_ip[0] == '\0' && may_be_elsewhere(fd);
+	} else if (is_loopback(p->remote_ip)) {
+		prefer_named_client(p);
+	}
 	p->tls = is_set("SSL_PROTOCOL") || is_set("SSL_CIPHER");
 }
 
@@ -152,10 +244,10 @@ void peer_take_ip(struct peer *p, const char *ip)
 
 bool peer_is_local(const struct peer *p)
 {
-	if (p->proxied)
+	if (p->proxied || p->unknown)
 		return false;
-	return p->remote_ip[0] == '\0' || strncmp(p->remote_ip, "127.", 4) == 0 ||
-	       strcmp(p->remote_ip, "::1") == 0 || strcmp(p->remote_ip, p->local_ip) == 0;
+	return p->remote_ip[0] == '\0' || is_loopback(p->remote_ip) ||
+	       strcmp(p->remote_ip, p->local_ip) == 0;
 }
 
 const char *peer_ip(const struct peer *p)

@@ -16,15 +16,21 @@ struct peer {
 	char remote_port[PEER_PORT_OCTETS];
 	char local_ip[INET6_ADDRSTRLEN];
 	char local_port[PEER_PORT_OCTETS];
+	bool unknown; /* there is a client, perhaps on another host, whose address cannot be
+		       * told
+		       */
 	bool proxied; /* a proxy in front passes it on; the addresses are what that says */
 	bool tls; /* what wraps this program says that it does TLS: SSL_PROTOCOL or SSL_CIPHER
 		   */
 };
 
-/* Asks the socket fd, which no environment can forge; where fd is no internet socket, the
- * environment as tcpserver (TCPREMOTEIP ...), sslserver (SSLREMOTEIP ...), systemd
- * (REMOTE_ADDR, REMOTE_PORT) or xinetd and stunnel (REMOTE_HOST) leave it. Values there that
- * are no addresses or ports are not taken. */
+/* Asks the socket fd; where fd is no internet socket, the environment as tcpserver
+ * (TCPREMOTEIP ...; TCP6REMOTEIP ... of some versions), sslserver (SSLREMOTEIP ...), systemd
+ * (REMOTE_ADDR, REMOTE_PORT), xinetd and stunnel (REMOTE_HOST), socat (SOCAT_PEERADDR ...),
+ * ncat (NCAT_REMOTE_ADDR ...) or busybox (TCPREMOTEADDR, with the port) leave it. An address
+ * may stand in brackets and have a %scope; values that are no addresses or ports are not taken.
+ * A client that the environment names is also believed where the socket leads to a loopback
+ * address: what is there has a client of its own. */
 void peer_lookup(struct peer *p, int fd);
 
 /* Whether fd is a socket whose other side has gone already, so that nobody can say who it was:
@@ -35,8 +41,10 @@ bool peer_has_left(int fd);
 void peer_take_ip(struct peer *p, const char *ip);
 
 /* Whether the connection comes from this host: from a loopback address, from the address that
- * it goes to, or (address unknown) through a pipe or a local socket. What a proxy passes on
- * comes from elsewhere. */
+ * it goes to, or (where nobody names a client) through a pipe, a terminal, a file or a local
+ * socket that has a name. Everything else comes from elsewhere: what a proxy passes on, a
+ * client that is named by what is no address, and what comes through a socket without a name or
+ * address. */
 bool peer_is_local(const struct peer *p);
 
 /* The peer's address for the log:  "-" where it is not known. */

@@ -569,7 +569,7 @@ def test_the_environment_is_built_and_nothing_leaks_into_it(lab, home, uid):
     given = {"PATH": "/usr/bin:/bin", "TZ": "UTC", "LANG": "C", "LC_ALL": "C"}
     leaks = {"SECRET": "1", "HOME": "/root", "USER": "root", "SHELL": "/bin/bash", "IFS": "x",
              "ENV": "/tmp/x", "LD_LIBRARY_PATH": "/tmp", "SSLCTLFD": "5", "LISTEN_FDS": "1",
-             "MAILDIR": "/tmp", "REMOTE_HOST": "192.0.2.1", "TCPREMOTEIP": "192.0.2.1",
+             "MAILDIR": "/tmp", "REMOTE_HOST": "127.0.0.9", "TCPREMOTEIP": "127.0.0.9",
              "TCPREMOTEPORT": "1", "TCPREMOTEHOST": "forged", "TCPREMOTEINFO": "forged",
              "AUTHORIZED": "1", "LCFAKE": "1"}
     server, noted = noted_environment(lab, home, checker, uid=uid, transport="tcp",

@@ -2,6 +2,8 @@
 import concurrent.futures
 import hashlib
 import os
+import re
+import socket
 import subprocess
 import time
 
@@ -45,6 +47,15 @@ CASES = {
     "loopback-required-tls": ({**LOOPBACK, **TLS}, ["--require-tls"], TAKEN),
     "loopback-required-apop": (LOOPBACK, ["--require-tls", "--apop"], TLS_FIRST),
     "pipe": ({}, [], TAKEN),
+    # no address that could be read is not the address of this host
+    "far-scope": ({"TCPREMOTEIP": "fe80::1%eth0"}, [], TLS_FIRST),
+    "far-brackets": ({"TCPREMOTEIP": "[2001:db8::7]"}, [], TLS_FIRST),
+    "far-name": ({"REMOTE_HOST": "client.example"}, [], TLS_FIRST),
+    "far-name-allowed": ({"REMOTE_HOST": "client.example"}, ["--allow-cleartext"], TAKEN),
+    "far-socat": ({"SOCAT_PEERADDR": "192.0.2.7", "SOCAT_PEERPORT": "4711"}, [], TLS_FIRST),
+    "far-ncat": ({"NCAT_REMOTE_ADDR": "192.0.2.7"}, [], TLS_FIRST),
+    "far-busybox": ({"TCPREMOTEADDR": "192.0.2.7:4711"}, [], TLS_FIRST),
+    "loopback-brackets": ({"SOCAT_PEERADDR": "[::1]"}, [], TAKEN),
     "pipe-required": ({}, ["--require-tls"], TLS_FIRST),
 }
 
@@ -127,12 +138,60 @@ def test_apop_is_good_in_clear_unless_tls_is_required(lab, home, case, works):
         says_what_to_do(reply, TLS_FIRST)
 
 
-def test_a_socket_beats_what_the_environment_says(lab, home):
-    """A peer that is known from its socket is not made local, nor far, by a variable."""
+def test_a_client_that_is_named_counts_where_the_socket_is_a_wrappers(lab, home):
+    """What is connected over the loopback interface has a client of its own."""
     home.add_seeds()
-    server = lab.serve(home, transport="tcp", env=FAR)
-    server.line()
-    try_login(server, home, TAKEN)
+    for environment, outcome in ((FAR, TLS_FIRST), ({"REMOTE_HOST": "client.example"}, TLS_FIRST),
+                                 (LOOPBACK, TAKEN)):
+        server = lab.serve(home, transport="tcp", env=environment)
+        server.line()
+        try_login(server, home, outcome)
+
+
+@pytest.mark.parametrize("named, taken", [(None, False), ("127.0.0.1", True), ("192.0.2.7", False)])
+def test_an_unnamed_socket_is_not_of_this_host(lab, named, taken):
+    """As socat, ncat and others give it to what they start: the client may be anywhere."""
+    ours, theirs = socket.socketpair()
+    environment = {**lab.environment(), **({"TCPREMOTEIP": named} if named else {})}
+    with ours, theirs, subprocess.Popen([lab.pop3d], stdin=theirs, stdout=theirs,
+                                        stderr=subprocess.DEVNULL, env=environment):
+        theirs.close()
+        ours.sendall(b"USER kermit\r\nQUIT\r\n")
+        with ours.makefile("rb") as replies:
+            lines = replies.read().decode().splitlines()
+    assert lines[1].startswith("+OK" if taken else "-ERR [AUTH] no login in clear text"), lines
+
+
+@pytest.mark.parametrize("address, family", [("127.0.0.1", 4), ("[::1]", 6)])
+def test_behind_socat_the_client_is_known(lab, home, tmp_path, address, family):
+    home.add_seeds()
+    port = free_port()
+    log = tmp_path / "log"
+    with open(log, "wb") as out, subprocess.Popen(
+            [find_program("socat", "socat"), f"TCP{family}-LISTEN:{port},bind={address},reuseaddr",
+             f"EXEC:{lab.pop3d} -- {lab.checker} {home.table}"], env=lab.environment(),
+            stderr=out) as socat:
+        client = harness.retry_until(lambda: connect(address.strip("[]"), port))
+        if client is None:
+            socat.kill()
+            pytest.skip(f"no {address} on this machine")
+        with client, client.makefile("rb") as replies:
+            client.sendall(f"USER {home.login}\r\nPASS {home.password}\r\nQUIT\r\n".encode())
+            lines = replies.read().decode().splitlines()
+    assert lines[2].startswith("+OK 4 messages"), lines
+    assert re.search(rf"login ip={re.escape(address.strip('[]'))} port=\d+ ", log.read_text())
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def connect(address, port):
+    try:
+        return socket.create_connection((address, port))
+    except OSError:
+        return None
 
 
 # -- a real network, of namespaces

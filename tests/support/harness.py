@@ -240,7 +240,13 @@ def channel(transport):
         our_in, server_out = os.pipe2(os.O_DIRECT if transport == "packets" else 0)
         return our_out, our_in, server_in, server_out
     if transport == "socketpair":
-        ours, theirs = socket.socketpair()
+        # of a listener, and so with a name: what is on an unnamed socket counts as another host
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind("")
+            listener.listen()
+            ours = socket.socket(socket.AF_UNIX)
+            ours.connect(listener.getsockname())
+            theirs = listener.accept()[0]
     else:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             ours = socket.create_connection(listener.getsockname())

@@ -403,7 +403,8 @@ static _Noreturn void serve(struct settings *o, uint64_t seed)
 	start_chance(seed, connection);
 	snprintf(text, sizeof text, "%lu", connection);
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0 || dup2(ends[0], 0) < 0 ||
-		dup2(ends[0], 1) < 0 || setenv("CONNECTION", text, 1) != 0)
+		dup2(ends[0], 1) < 0 || setenv("CONNECTION", text, 1) != 0 ||
+		setenv("TCPREMOTEIP", "127.0.0.1", 1) != 0)
 		abort();
 	close(ends[0]);
 	exit(__real_auth_serve(o));

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "peer/peer.h"
 
@@ -80,7 +81,7 @@ static const char *port_of(int fd)
 	return port;
 }
 
-TEST(socket_tells_both_ends_and_no_environment_can_forge_them)
+TEST(socket_tells_both_ends)
 {
 	struct sockaddr_in address = {
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -89,7 +90,7 @@ TEST(socket_tells_both_ends_and_no_environment_can_forge_them)
 	int at[2];
 
 	set("PROTO", "TCP6");
-	set("TCPREMOTEIP", "192.0.2.1");
+	set("TCPREMOTEIP", "127.0.0.2"); /* no other host, so the socket knows it better */
 	set("TCPREMOTEPORT", "1");
 	set("TCPLOCALIP", "192.0.2.2");
 	set("TCPLOCALPORT", "2");
@@ -101,6 +102,135 @@ TEST(socket_tells_both_ends_and_no_environment_can_forge_them)
 	assert_true(peer_is_local(&p));
 	close(at[0]);
 	close(at[1]);
+}
+
+/* What stands at the other end of a loopback connection has a client of its own. */
+TEST(client_that_is_named_counts_where_the_socket_is_a_wrappers)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in from = address;
+	int at[2];
+
+	assert_true(connect_tcp(at, (struct sockaddr *)(void *)&from, sizeof from,
+		(struct sockaddr *)(void *)&address, &address.sin_port));
+	set("REMOTE_HOST", "192.0.2.3");
+	set("REMOTE_PORT", "77");
+	peer_lookup(&p, at[1]);
+	is_peer("TCP", "192.0.2.3", "77", "", "");
+	assert_false(peer_is_local(&p));
+	set("REMOTE_HOST", "client.example");
+	peer_lookup(&p, at[1]);
+	assert_string_equal(peer_ip(&p), "-");
+	assert_false(peer_is_local(&p));
+	set("REMOTE_HOST", "::ffff:127.0.0.1");
+	peer_lookup(&p, at[1]);
+	is_peer("TCP", "127.0.0.1", port_of(at[0]), "127.0.0.1", port_of(at[1]));
+	assert_true(peer_is_local(&p));
+	close(at[0]);
+	close(at[1]);
+}
+
+/* socat, ncat and others give a program one end of a socket pair. */
+TEST(unnamed_socket_is_not_of_this_host)
+{
+	const struct sockaddr_un own = {.sun_family = AF_UNIX}; /* the kernel makes a name */
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	peer_lookup(&p, fds[0]);
+	is_peer("", "", "", "", "");
+	assert_false(peer_is_local(&p));
+	assert_int_equal(
+		bind(fds[0], (const struct sockaddr *)(const void *)&own, sizeof(sa_family_t)),
+		0);
+	peer_lookup(&p, fds[0]);
+	assert_true(peer_is_local(&p));
+	set("TCPREMOTEIP", "127.0.0.1");
+	peer_lookup(&p, fds[1]);
+	assert_true(peer_is_local(&p));
+	close(fds[0]);
+	close(fds[1]);
+	assert_int_equal(clearenv(), 0);
+	fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* as after a reset */
+	peer_lookup(&p, fds[0]);
+	assert_false(peer_is_local(&p));
+	close(fds[0]);
+	assert_int_equal(pipe(fds), 0);
+	peer_lookup(&p, fds[0]);
+	assert_true(peer_is_local(&p));
+	close(fds[0]);
+	close(fds[1]);
+}
+
+TEST(client_that_cannot_be_read_is_not_of_this_host)
+{
+	static const char *const names[] = {"TCPREMOTEIP", "SSLREMOTEIP", "REMOTE_ADDR",
+		"REMOTE_HOST", "SOCAT_PEERADDR", "NCAT_REMOTE_ADDR", "TCPREMOTEADDR"};
+
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		set(names[i], "client.example");
+		look_at_environment();
+		is_peer("", "", "", "", "");
+		assert_false(peer_is_local(&p));
+		assert_int_equal(clearenv(), 0);
+	}
+	set("TCPREMOTEIP", "unknown");
+	set("REMOTE_HOST", "127.0.0.1");
+	look_at_environment();
+	assert_false(peer_is_local(&p));
+	set("TCPREMOTEIP", "127.0.0.1");
+	set("REMOTE_HOST", "localhost"); /* the name of the same */
+	look_at_environment();
+	assert_true(peer_is_local(&p));
+	set("TCPREMOTEIP", "");
+	set("REMOTE_HOST", "");
+	look_at_environment();
+	assert_true(peer_is_local(&p));
+}
+
+TEST(brackets_and_scopes_are_stripped)
+{
+	static const char *const given[][2] = {{"[2001:db8::7]", "2001:db8::7"},
+		{"fe80::1%eth0", "fe80::1"}, {"[fe80::1%25eth0]", "fe80::1"},
+		{"[192.0.2.1]", "192.0.2.1"},
+		{"[0000:0000:0000:0000:0000:0000:0000:0001]", "::1"}};
+
+	for (size_t i = 0; i < COUNT_OF(given); i++) {
+		set("TCPREMOTEIP", given[i][0]);
+		look_at_environment();
+		assert_string_equal(peer_ip(&p), given[i][1]);
+		assert_int_equal(peer_is_local(&p), strcmp(given[i][1], "::1") == 0);
+	}
+}
+
+TEST(socat_and_ncat_and_busybox_have_names_of_their_own)
+{
+	set("SOCAT_PEERADDR", "[2001:0db8:0000:0000:0000:0000:0000:0007]");
+	set("SOCAT_PEERPORT", "4711");
+	set("SOCAT_SOCKADDR", "[2001:0db8:0000:0000:0000:0000:0000:0001]");
+	set("SOCAT_SOCKPORT", "110");
+	look_at_environment();
+	is_peer("TCP6", "2001:db8::7", "4711", "2001:db8::1", "110");
+	assert_int_equal(clearenv(), 0);
+	set("NCAT_REMOTE_ADDR", "192.0.2.7");
+	set("NCAT_REMOTE_PORT", "4711");
+	set("NCAT_LOCAL_ADDR", "192.0.2.1");
+	set("NCAT_LOCAL_PORT", "110");
+	look_at_environment();
+	is_peer("TCP", "192.0.2.7", "4711", "192.0.2.1", "110");
+	assert_int_equal(clearenv(), 0);
+	set("TCPREMOTEADDR", "192.0.2.7:4711");
+	set("TCPLOCALADDR", "192.0.2.1:110");
+	look_at_environment();
+	is_peer("TCP", "192.0.2.7", "4711", "192.0.2.1", "110");
+	set("TCPREMOTEADDR", "[2001:db8::7]:4711");
+	set("TCPLOCALADDR", "[2001:db8::1]:110");
+	look_at_environment();
+	is_peer("TCP6", "2001:db8::7", "4711", "2001:db8::1", "110");
+	set("TCP6REMOTEIP", "2001:db8::8");
+	look_at_environment();
+	assert_string_equal(peer_ip(&p), "2001:db8::8");
 }
 
 /* A connection that is already gone cannot tell its peer; that is not the same as an unknown
@@ -255,9 +385,10 @@ TEST(address_in_the_environment_is_written_in_one_way)
 TEST(what_is_no_address_is_not_taken)
 {
 	static const char *const wrong[] = {"", " ", "localhost", "192.0.2", "192.0.2.256",
-		"192.0.2.1 ", " 192.0.2.1", "192.0.2.1:80", "192.0.2.1\n", "[::1]", "::1%lo",
-		"2001:db8:::1", "12345::", "192.0.2.1,192.0.2.2", "$(id)", "user=x ip=1.2.3.4",
-		"\xff\xfe", "1:2:3:4:5:6:7:8:9"};
+		"192.0.2.1 ", " 192.0.2.1", "192.0.2.1:80", "192.0.2.1\n", "[::1", "::1]", "[]",
+		"%lo", "192.0.2.1%lo", "[::1]:80", "2001:db8:::1",
+		"12345::", "192.0.2.1,192.0.2.2", "$(id)", "user=x ip=1.2.3.4", "\xff\xfe",
+		"1:2:3:4:5:6:7:8:9"};
 	char longest[5000];
 
 	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
@@ -341,7 +472,12 @@ TEST(this_host_is_loopback_or_the_address_connected_to)
 #define PEER_TEST(name) cmocka_unit_test_setup(name, clear_environment)
 
 static const struct CMUnitTest tests[] = {
-	PEER_TEST(socket_tells_both_ends_and_no_environment_can_forge_them),
+	PEER_TEST(socket_tells_both_ends),
+	PEER_TEST(client_that_is_named_counts_where_the_socket_is_a_wrappers),
+	PEER_TEST(unnamed_socket_is_not_of_this_host),
+	PEER_TEST(client_that_cannot_be_read_is_not_of_this_host),
+	PEER_TEST(brackets_and_scopes_are_stripped),
+	PEER_TEST(socat_and_ncat_and_busybox_have_names_of_their_own),
 	PEER_TEST(socket_that_was_reset_is_told_from_one_that_has_no_address),
 	PEER_TEST(ipv6_socket_is_tcp6),
 	PEER_TEST(mapped_ipv4_of_a_dual_stack_listener_is_written_as_ipv4),

@@ -8,7 +8,7 @@ import tempfile
 import pytest
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
-# what tests share lies in support/; a few tests use the fixtures of another one
+# Shared code is in support/. A few tests use the fixtures of another test.
 sys.path[:0] = [entry.path for entry in os.scandir(TESTS) if entry.is_dir()]
 
 import harness  # noqa: E402 pylint: disable=wrong-import-position
@@ -18,7 +18,7 @@ DEFAULT_BUILD = os.path.join(os.path.dirname(TESTS), "build")
 
 @pytest.fixture(scope="session")
 def programs():
-    """A directory that every user may enter, with the programs under test in bin/."""
+    """A directory that every user can enter, with the programs under test in bin/."""
     build = os.environ.get("POP3D_BUILD", DEFAULT_BUILD)
     os.umask(0o022)
     directory = os.path.realpath(tempfile.mkdtemp(prefix="pop3d-test."))
@@ -38,7 +38,7 @@ def programs():
 
 @pytest.fixture
 def lab(programs):
-    """The laboratory of one test: what it starts ends with it, and leaves no process behind."""
+    """The laboratory of one test. What it starts ends with the test and leaves no process running."""
     programs.servers = []
     yield programs
     for server in programs.servers:
@@ -58,7 +58,7 @@ def home(lab):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A failed test tells what its servers were sent and what came back."""
+    """Adds to a failed test what its servers were sent and what they answered."""
     outcome = yield
     report = outcome.get_result()
     lab = item.funcargs.get("lab") if hasattr(item, "funcargs") else None

@@ -1,7 +1,7 @@
-"""Real clients against pop3d behind pop3d-tls: STLS as on port 110, and TLS at once as on 995.
+"""Real clients with pop3d under pop3d-tls: STLS as on port 110, and TLS at once as on port 995.
 
-Every client checks the server's certificate, and every one is shown a server whose certificate is
-not for its name, which it must leave before it sends a password.
+Every client checks the server's certificate. Every client also meets a server whose certificate is
+not for its name, and must leave it before it sends a password.
 """
 import poplib
 import re
@@ -23,7 +23,7 @@ MAIL = {**PLAIN, b"10.large": TEXT % b"large" + b"0123456789abcdef\n.\n" * 20000
 
 
 class Service:
-    """A server of one kind, and what a client has to know."""
+    """A server of one kind, and what a client has to know about it."""
 
     def __init__(self, lab, home, pki, stls, certificate=HOST, options=()):
         self.home, self.stls, self.authority = home, stls, pki.at("ca.crt")
@@ -33,7 +33,7 @@ class Service:
         self.port = self.server.port
 
     def check_log(self):
-        """Who logged in did so inside TLS."""
+        """The user logged in inside TLS."""
         self.server.logged(r"logout ")
         logins = re.findall(r"\blogin ip=.*", self.server.log())
         assert logins and all("tls=yes" in line for line in logins), self.server.report()
@@ -51,7 +51,7 @@ def service(lab, home, pki, stls):
     return Service(lab, home, pki, stls)
 
 
-# -- the clients: each fetches all messages and returns them as it got them
+# -- the clients: each fetches all messages and returns them as it received them
 
 
 def fetch_s_client(service, tmp_path, filer, version="-tls1_3"):
@@ -212,17 +212,17 @@ received = false
 """)
     check_end(run_client([find_program("getmail", "getmail6"), "--getmaildir", str(tmp_path),
                           "--rcfile", "getmailrc"], env={"HOME": str(tmp_path)}), "getmail")
-    # the first line is getmail's own
+    # The first line is getmail's own.
     return [octets.partition(b"\n")[2] for octets in delivered()]
 
 
-# Those that leave the lines' ends as they are sent, and those that make them the system's own.
+# Clients that leave the line ends as they are sent, and clients that use the system's own.
 WIRE = {"s_client-1.3": fetch_s_client, "s_client-1.2": fetch_s_client_12, "curl": fetch_curl,
         "poplib": fetch_poplib, "Net::POP3": fetch_net_pop3}
 DISK = {"fetchmail": fetch_fetchmail, "mpop": fetch_mpop,
         "getmail6": fetch_getmail}
 CLIENTS = {**WIRE, **DISK}
-# getmail6 does not know STLS
+# getmail6 does not support STLS.
 CASES = pytest.mark.parametrize("stls,client", [
     (mode, client) for mode in ("stls", "tls") for client in CLIENTS
     if (mode, client) != ("stls", "getmail6")], indirect=["stls"])
@@ -240,12 +240,12 @@ def test_lists_and_fetches_every_octet(service, home, tmp_path, filer, client):
 
 @CASES
 def test_a_certificate_of_another_name_is_refused(lab, home, pki, stls, tmp_path, filer, client):
-    """What the clients do here shows that the test above has them check certificates."""
+    """Shows that the clients of the test above check certificates."""
     service = Service(lab, home, pki, stls, certificate="other.example")
     with pytest.raises((AssertionError, ssl.SSLCertVerificationError)):
         CLIENTS[client](service, tmp_path, filer)
     service.server.ended()
-    # some say so in the handshake, and some leave after it
+    # Some say so in the handshake, and some leave after it.
     service.server.logged('tls-failed ip=127.0.0.1 reason="(alert: .*|eof)"|reason=eof tries=0')
     assert "user=" not in service.server.log(), service.server.report()
 
@@ -271,7 +271,7 @@ def test_the_name_that_the_client_asks_for_chooses(lab, home, pki, stls):
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 @pytest.mark.parametrize("order", ["110-110", "110-995", "995-110"])
 def test_sessions_are_resumed_by_the_processes_of_both_ports(lab, home, pki, keys, order, version):
-    """Each connection has processes of its own; what they share is the file of ticket keys."""
+    """Each connection has processes of its own, which share only the file of ticket keys."""
     tickets = ["--ticket-keys", keys]
     services = {port: Service(lab, home, pki, port == "110", options=tickets)
                 for port in ("110", "995")}
@@ -294,7 +294,7 @@ def test_early_data_is_not_taken(lab, home, pki, keys, stls):
     got = shown(service, "-tls1_3", "-sess_in", saved, "-early_data", early)
     assert "Reused, TLSv1.3" in got and "Early data was not sent" in got, got
     assert "capability list" not in got, got
-    if not stls:  # and a client that sends it all the same
+    if not stls:  # A client that sends it nevertheless.
         done = run_client([storm_program(lab), str(service.port), "early", "1"])
         assert done.stdout == b"rejected\nopen\n", (done, service.server.log())
 

@@ -21,7 +21,7 @@ SECURITY = shipped("doc", "SECURITY")
 AS_ROOT, AS_USER = "started as root", "started by a user"
 CAP_KILL = 1 << 5
 GROUPS = ["4", "27"]
-# debugging: a greeter with --debug; engine: see test_tls_confinement.py
+# debugging: a greeter with --debug. engine: see test_tls_confinement.py.
 PROCESSES = ["greeter", "debugging", "session", "monitor", "engine"]
 SOCKETS = ["greeter", "monitor", "engine", "keeper", "program", "control"]  # to these
 LIMITS = {"core": "Max core file size", "files": "Max open files",
@@ -29,7 +29,7 @@ LIMITS = {"core": "Max core file size", "files": "Max open files",
 
 
 def indented(title):
-    """The lines below a title of the document that are indented deeper than it, without that."""
+    """The lines below a title of the document with a deeper indentation, without that indentation."""
     found = re.search(rf"^( *){re.escape(title)}\n((?:\1 +.*\n)+)", SECURITY, re.MULTILINE)
     assert found, f"doc/SECURITY has no table {title!r}"
     return [line.strip() for line in found[2].splitlines()]
@@ -43,7 +43,7 @@ def process_table(title, column):
 
 
 def attempt_table():
-    """Attempt -> what becomes of it in each process."""
+    """Attempt -> its outcome in each process."""
     heading, *rows = [line.split() for line in indented("attempts")]
     assert heading == PROCESSES, heading
     return {row[0]: dict(zip(heading, row[1:])) for row in rows}
@@ -56,7 +56,7 @@ def column(request):
 
 @pytest.fixture
 def uid(column):
-    """Whom the superserver runs as."""
+    """The user that the superserver runs as."""
     return None if column == AS_ROOT else MAIL_UID
 
 
@@ -83,7 +83,7 @@ class Seen:
     def groups(self):
         here = self.status["Groups"].split()
         launch = list(map(str, sorted(os.getgroups())))
-        if ROOT:  # the harness drops the groups of whom it starts as another user
+        if ROOT:  # The harness drops the groups when it starts a server as another user.
             launch = GROUPS if self.column == AS_ROOT else []
         found = {"none"} if not here else set()
         return found | ({"launch"} if here == launch else set())
@@ -101,7 +101,7 @@ class Seen:
         return {0: {"none"}, CAP_KILL: {"kill"}}.get(held, {hex(held)})
 
     def memory(self):
-        """What may not be dumped belongs to root in /proc, whoever runs it."""
+        """A process that cannot be dumped belongs to root in /proc, whoever runs it."""
         return {"private" if os.stat(f"/proc/{self.pid}/mem").st_uid == 0 else "readable"}
 
     def limit(self, row):
@@ -135,7 +135,7 @@ class Seen:
         return "socket" if target.startswith("socket:") else target
 
     def check_descriptors(self, table):
-        """What is open is what the rows say: no more, and no less."""
+        """The open descriptors are those of the rows, no more and no less."""
         held = {number: self.descriptor_kind(target)
                 for number, target in jail.descriptors(self.pid).items()}
         wanted = {}
@@ -179,7 +179,7 @@ def may_look_into(pid):
 
 def start_connection(lab, home, uid, **how):
     home.add_seeds()
-    if ROOT and uid is None:  # a superserver that has further groups
+    if ROOT and uid is None:  # A superserver with further groups.
         how["wrapper"] = [*how.get("wrapper", ()), "setpriv", "--groups", ",".join(GROUPS), "--"]
     server = lab.serve(home, uid=uid, transport="tcp", **how)
     assert server.line().startswith("+OK "), server.report()
@@ -214,7 +214,7 @@ def in_a_chroot():
 @pytest.mark.skipif(in_a_chroot(), reason="in a chroot, names of files of another mount namespace "
                                           "are not what they are inside")
 def test_processes_whose_standard_error_is_the_client_hold_no_more(lab, home, syslog):  # noqa: F811
-    """As under xinetd: the log is a socket, and the session's standard error a pipe."""
+    """As under xinetd: the log is a socket, and the session's standard error is a pipe."""
     server, roles = start_connection(lab, home, None, stderr="client", wrapper=syslog.wrapper)
     greeter = retry_until(roles.child)
     client = server.client_socket
@@ -246,7 +246,7 @@ REFUSALS = {"EACCES", "EPERM", "EXDEV"}
 
 
 def fill_for_attempts(lab, home):
-    """What the attempts of tests/sandbox-probe.c go for, all of it open to the mail user."""
+    """The targets of the attempts of sandbox-probe.c, all of them open to the mail user."""
     maildir = home.maildir
     maildir.add("1.a")
     maildir.add("2.b:2,", sub="cur")
@@ -273,7 +273,7 @@ def probe(programs):
 
 
 class Attempts:
-    """Makes one attempt after the other, each in a process of its own."""
+    """Makes one attempt after another, each in a process of its own."""
 
     def __init__(self, lab, program, uid):
         self.lab, self.program, self.uid = lab, program, uid
@@ -328,7 +328,7 @@ class Attempts:
 
 
 def holds(said, seen, column, landlock):
-    """Whether an outcome is what the document says: "a/b" is a as root and b as a user."""
+    """True if an outcome is what the document says: "a/b" is a as root and b as a user."""
     said = said.split("/")[-1 if column == AS_USER else 0]
     if said == "landlock":
         return seen in REFUSALS or not landlock
@@ -359,7 +359,7 @@ def test_the_document_lists_every_attempt():
 
 
 def test_the_attempts_would_succeed_without_a_sandbox(lab, home):
-    """What is refused below is open to the mail user as far as permissions go."""
+    """The permissions alone would let the mail user do everything that the tests below see refused."""
     fill_for_attempts(lab, home)
     script = """
         set -e
@@ -389,14 +389,14 @@ def log_in(server, home):
 
 
 def as_mail_user(*command):
-    """Runs a command as the user whose session it is."""
+    """Runs a command as the user of the session."""
     become = {"user": MAIL_UID, "group": MAIL_GID, "extra_groups": []} if ROOT else {}
     return subprocess.run(command, capture_output=True, text=True, check=False, **become)
 
 
 @pytest.mark.skipif(jail.SANITIZED, reason="programs with sanitizers have no system call filter")
 def test_a_session_cannot_have_the_kernel_signal_for_it(lab, home, probe):
-    """The owner of a descriptor may be any process, and the signal any signal."""
+    """The owner of a descriptor can be any process, and the signal any signal."""
     if jail.landlock_abi() < 6:
         pytest.skip("this kernel's Landlock does not know signals")
     become = {"user": MAIL_UID, "group": MAIL_GID, "extra_groups": []} if ROOT else {}
@@ -404,7 +404,7 @@ def test_a_session_cannot_have_the_kernel_signal_for_it(lab, home, probe):
         server = jail.start_program(lab, probe, home)
         log_in(server, home)
         server.ask(f"TRY signal-by-descriptor {bystander.pid}")
-        for _ in range(20):  # each makes the socket readable
+        for _ in range(20):  # Each makes the socket readable.
             server.ask("NOOP")
         survived = bystander.poll() is None
         bystander.kill()
@@ -458,7 +458,7 @@ def libc_builds(programs):
             pytest.skip("musl-gcc is not installed (package musl-tools)")
         if libc not in built:
             made = os.path.join(programs.directory, "libc", libc)
-            # static and dynamic programs of one library are made of the same objects
+            # Static and dynamic programs of one library are made of the same objects.
             if libc == "dynamic" and "glibc" in built:
                 shutil.copytree(os.path.join(os.path.dirname(made), "glibc"), made,
                                 ignore=shutil.ignore_patterns("pop3d"))
@@ -472,7 +472,7 @@ def libc_builds(programs):
 
 @pytest.fixture
 def libc_lab(lab, libc_builds, request):
-    """The laboratory with the program of one C library in the place of the one under test."""
+    """The laboratory with the program of one C library instead of the one under test."""
     program = libc_builds(request.param)
     real, lab.pop3d = lab.pop3d, program
     yield lab
@@ -509,7 +509,7 @@ def test_sessions_go_through_where_the_log_is_syslog(libc_lab, syslog, options):
 
 @pytest.mark.parametrize("libc_lab", LIBCS, indirect=True)
 def test_a_large_maildrop_is_served_in_the_jail_of_each_c_library(libc_lab, home):
-    """Sorting and memory of that size take other system calls."""
+    """Sorting and memory of that size use other system calls."""
     for i in range(2000):
         with open(home.maildir.at("cur", f"{1000000000 + i * 7919 % 2000}.M{i}:2,"), "wb"):
             pass

@@ -1,6 +1,6 @@
-"""A greeter that was taken over: what it may say to the monitor, and what it gets for it.
+"""A greeter under the control of an attacker: what it can send to the monitor, and what it gains.
 
-tests/hostile-greeter.c is pop3d with another greeter.
+tests/support/hostile-greeter.c is pop3d with another greeter.
 """
 import os
 import re
@@ -16,11 +16,11 @@ from launch import LETS_IN, READS, Script
 SEED = 20261122
 MESSAGES = 100000
 PROCESSES = 2
-CONNECTIONS = 14000  # of each process; a connection comes to almost four messages, as an average
+CONNECTIONS = 14000  # For each process. A connection has almost four messages on average.
 CREDENTIALS_OCTETS = 512
 LENGTHS = 2001
 TRIES = 3
-GRACE = 5  # seconds beyond the login timeout until the monitor ends a greeter that stays
+GRACE = 5  # Seconds after the login time-out until the monitor ends a greeter that stays.
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def uid(request):
 
 
 def check_credentials(octets):
-    """What a checker may be given: "login NUL password NUL timestamp NUL", bounded."""
+    """What a checker can be given: "login NUL password NUL timestamp NUL", bounded."""
     assert len(octets) <= CREDENTIALS_OCTETS, octets
     assert octets.endswith(b"\0") and octets.count(b"\0") == 3, octets
     login, password, timestamp, _ = octets.split(b"\0")
@@ -70,7 +70,7 @@ def test_any_message_gets_nothing_run_but_three_checkers(lab, home, hostile):
         counts = {name: int(value) for name, value in
                   (pair.split("=") for pair in found[1].split())}
         assert counts["connections"] == CONNECTIONS
-        assert counts["lengths"] == LENGTHS, counts  # every one from 0 to 2000 was sent
+        assert counts["lengths"] == LENGTHS, counts  # Every length from 0 to 2000 was sent.
         for name in ("too-many", "slow", "died", "left-behind"):
             assert counts[name] == 0, f"seed {SEED}: {counts}"
         sent += counts["sent"]
@@ -83,7 +83,7 @@ def test_any_message_gets_nothing_run_but_three_checkers(lab, home, hostile):
                 if not fields:
                     continue
                 runs += 1
-                if fields[-1] != ".":  # killed while it wrote
+                if fields[-1] != ".":  # It was killed while it wrote.
                     continue
                 connection, octets, _ = fields
                 check_credentials(bytes.fromhex(octets))
@@ -96,7 +96,7 @@ def test_any_message_gets_nothing_run_but_three_checkers(lab, home, hostile):
     assert runs <= permitted
 
 
-# -- plots, from within the greeter's own jail
+# -- plots, from inside the greeter's own jail
 
 
 def start_plot(lab, home, hostile, uid, plot, *options, checker=None):
@@ -105,7 +105,7 @@ def start_plot(lab, home, hostile, uid, plot, *options, checker=None):
 
 
 def seconds_to_end(server, most):
-    """Waits for the end of all processes, while the client stays; returns how long that took."""
+    """Waits for the end of all processes, while the client stays. Returns how long that took."""
     begin = time.monotonic()
     ended = retry_until(lambda: not server.processes(), most)
     assert ended, f"still there after {most} s: {server.processes()}\n{server.report()}"
@@ -122,7 +122,7 @@ def test_a_greeter_that_does_not_end_is_ended(lab, home, hostile):
 
 @pytest.mark.parametrize("plot", ["stay-when-granted", "read-on-when-granted"])
 def test_a_greeter_that_stays_when_somebody_is_let_in_is_ended(lab, home, uid, hostile, plot):
-    """Else it would hear and speak for the user in whose session it is."""
+    """Otherwise the greeter would hear and speak for the user whose session it is."""
     home.add_seeds()
     server = start_plot(lab, home, hostile, uid, plot)
     assert server.line() == "+OK 4 messages (2007 octets)", server.report()
@@ -164,7 +164,7 @@ def test_a_greeter_gets_three_tries(lab, home, uid, hostile):
 
 
 def test_a_checker_that_lets_in_does_so_once(lab, home, uid, hostile):
-    """The fourth request comes from a greeter whose first was granted."""
+    """The fourth request comes from a greeter whose first request was granted."""
     checker = Script(home, "echo >>@NOTES@/runs\n" + LETS_IN)
     home.add_seeds()
     server = start_plot(lab, home, hostile, uid, "four-tries", checker=[checker.path])

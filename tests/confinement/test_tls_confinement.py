@@ -16,7 +16,7 @@ from tls_lab import TlsClient, UCSPI_DOUBLE, pki, tls_program  # pylint: disable
 
 @pytest.fixture
 def files(home, pki):
-    """A directory of certificates that whoever starts the engine may read."""
+    """A directory of certificates that the user who starts the engine can read."""
     path = home.path + ".certs"
     os.mkdir(path)
     with open(os.path.join(path, "default.pem"), "w", encoding="ascii") as file:
@@ -37,7 +37,7 @@ class Connection:
         self.engine = self.server.process.pid
 
     def locked_in(self):
-        """Waits until the engine is; the filter comes last, and before that the limits."""
+        """Waits until the engine is confined. The filter is set last, the limits before it."""
         def last():
             if jail.SANITIZED:
                 return jail.read_limits(self.engine)["Max processes"] == ("0", "0")
@@ -46,7 +46,7 @@ class Connection:
         return self
 
     def children(self):
-        """The keepers and the program, once they wait: they have closed what is not theirs."""
+        """The keepers and the program, after they have closed the descriptors that are not theirs."""
         found = []
 
         def all_wait():
@@ -60,7 +60,7 @@ class Connection:
             return [int(pid) for pid in file.read().split()]
 
     def speak_tls(self, context):
-        """The rest of the conversation by TLS."""
+        """The rest of the conversation, in TLS."""
         os.set_blocking(self.server.in_fd, True)
         raw = harness.socket.socket(fileno=os.dup(self.server.in_fd))
         raw.settimeout(harness.TIMEOUT)
@@ -148,7 +148,7 @@ def test_attempts_of_an_engine_end_as_the_document_says(lab, files, uid, column)
 
 
 def test_the_key_is_read_as_who_started_the_engine(lab, home, pki, files):
-    """And not as --engine-user, who need not be able to."""
+    """It is not read as --engine-user, who need not be able to read it."""
     if not ROOT:
         pytest.skip("needs root for another user")
     os.chown(files, 0, 0)
@@ -159,7 +159,7 @@ def test_the_key_is_read_as_who_started_the_engine(lab, home, pki, files):
         made = Connection(lab, None, option, path, "--", "cat").locked_in()
         assert made.speak_tls(pki.context()).ask("hello") == "hello"
         made = Connection(lab, MAIL_UID, option, path, "--", "cat")
-        with pytest.raises(OSError):  # ssl.SSLError is one
+        with pytest.raises(OSError):  # ssl.SSLError is an OSError.
             made.speak_tls(pki.context())
         assert made.server.ended() == 111
         assert re.search(r'tls-configuration file=\S+ problem="Permission denied"',

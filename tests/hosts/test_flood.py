@@ -11,11 +11,11 @@ from harness import ROOT, retry_until
 from launch import Tcpserver, Xinetd, checker_options, replace_once, tree_of
 
 CONNECTIONS = 200
-LOGIN_TIMEOUT = 3  # seconds
-SLACK = 12         # seconds; a machine with few processors takes its time to end so many
+LOGIN_TIMEOUT = 3  # Seconds.
+SLACK = 12         # Seconds. A machine with few processors needs time to end so many.
 LIMIT = 20
-# monitor and greeter of a connection, in octets: half of it is enough where the program is static.
-# Who is not root sees what a process has in memory only, shared with others or not
+# Memory of monitor and greeter of a connection, in octets. Half of it is enough if the program is
+# static. Users other than root see only the memory of a process, not how much of it is shared.
 MEMORY = (320 if ROOT and not jail.SANITIZED else 16384) * 1024
 
 
@@ -33,7 +33,7 @@ class Crowd:
         self.got = [b""] * count
 
     def listen(self):
-        """Takes what has come; closes what has ended."""
+        """Reads what has arrived. Closes what has ended."""
         for number, client in enumerate(self.sockets):
             if client is None:
                 continue
@@ -70,7 +70,7 @@ class Crowd:
 
 
 def processes(server):
-    """pid -> octets of memory of each pop3d below the superserver; shared pages by their part."""
+    """pid -> octets of memory of each pop3d below the superserver, with its part of shared pages."""
     found = {}
     for pid in tree_of(server.process.pid)[1:]:
         try:
@@ -82,7 +82,7 @@ def processes(server):
 
 
 def memory_of(pid):
-    """Pss where it may be read, else Rss."""
+    """Pss if it can be read, otherwise Rss."""
     try:
         with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
             return next(int(line.split()[1]) for line in file if line.startswith("Pss:")) * 1024
@@ -105,7 +105,7 @@ class LimitedTcpserver(ManyTcpserver):
 
 
 class LimitedXinetd(Xinetd):
-    """xinetd's limits: so many of all, so many of one address."""
+    """xinetd's limits: a number for all, and a number for one address."""
 
     instances, per_source = LIMIT, LIMIT
 
@@ -147,7 +147,7 @@ def endless_line(_):
     return b"x" * 65536
 
 
-# what a client of the crowd says, and how often
+# What a client of the crowd sends, and how often.
 TALK = {"silent": None, "a line now and then": lambda number: b"CAPA\r\n",
         "half a line now and then": lambda number: b"CA", "garbage": random_garbage,
         "one endless line": endless_line}
@@ -198,8 +198,8 @@ def test_tcpserver_c_lets_so_many_in_and_the_others_wait(flood):
     assert retry_until(lambda: crowd.greeted() >= LIMIT, LOGIN_TIMEOUT, 0.02)
     time.sleep(0.5)
     assert crowd.greeted() == LIMIT and len(processes(server)) == 2 * LIMIT
-    assert crowd.waiting() == 3 * LIMIT  # the others are connected and hear nothing
-    # they come in when the first are gone
+    assert crowd.waiting() == 3 * LIMIT  # The others are connected and hear nothing.
+    # They are served when the first have ended.
     assert retry_until(lambda: crowd.greeted() >= 2 * LIMIT, LOGIN_TIMEOUT + SLACK, 0.1)
     assert len(processes(server)) <= 2 * LIMIT
 
@@ -219,7 +219,7 @@ def test_xinetd_lets_so_many_in_and_turns_the_others_away(flood, kind):
 
 
 def test_the_shipped_files_limit_connections():
-    """Nobody who copies them is without."""
+    """All shipped files have limits."""
     for path, names in (("xinetd.d/pop3", ("instances", "per_source", "cps")),
                         ("systemd/pop3d.socket", ("MaxConnections", "MaxConnectionsPerSource"))):
         with open(os.path.join(jail.TREE, path), encoding="utf-8") as file:

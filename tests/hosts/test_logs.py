@@ -1,4 +1,4 @@
-"""What gets into a log, and what does not: names made to mislead, checkers that talk, fail2ban."""
+"""What gets into a log, and what does not: misleading names, checkers that write, fail2ban."""
 import calendar
 import os
 import re
@@ -16,14 +16,14 @@ from harness import MAIL_GID, MAIL_UID, ROOT, retry_until
 from launch import LETS_IN, READS, TREE, Script, find_program
 from test_checkpassword import log_in, start, syslog  # noqa: F401 (syslog is a fixture)
 
-# a line of the log: an event, then key=value; a value is one word, or quoted with all else escaped
+# A line of the log: an event, then key=value. A value is one word, or quoted and escaped.
 VALUE = r'(?:"(?:[ !#-\[\]-~]|\\x[0-9a-f]{2})*"|[!#-<>-\[\]-~]*)'
 EVENT = re.compile(rf"pop3d\[\d+\]: [a-z0-9-]+(?: [a-z0-9-]+={VALUE})*\Z")
 RELAYED_LINES = 50
 
 
 def check_lines(text):
-    """Every line is one of ours, and says only what it seems to say."""
+    """Every line is one of pop3d's, and says only what it seems to say."""
     lines = text.split("\n")
     assert lines.pop() == "", repr(text[-200:])
     assert lines
@@ -53,11 +53,11 @@ def fill_with_misleading(home):
     for number, name in enumerate(MISLEADING.values()):
         path = home.maildir.add(name, b"Subject: %d\n\nbody\n" % number, sub="cur")
         if b",W=" not in name:
-            os.chmod(path, 0)  # whoever tries to read it logs its name
+            os.chmod(path, 0)  # A process that tries to read it logs its name.
 
 
 def walk(server, count):
-    """Every command that may show or log a name; returns all that was answered."""
+    """Every command that can show or log a name. Returns everything that was answered."""
     for command in ("LIST", "UIDL"):
         server.ask_multi(command)
     for number in range(1, count + 1):
@@ -89,7 +89,7 @@ def test_a_file_name_injects_nothing_into_replies_and_logs(lab, home, request, s
     assert server.ask(f"PASS {home.password}").startswith(f"+OK {len(MISLEADING)} messages"), \
         server.report()
     check_replies(walk(server, len(MISLEADING)))
-    # an update that cannot remove them logs as well
+    # An update that cannot remove them logs as well.
     os.chmod(home.maildir.at("cur"), 0o500)
     server.ask("QUIT")
     server.rest()
@@ -115,7 +115,7 @@ LOGINS = [b"x ip=203.0.113.66 port=1 user=y", b'x" ip=203.0.113.66 "', b"x\x1b[2
 
 
 def try_logins(lab, home, checker, logins, **how):
-    """A failed login with each name, three a connection; returns the servers, ended."""
+    """A failed login with each name, three in a connection. Returns the servers, ended."""
     servers = []
     for first in range(0, len(logins), 3):
         server = start(lab, home, [checker.path], "--allow-cleartext", **how)
@@ -147,7 +147,7 @@ def test_a_login_name_cannot_leave_its_place_in_the_log(lab, home, options):
 
 
 def test_what_a_checker_sets_cannot_leave_its_place_in_the_log(lab, home):
-    """A name and a directory from a database are as little to be trusted as the client's."""
+    """A name and a directory from a database are no more trustworthy than the client's."""
     misleading = "x\npop3d[1]: login-failed ip=203.0.113.66 port=1 user=y\x1b"
     sets = f"USER='{misleading}' MAILDIR='{misleading}'\nexport USER MAILDIR\n"
     for maildir in (misleading, os.fsdecode(home.maildir.path)):
@@ -161,7 +161,7 @@ def test_what_a_checker_sets_cannot_leave_its_place_in_the_log(lab, home):
         assert any("logout" in line and "user=" in line for line in lines), server.report()
 
 
-# -- what a checker says
+# -- what a checker writes
 
 
 def test_control_characters_of_a_checker_are_escaped(lab, home, syslog):  # noqa: F811
@@ -229,7 +229,7 @@ int main(int argc, char **argv)
 
 
 def test_a_set_uid_checker_gives_a_session_to_its_owner(lab, home):
-    """Where the superserver is not root: so nothing that the checker inherits takes its rights."""
+    """If the superserver is not root, nothing that the checker inherits takes its rights."""
     if not ROOT:
         pytest.skip("needs root to make a program set-uid")
     if os.statvfs(lab.directory).f_flag & os.ST_NOSUID:
@@ -276,7 +276,7 @@ def real_lines(lab, home):
     return lines
 
 
-# each form of a log: what stands before the program's own words
+# Each form of a log: what precedes the program's own words.
 def as_syslog(line):
     return time.strftime("%b %e %H:%M:%S mail.example ", time.localtime()) + line
 
@@ -289,14 +289,14 @@ def as_multilog(line):
     return f"@{(1 << 62) + 10 + calendar.timegm(time.gmtime()):016x}0b2c1f3c {line}"
 
 
-# how it begins, what the filter must be told, options of fail2ban-regex
+# How a line begins, what the filter must be told, options of fail2ban-regex.
 FORMS = {"syslog": (as_syslog, "syslog", []), "rfc3339": (as_rfc3339, "syslog", []),
          "multilog": (as_multilog, "stderr", []),
          "without-times": (lambda line: line, "stderr", ["-d", "{NONE}"])}
 
 
 def regex(path, *options, log="syslog", mode="normal"):
-    """What fail2ban-regex says, in words: with -o ip the addresses that it finds."""
+    """The result of fail2ban-regex, in words: with -o ip the addresses that it finds."""
     program = find_program("fail2ban-regex", "fail2ban")
     done = subprocess.run([program, *options, path, f"{FILTER}[log={log}, mode={mode}]"],
                           capture_output=True, text=True, check=False)
@@ -321,7 +321,7 @@ def test_fail2ban_finds_the_true_address_of_every_failure(lab, home, tmp_path, f
 
 
 def test_fail2ban_takes_no_line_of_a_checker_for_one_of_ours(tmp_path):
-    """In a log that they share, as under tcpserver, whatever login name it repeats."""
+    """In a log that they share, as under tcpserver, whatever login name the checker repeats."""
     path = str(tmp_path / "log")
     forged = f"pop3d[1]: login-failed ip={FORGED} port=1 user=x"
     with open(path, "w", encoding="ascii") as file:
@@ -372,7 +372,7 @@ class Fail2ban:
         shutil.rmtree(os.path.join(installed, "jail.d"))
         shutil.copytree(os.path.join(TREE, "fail2ban", "jail.d"), os.path.join(installed, "jail.d"))
         shutil.copy(FILTER, os.path.join(installed, "filter.d"))
-        # the jail as shipped, but for the log, and with no firewall to tell
+        # The shipped jail, with another log and without a firewall to tell.
         with open(os.path.join(installed, "jail.local"), "w", encoding="ascii") as file:
             file.write(f"[pop3d]\nlogpath = {log_path}\nbackend = polling\naction =\n")
         with open(os.path.join(installed, "fail2ban.local"), "w", encoding="ascii") as file:

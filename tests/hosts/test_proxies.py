@@ -1,6 +1,6 @@
 """Real proxies in front of pop3d: HAProxy, stunnel and nginx's mail proxy.
 
-Clients connect from 127.0.0.77, so that the log tells them from the proxies on 127.0.0.1.
+Clients connect from 127.0.0.77, which distinguishes them in the log from the proxies on 127.0.0.1.
 """
 import http.server
 import os
@@ -35,7 +35,7 @@ def connect(port, context=None):
 
 
 def fetch_all(client, home, greeting=GREETING):
-    """A session; returns what RETR brought."""
+    """A session. Returns what RETR sent."""
     assert client.line() == greeting
     assert client.ask(f"USER {home.login}").startswith("+OK")
     reply = client.ask(f"PASS {home.password}")
@@ -96,7 +96,7 @@ def own_lines(server):
 
 
 class Haproxy(Superserver):
-    """HAProxy with one listener and one server; bind and line are the rest of their lines."""
+    """HAProxy with one listener and one server. bind and line are the rest of their lines."""
 
     name = package = "haproxy"
 
@@ -119,7 +119,7 @@ listen pop3
 """)]
 
     def check_state(self):
-        """What HAProxy thinks of its server: (status, result of the last check)."""
+        """HAProxy's view of its server: (status, result of the last check)."""
         with socket.socket(socket.AF_UNIX) as control:
             control.connect(self.stats)
             control.sendall(b"show stat\n")
@@ -150,7 +150,7 @@ def test_haproxy_names_its_client(home, server, haproxy, version):
 
 @pytest.mark.parametrize("version", ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl"])
 def test_haproxy_in_clear_is_not_taken_for_protected(home, server, haproxy, version):
-    """Nor is its client for one on this host."""
+    """Nor does its client count as one on this host."""
     pop3d = server("--proxy-protocol")
     client = connect(haproxy(pop3d, version).port)
     assert client.line() == GREETING
@@ -181,7 +181,7 @@ def test_tls_that_ends_at_haproxy_protects_the_login(home, pki, server, haproxy,
 
 
 def test_tls_that_ends_at_haproxy_unseen_protects_nothing(home, pki, server, haproxy, bundle):
-    """Version 2 without the extension says nothing of TLS."""
+    """Version 2 without the extension does not say whether TLS was used."""
     pop3d = server("--proxy-protocol")
     client = connect(haproxy(pop3d, "send-proxy-v2", f"ssl crt {bundle}").port, pki.context())
     assert client.line() == GREETING
@@ -196,7 +196,7 @@ def engine(lab, home, own, options, program_options):
 
 @pytest.mark.parametrize("version", ["send-proxy", "send-proxy-v2"])
 def test_haproxy_in_front_of_port_995(lab, home, pki, own, started, haproxy, version):
-    """TLS goes through the proxy; its header comes in front of the handshake."""
+    """TLS goes through the proxy. The proxy's header precedes the handshake."""
     del started
     tls = engine(lab, home, own, ["--proxy-protocol", "--trusted-proxy", "127.0.0.1"],
                  ["--require-tls"])
@@ -236,12 +236,12 @@ CHECKS = {
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_health_checks_of_haproxy_are_served(server, haproxy, check):
-    """They are no attacks: nothing that fail2ban's filter would look at."""
+    """They are not attacks, so fail2ban's filter must ignore them."""
     pop3d = server("--proxy-protocol", "--trusted-proxy", "127.0.0.1")
     line, checks = CHECKS[check]
     proxy = haproxy(pop3d, line, checks=checks)
     reason = "quit" if checks else "(?:eof|broken)"
-    # a check that only connects has often reset the connection before its address is asked for
+    # A check that only connects has often reset the connection before its address is asked for.
     ends = rf"end ip=(?:127\.0\.0\.1|-) stage=login reason={reason} tries=0"
     assert retry_until(lambda: len(re.findall(ends, pop3d.log())) >= 5), pop3d.log()
     assert retry_until(lambda: proxy.check_state()[0] == "UP")
@@ -252,7 +252,7 @@ def test_health_checks_of_haproxy_are_served(server, haproxy, check):
 
 
 def test_health_checks_without_a_header_are_not_seen(server, haproxy):
-    """HAProxy leaves the header out of checks of another port, and resets before it connects."""
+    """HAProxy sends no header in checks of another port, and resets before pop3d's server connects."""
     pop3d = server("--proxy-protocol")
     proxy = haproxy(pop3d, f"send-proxy-v2 check port {pop3d.port} inter 100ms")
     assert retry_until(lambda: proxy.check_state() == ("UP", "L4OK"))
@@ -261,7 +261,7 @@ def test_health_checks_without_a_header_are_not_seen(server, haproxy):
 
 
 def test_health_checks_of_port_995(lab, home, own, started, haproxy):
-    """A check that breaks off before the handshake, with a header of the proxy's own."""
+    """A check that ends before the handshake, with a header of the proxy's own."""
     del started
     tls = engine(lab, home, own, ["--proxy-protocol"], [])
     proxy = haproxy(tls, "send-proxy-v2 check inter 100ms")
@@ -273,7 +273,7 @@ def test_health_checks_of_port_995(lab, home, own, started, haproxy):
 
 
 def test_a_check_that_has_reset_already_is_not_called_untrusted(lab, own):
-    """Whoever it was: there is no address any more, and nothing to warn of."""
+    """A client whose connection is gone has no address, and nothing needs a warning."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         check = socket.create_connection(listener.getsockname())
         connection = listener.accept()[0]
@@ -319,7 +319,7 @@ cert = {bundle}
 
 
 def test_stunnel_in_front(lab, home, pki, server, started, bundle):
-    """Its connections come from this host, where clear text is permitted."""
+    """Its connections come from this host, from which clear text is permitted."""
     pop3d = server()
     proxy = started(Stunnel, lab, home, [bundle, f"connect = 127.0.0.1:{pop3d.port}"])
     assert fetch_all(connect(proxy.port, pki.context()), home) == wanted()
@@ -327,7 +327,9 @@ def test_stunnel_in_front(lab, home, pki, server, started, bundle):
 
 
 def test_stunnel_names_its_client(lab, home, pki, server, started, bundle):
-    """Its header is of version 1, which cannot speak of TLS: --allow-cleartext is needed."""
+    """Its header is of version 1, which cannot say that TLS was used, so --allow-cleartext is
+    needed.
+    """
     pop3d = server("--proxy-protocol", "--trusted-proxy", "127.0.0.1", "--allow-cleartext")
     proxy = started(Stunnel, lab, home,
                     [bundle, f"connect = 127.0.0.1:{pop3d.port}\nprotocol = proxy"])
@@ -336,7 +338,7 @@ def test_stunnel_names_its_client(lab, home, pki, server, started, bundle):
 
 
 def test_stunnel_starts_pop3d(lab, home, pki, started, bundle):
-    """Without a port of its own; the socket pair that it makes is a connection of this host."""
+    """Without a port of its own. The socket pair that it makes is a connection of this host."""
     words = ["pop3d", *checker_options(lab), "--", lab.checker, home.table]
     proxy = started(Stunnel, lab, home,
                     [bundle, f"exec = {lab.pop3d}\nexecArgs = {' '.join(words)}"])
@@ -348,7 +350,7 @@ def test_stunnel_starts_pop3d(lab, home, pki, started, bundle):
 
 
 class Authority:
-    """What auth_http asks: the server for everybody, and what it was told of the client."""
+    """The answers for auth_http: the server for everybody, and what it was told of the client."""
 
     def __init__(self, port):
         authority = self
@@ -420,7 +422,7 @@ def nginx(lab, home, started):
 @pytest.mark.parametrize("named", [False, True], ids=["plain", "proxy_protocol"])
 @pytest.mark.parametrize("tls", ["off", "at once", "STLS"])
 def test_nginx_in_front(home, pki, server, nginx, bundle, tls, named):
-    """It logs in by USER and PASS in clear, from this host or with a header of version 1."""
+    """It logs in with USER and PASS in clear, from this host or with a header of version 1."""
     pop3d = server(*(["--proxy-protocol", "--trusted-proxy", "127.0.0.1", "--allow-cleartext"]
                      if named else []))
     lines = "ssl;" if tls == "at once" else ";"

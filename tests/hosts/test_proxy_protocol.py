@@ -1,4 +1,4 @@
-"""PROXY headers before the first octet of POP3, and before that of TLS."""
+"""PROXY headers before the first octet of POP3, and before the first octet of TLS."""
 import random
 import re
 import socket
@@ -23,7 +23,7 @@ def uid(request):
 
 
 def v2(client=CLIENT, here=HERE, ports=(40123, 110), command=1, family=0x11, extra=b""):
-    """A header of version 2; one of family 0 has no addresses."""
+    """A header of version 2. One of family 0 has no addresses."""
     body = b""
     if family == 0x11:
         body = socket.inet_aton(client) + socket.inet_aton(here) + struct.pack(">HH", *ports)
@@ -65,7 +65,7 @@ def expect_session(replies, server):
     assert replies[3] == "+OK 4 2007", server.report()
 
 
-# header, the client in the log, and whether its side of the proxy was under TLS
+# Header, the client in the log, and whether its side of the proxy used TLS.
 HEADERS = {
     "v1": (V1, CLIENT, False),
     "v1-tcp6": (b"PROXY TCP6 2001:db8::9 2001:db8::1 40123 110\r\n", "2001:db8::9", False),
@@ -97,7 +97,7 @@ def test_the_session_is_the_clients_whom_the_proxy_names(lab, home, uid, name):
 
 @pytest.mark.parametrize("name", HEADERS)
 def test_clear_text_is_refused_unless_the_header_speaks_of_tls(lab, home, name):
-    """Also where the proxy runs on this host, whose own connections may be in clear."""
+    """Even if the proxy runs on this host, whose own connections can be in clear."""
     header, _, tls = HEADERS[name]
     home.add_seeds()
     server = start(lab, home)
@@ -119,7 +119,7 @@ def test_tls_may_be_demanded_of_the_client(lab, home, uid):
 
 
 def test_a_proxy_that_speaks_for_itself_is_served(lab, home, uid):
-    """A health check: from this host, so that even a login may be tried."""
+    """A health check comes from this host, so that even a login can be tried."""
     home.add_seeds()
     for header in (v2(command=0), v2(command=0, family=0), v2(command=0, extra=tls_extension())):
         server = start(lab, home, uid=uid)
@@ -208,7 +208,7 @@ def test_a_header_is_no_command_where_none_is_expected(lab, home):
 
 @pytest.mark.parametrize("sent", [b"", V1[:-1], v2()[:-1]], ids=["nothing", "v1", "v2"])
 def test_a_header_that_does_not_come_ends_the_connection(lab, home, sent):
-    """At the login timeout where that is shorter than what a proxy is given."""
+    """At the login time-out, if that is shorter than the time for a header."""
     server = start(lab, home, "--login-timeout", "1")
     server.send(sent)
     assert server.rest(10) == b"", server.report()
@@ -261,7 +261,7 @@ def test_options_that_cannot_be_meant(lab, home, options):
 
 
 def test_random_headers_do_no_harm(lab, home):
-    """What lies about its length, or is cut, ends the connection; no process dies of it."""
+    """A header with a wrong length, or a cut one, ends the connection. No process dies of it."""
     seed = random.randrange(1 << 32)
     chance = random.Random(seed)
     for _ in range(150):
@@ -329,7 +329,7 @@ def test_the_engine_closes_a_connection_without_its_header(lab, home, own, name)
         try:
             raw.sendall(WRONG[name])
         except OSError:
-            pass  # closed before it took all
+            pass  # Closed before it took all.
         assert all_of(raw) == b""
     assert server.ended() == 1, server.report()
     server.logged(r"tls-no-proxy-header ip=127\.0\.0\.1 reason=\"")

@@ -1,4 +1,4 @@
-"""Every superserver that doc/SETUP names, really run on the loopback interface."""
+"""Every superserver that doc/SETUP names really runs, on the loopback interface."""
 import os
 import poplib
 import re
@@ -103,7 +103,7 @@ def test_ten_sessions_at_a_time(lab, home, launch, kind):
         client.quit()
 
 
-# -- what a checker sees, and what of it the client sees
+# -- what a checker sees, and which part of it the client sees
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def loopback_has_ipv6():
 
 
 def test_an_ipv4_client_of_an_ipv6_listener_is_shown_as_ipv4(home, launch):
-    """xinetd with the IPv6 flag gives ::ffff:127.0.0.1, in REMOTE_HOST and in the socket."""
+    """With the IPv6 flag xinetd gives ::ffff:127.0.0.1, in REMOTE_HOST and in the socket."""
     assert "IPv6" in re.search(r"^\tflags\s*=(.*)$", shipped("xinetd.d", "pop3"), re.MULTILINE)[1]
     checker = Script(home, NOTES_ENVIRONMENT + READS + "exit 1\n")
     server = launch(Xinetd, [checker.path])
@@ -181,7 +181,7 @@ def test_a_missing_maildir_is_an_error_and_no_text_of_the_log(home, launch, kind
 def test_wrong_options_send_nothing_to_the_client(lab, home, launch, kind, options):
     server = launch(kind, ["true"], *options)
     assert server.all_that_comes() == b""
-    # exit status 100, as each of them writes it into its log
+    # Exit status 100, as each of them writes it into its log.
     written = re.compile("status[= ](100|25600|6400|0x6400)|died with code 100")
     assert retry_until(lambda: written.search(server.log()), 5), server.log()
 
@@ -253,7 +253,7 @@ def test_the_greeter_user_can_be_named(home, launch):
 
 @pytest.fixture
 def units(lab, tmp_path):
-    """The shipped units, with the program where it is."""
+    """The shipped units, with the path of the program under test."""
     text = replace_once(r"^ExecStart=-/usr/local/sbin/pop3d$", f"ExecStart=-{lab.pop3d}",
                         shipped("systemd", "pop3d@.service"))
     (tmp_path / "pop3d@.service").write_text(text, encoding="utf-8")
@@ -285,7 +285,7 @@ def test_the_service_is_well_confined(units):
 
 
 def test_the_units_capabilities_are_enough(lab, home):
-    """A session, and the end of one that hangs, with no more than CapabilityBoundingSet=."""
+    """A session, and the end of one that hangs, with only CapabilityBoundingSet=."""
     if not ROOT:
         pytest.skip("needs root to give capabilities up")
     unit = shipped("systemd", "pop3d@.service")
@@ -310,11 +310,11 @@ def test_the_units_capabilities_are_enough(lab, home):
     server.ask("USER x")
     server.send(b"PASS x\r\n")
     assert server.rest() == b"", server.report()
-    server.ended()  # and no process of the mail user is left
+    server.ended()  # No process of the mail user remains.
 
 
 def permitted_calls(unit):
-    """The system calls of SystemCallFilter=, its groups taken apart."""
+    """The system calls of SystemCallFilter=, with its groups expanded."""
     permitted, queue = set(), re.search(r"^SystemCallFilter=(.*)$", unit, re.MULTILINE)[1].split()
     while queue:
         name = queue.pop()
@@ -330,7 +330,7 @@ def permitted_calls(unit):
 
 
 def test_the_units_system_calls_and_sockets_are_enough(lab, home, tmp_path):
-    """All that a session with the real password program calls is in SystemCallFilter=."""
+    """Every call of a session with the real password program is in SystemCallFilter=."""
     unit = shipped("systemd", "pop3d@.service")
     permitted = permitted_calls(unit)
     strace = find_program("strace", "strace")

@@ -33,13 +33,13 @@ def mail(machine):
 
 
 def curl(machine, url, *options, check=True):
-    """curl on the outside, without the settings of whoever runs this."""
+    """curl outside the machine, without the settings of the user who runs this."""
     return machine.run("curl", "-q", "-sS", "-k", "--max-time", "20", "--interface", CLIENT,
                        *CREDENTIALS, *options, url, check=check)
 
 
 def s_client(machine, port, *options, lines=("QUIT",)):
-    """What openssl s_client gets that says these lines."""
+    """The output of openssl s_client, which sends these lines."""
     text = "".join(line + "\r\n" for line in lines).encode()
     start = ["-starttls", "pop3"] if port == POP3 else []
     done = machine.run("openssl", "s_client", "-connect", f"{SERVER}:{port}", "-bind", CLIENT,
@@ -56,7 +56,7 @@ def follows_its_own_tests(machine):
 
 
 def serves(machine, seen=(CLIENT, CLIENT), tls=("yes", "yes"), resumes=True):
-    """Mail is fetched from both ports; the log has the client as seen there."""
+    """Mail is fetched from both ports. The log shows the client as given in seen."""
     for port, url, option in ((POP3S, "pop3s:", "-4"), (POP3, "pop3:", "--ssl-reqd")):
         ip, under_tls = (each[port == POP3] for each in (seen, tls))
         line = rf"\blogin ip={re.escape(ip)} port=\d+ user=kermit tls={under_tls}\b"
@@ -72,7 +72,7 @@ def serves(machine, seen=(CLIENT, CLIENT), tls=("yes", "yes"), resumes=True):
 
 
 def resumed(machine, port):
-    """Whether a session is resumed by another process."""
+    """True if another process resumes a session."""
     s_client(machine, port, "-sess_out", "/var/tmp/session")
     got = s_client(machine, port, "-sess_in", "/var/tmp/session")
     return re.search(r"^Reused, ", got, re.MULTILINE) is not None
@@ -114,7 +114,7 @@ def test_the_two_shipped_files_of_xinetd_differ_in_port_and_program_only():
 
 
 def words_of_unit(machine, *paths):
-    """What ExecStart= says when all the files are read."""
+    """The effective ExecStart= after all files are read."""
     found = []
     for path in paths:
         for value in re.findall(r"^ExecStart=-?(.*)$", machine.read(path), re.MULTILINE):
@@ -124,7 +124,7 @@ def words_of_unit(machine, *paths):
 
 
 def activate(machine, socket, *service):
-    """systemd-socket-activate in the place of the units."""
+    """systemd-socket-activate instead of the units."""
     find_program("systemd-socket-activate", "systemd")
     unit = machine.read(os.path.join(UNITS, socket))
     assert re.findall(r"^Accept=(.*)$", unit, re.MULTILINE) == ["yes"]
@@ -173,7 +173,7 @@ def test_both_services_of_systemd_are_confined_alike():
 
 
 def test_the_calls_and_capabilities_of_the_unit_are_enough(mail):
-    """All of a session under strace, with the capabilities of the unit and no others."""
+    """A whole session under strace, with the capabilities of the unit and no others."""
     strace, section = find_program("strace", "strace"), "pop3s@.service"
     unit = shipped("systemd", section)
     permitted = permitted_calls(unit)
@@ -199,7 +199,7 @@ def test_the_calls_and_capabilities_of_the_unit_are_enough(mail):
 
 
 def commands(text):
-    """The command lines of a block, those that go on behind a backslash put together."""
+    """The command lines of a block. A line that ends in a backslash is joined with the next."""
     return [line.split() for line in text.replace("\\\n", " ").splitlines() if line.strip()]
 
 
@@ -224,7 +224,7 @@ def test_inetd(mail, kind):
 
 
 def under_tcpserver(machine, port=POP3S, instead=None, by=()):
-    """The first recipe of tcpserver, with some words in the place of others."""
+    """The first recipe of tcpserver, with some words replaced."""
     words = commands(block("TLS under tcpserver and inetd", "tcpserver"))[0]
     if instead is not None:
         at = words.index(instead[0])
@@ -314,19 +314,19 @@ def test_haproxy(mail):
     with open(mail.at("/etc/haproxy/haproxy.cfg"), "a", encoding="utf-8") as file:
         file.write(block(section, "frontend"))
     mail.start({POP3, POP3S}, haproxy, "-db", "-f", "/etc/haproxy/haproxy.cfg")
-    serves(mail, resumes=False)  # its own tickets are off by Debian's default
+    serves(mail, resumes=False)  # Debian's default switches its own tickets off.
     assert resumed(mail, POP3)
     refuses_clear_text(mail)
-    # nobody comes without a header, and from nowhere else
+    # A connection without a header, or from another address, is refused.
     assert mail.run("curl", "-q", "-sS", f"telnet://127.0.0.1:{PROXIED}", text=b"USER kermit\r\n",
                     check=False).stdout == b""
     mail.logged(r"end ip=127\.0\.0\.1 stage=login reason=no-proxy-header")
     assert mail.run("curl", "-q", "-sS", f"pop3://{SERVER}:{PROXIED}/", check=False
-                    ).returncode == 7  # no connection
+                    ).returncode == 7  # No connection.
 
 
 def test_a_balancer_that_passes_tls_on(mail):
-    """HAProxy ends no TLS, and pop3d-tls reads its header."""
+    """HAProxy does no TLS, and pop3d-tls reads its header."""
     haproxy = find_program("haproxy", "haproxy")
     words = commands(block("Behind HAProxy", "tcpserver"))[0]
     address, port = words[words.index("100") + 1:][:2]
@@ -380,11 +380,11 @@ def test_stunnel(mail):
 
 
 def events_of_engine():
-    """The names of the lines that pop3d-tls may write, but for those of its keeper's program."""
+    """The names of the lines that pop3d-tls can write, except those of its keeper's program."""
     rooms = ("tls", "peer", "confine", "os", "lib")
     text = "".join(shipped(room, name) for room in rooms
                    for name in os.listdir(os.path.join(TREE, room)) if name.endswith(".c"))
-    # names that stand in a table, and those at the beginning of a format
+    # Names in a table, and names at the beginning of a format.
     return set(re.findall(r'"(tls-[a-z-]+)"', text)) | set(re.findall(
         r'log_event\([^"]*"((?:tls|proxy)[a-z-]*) ', text))
 

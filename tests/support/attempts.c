@@ -20,7 +20,7 @@
 #define PAGE 4096
 #define ARGUMENTS 6
 
-/* What not every libc's headers name. */
+/* Names that the headers of some C libraries lack. */
 #define NO_REPLACE 1
 #define READ_IMPLIES_EXEC 0x0400000
 #define X32_CALL 0x40000000L
@@ -35,9 +35,9 @@
 #define NUMBER(n) ((const void *)(long)(n))
 
 enum special {
-	PLAIN,     /* one system call, a descriptor it returns is closed */
-	READ_DATA, /* what it opens must be readable as well */
-	IA32,      /* by the interface of 32-bit programs */
+	PLAIN,     /* One system call. If it returns a descriptor, that is closed. */
+	READ_DATA, /* The file that it opens must also be readable. */
+	IA32,      /* Through the interface of 32-bit programs. */
 };
 
 struct attempt {
@@ -58,7 +58,7 @@ static const unsigned long clone3_arguments[8] = {[4] = SIGCHLD};
 static const unsigned long openat2_arguments[3] = {O_RDONLY};
 
 static const struct attempt attempts[] = {
-	/* what a session lives on */
+	/* Calls that a session needs. */
 	{"list-new", SYS_openat, {NUMBER(HOME), "Maildir/new", NUMBER(O_DIRECTORY)}, PLAIN},
 	{"read-message", SYS_openat, {NUMBER(HOME), "Maildir/new/1.a"}, READ_DATA},
 	{"unlink-message", SYS_unlinkat, {NUMBER(HOME), "Maildir/new/1.a"}, PLAIN},
@@ -70,7 +70,7 @@ static const struct attempt attempts[] = {
 		{NUMBER(HOME), "Maildir/new/1.a", NUMBER(HOME), "Maildir/cur/1.a:2,"}, PLAIN},
 	{"unlink-in-tmp", SYS_unlinkat, {NUMBER(HOME), "Maildir/tmp/stale"}, PLAIN},
 
-	/* files of others */
+	/* Files of others. */
 	{"read-etc-passwd", SYS_openat, {NUMBER(HOME), "/etc/passwd"}, READ_DATA},
 	{"read-through-symlink", SYS_openat, {NUMBER(HOME), "Maildir/cur/symlink"}, READ_DATA},
 	{"read-other-maildir", SYS_openat, {NUMBER(HOME), "../other/Maildir/new/1.a"},
@@ -88,7 +88,7 @@ static const struct attempt attempts[] = {
 		PLAIN},
 	{"stat-of-etc-passwd", SYS_newfstatat, {NUMBER(HOME), "/etc/passwd", page}, PLAIN},
 
-	/* writing */
+	/* Writing. */
 	{"create-in-new", SYS_openat,
 		{NUMBER(HOME), "Maildir/new/made", NUMBER(CREATE | O_WRONLY), NUMBER(0600)},
 		PLAIN},
@@ -126,7 +126,7 @@ static const struct attempt attempts[] = {
 		{NUMBER(HOME), "Maildir/cur/2.b:2,", NUMBER(-1), NUMBER(-1), NUMBER(0)}, PLAIN},
 	{"utimes", SYS_utimensat, {NUMBER(HOME), "Maildir/cur/2.b:2,", NULL, NUMBER(0)}, PLAIN},
 
-	/* moving */
+	/* Moving. */
 	{"rename-out-of-maildir", SYS_renameat2,
 		{NUMBER(HOME), "Maildir/new/1.a", NUMBER(HOME), "stolen", NUMBER(NO_REPLACE)},
 		PLAIN},
@@ -165,7 +165,7 @@ static const struct attempt attempts[] = {
 		PLAIN},
 	{"chdir", SYS_chdir, {"/"}, PLAIN},
 
-	/* network */
+	/* Network. */
 	{"socket-internet", SYS_socket, {NUMBER(AF_INET), NUMBER(SOCK_STREAM)}, PLAIN},
 	{"socket-unix", SYS_socket, {NUMBER(AF_UNIX), NUMBER(SOCK_DGRAM)}, PLAIN},
 	{"socketpair", SYS_socketpair, {NUMBER(AF_UNIX), NUMBER(SOCK_STREAM), NUMBER(0), page},
@@ -179,7 +179,7 @@ static const struct attempt attempts[] = {
 	{"pass-descriptor", SYS_sendmsg, {NUMBER(0), &message}, PLAIN},
 	{"receive-descriptor", SYS_recvmsg, {NUMBER(0), &message, NUMBER(MSG_DONTWAIT)}, PLAIN},
 
-	/* other processes and programs */
+	/* Other processes and programs. */
 	{"fork", SYS_clone, {NUMBER(SIGCHLD)}, PLAIN},
 	{"vfork", SYS_clone, {NUMBER(CLONE_VFORK | SIGCHLD)}, PLAIN},
 	{"clone3", CALL_CLONE3, {clone3_arguments, NUMBER(sizeof clone3_arguments)}, PLAIN},
@@ -200,7 +200,7 @@ static const struct attempt attempts[] = {
 	{"setrlimit", SYS_prlimit64, {NUMBER(0), NUMBER(RLIMIT_NPROC), &unlimited}, PLAIN},
 	{"setpriority", SYS_setpriority, {NUMBER(PRIO_PROCESS), NUMBER(0), NUMBER(-5)}, PLAIN},
 
-	/* identity */
+	/* Identity. */
 	{"setuid-0", SYS_setuid, {NUMBER(0)}, PLAIN},
 	{"setgroups", SYS_setgroups, {NUMBER(0), NULL}, PLAIN},
 	{"capset", SYS_capset, {page, page}, PLAIN},
@@ -212,7 +212,7 @@ static const struct attempt attempts[] = {
 	{"unshare-user", SYS_unshare, {NUMBER(CLONE_NEWUSER)}, PLAIN},
 	{"setns", SYS_setns, {NUMBER(0), NUMBER(0)}, PLAIN},
 
-	/* memory that could be run */
+	/* Memory that could be executed. */
 	{"mmap-exec", SYS_mmap,
 		{NULL, NUMBER(PAGE), NUMBER(PROT_READ | PROT_EXEC),
 			NUMBER(MAP_PRIVATE | MAP_ANONYMOUS), NUMBER(-1), NUMBER(0)},
@@ -222,7 +222,7 @@ static const struct attempt attempts[] = {
 	{"pkey-mprotect-exec", SYS_pkey_mprotect,
 		{page, NUMBER(PAGE), NUMBER(PROT_READ | PROT_EXEC), NUMBER(-1)}, PLAIN},
 
-	/* wide surfaces of the kernel */
+	/* Large interfaces of the kernel. */
 	{"io-uring", SYS_io_uring_setup, {NUMBER(1), page}, PLAIN},
 	{"bpf", SYS_bpf, {NUMBER(0), page, NUMBER(64)}, PLAIN},
 	{"userfaultfd", SYS_userfaultfd, {NUMBER(0)}, PLAIN},
@@ -280,7 +280,7 @@ int attempt_make(const struct attempt *a)
 	if (result < 0)
 		return error_number;
 	if (getpid() != self)
-		_exit(0); /* a child, that could not be */
+		_exit(0); /* A child that must not be possible. */
 	if (a->special == READ_DATA && read((int)result, page, 1) < 0)
 		error_number = errno;
 	if (a->call == SYS_openat)

@@ -1,4 +1,4 @@
-# Programs of the tests that are all of pop3d, or of pop3d-tls, but for one part, which they replace:
+# Programs for the tests that are pop3d or pop3d-tls with one part replaced:
 #     make -f Makefile -f tests/support/doubles.mk build/sandbox-probe build/hostile-greeter build/tls-probe
 
 SANDBOX_PROBE_WRAPS = command_loop confine_monitor

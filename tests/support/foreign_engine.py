@@ -1,9 +1,9 @@
-"""A UCSPI-TLS engine that is not ours: what another implementation of the interface would do.
+"""A UCSPI-TLS engine that is not part of pop3d, as another implementation would behave.
 
 For each connection a thread starts pop3d with the client's socket as 0 and 1 and the three
-descriptors of the interface, waits for the octet on the control descriptor, and from then on does
-TLS (by Python's ssl module) on the same socket. What it finds there first is what the program left:
-it has no way to know which octets came before STLS was answered.
+descriptors of the interface. The thread waits for the octet on the control descriptor, and from
+then on does TLS (with Python's ssl module) on the same socket. It finds whatever the program left
+in the socket: it cannot know which octets came before STLS was answered.
 """
 import select
 import socket
@@ -16,7 +16,7 @@ from tls_lab import TlsClient, pop3d
 
 
 class ForeignEngine:
-    """Has the same form as tls_lab.TlsServer, for tests that run with either."""
+    """Has the same interface as tls_lab.TlsServer, for tests that run with either."""
 
     def __init__(self, lab, home, pki, *options):
         self.argv = pop3d(lab, home, *options)
@@ -60,7 +60,7 @@ class ForeignEngine:
             ends.append(protected)
             self.closing.append(protected)
             self.relay(protected, inside)
-        except OSError:  # a handshake that fails is one: the program finds the end of its input
+        except OSError:  # A failed handshake ends the program's input.
             pass
         finally:
             for end in ends:

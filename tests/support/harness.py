@@ -1,7 +1,8 @@
-"""What the black-box tests share: Maildirs, checkers, and a server at the end of a connection.
+"""Shared by the black-box tests: Maildirs, checkers, and a server at the end of a connection.
 
-The server under test runs with the rights it has in the field: as root, the serve form starts as
-root and the session as an ordinary user; started by an ordinary user, all is that user's.
+The server under test has the rights that it has on real hosts. If root runs the tests, pop3d starts
+as root and the session as an ordinary user. If an ordinary user runs them, everything is that
+user's.
 """
 import os
 import select
@@ -18,7 +19,7 @@ ROOT = os.getuid() == 0
 MAIL_UID = 4000 if ROOT else os.getuid()
 MAIL_GID = 4000 if ROOT else os.getgid()
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TIMEOUT = 30  # seconds until a test gives up waiting; nothing that works takes as long
+TIMEOUT = 30  # Seconds until a test gives up waiting. Nothing that works takes as long.
 SEEDS = os.path.join(TESTS, "seeds", "new")
 
 
@@ -37,7 +38,7 @@ def shorten(octets, most=800):
 
 
 def retry_until(condition, seconds=10.0, step=0.01):
-    """Waits until condition() is true; returns its last value."""
+    """Waits until condition() is true. Returns its last value."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -47,7 +48,7 @@ def retry_until(condition, seconds=10.0, step=0.01):
 
 
 class Maildir:
-    """A Maildir; names are octets (or str), as a file system has them."""
+    """A Maildir. Names are octets (or str), as a file system has them."""
 
     def __init__(self, path):
         self.path = os.fsencode(path)
@@ -76,13 +77,13 @@ class Maildir:
         return self
 
     def names(self, *subs):
-        """The file names below new/ and cur/ (or the subs given), sorted."""
+        """The file names in new/ and cur/ (or the given subs), sorted."""
         subs = subs or ("cur", "new")
         return sorted(os.fsencode(sub) + b"/" + name
                       for sub in subs for name in os.listdir(self.at(sub)))
 
     def state(self):
-        """All that is in the Maildir but the index: type, contents, mtime and inode by path."""
+        """Everything in the Maildir except the index: type, contents, mtime and inode by path."""
         found = {}
         for top, directories, files in os.walk(self.path):
             if top == self.path and b"pop3d" in directories:
@@ -102,13 +103,13 @@ class Maildir:
         return found
 
     def contents(self):
-        """The contents and mtimes of all messages, without their names: what QUIT must keep."""
+        """The contents and mtimes of all messages, without their names, which QUIT must keep."""
         return sorted(entry[1:3] for path, entry in self.state().items()
                       if entry[1] is not None and path.startswith((b"new/", b"cur/")))
 
 
 class Home:
-    """A user's home directory with a Maildir in it, and the password table that names the user."""
+    """A user's home directory with a Maildir, and the password table that names the user."""
 
     def __init__(self, lab, login="kermit", password="geheim"):
         self.lab = lab
@@ -163,7 +164,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 class Lab:
-    """The programs under test where every user may reach them, and the servers started."""
+    """The programs under test, where every user can reach them, and the servers that were started."""
 
     def __init__(self, build, directory):
         self.build, self.directory = build, directory
@@ -189,7 +190,7 @@ class Lab:
         return self.start(arguments, cwd=home.path, **how)
 
     def serve(self, home, *options, checker=None, **how):
-        """pop3d before a checker: the table's of home, or the command given."""
+        """pop3d before a checker: the table of home, or the given command."""
         arguments = [self.pop3d, "--hostname", HOST, "--fail-delay", "0"]
         for name in self.environment().keys() - {"PATH"}:
             arguments += ["--pass-env", name]
@@ -197,7 +198,7 @@ class Lab:
         return self.start([*arguments, *options, "--", *command], cwd="/", **how)
 
     def login(self, home, *options, **how):
-        """A connection through serve where USER and PASS are done; the reply to PASS is next."""
+        """A connection through serve after USER and PASS. The reply to PASS comes next."""
         server = self.serve(home, *options, **how)
         server.line()
         server.ask(f"USER {home.login}")
@@ -205,7 +206,7 @@ class Lab:
         return server
 
     def stray(self):
-        """Processes that run a program of ours."""
+        """The processes that run a program under test."""
         found = {}
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -233,8 +234,10 @@ def processes_of(session_id):
 
 
 def channel(transport):
-    """Our two descriptors (write, read) and the server's (stdin, stdout). "packets" is a pair of pipes
-    where each read returns what one write of the server wrote."""
+    """The test's descriptors (write, read) and the server's (stdin, stdout).
+
+    "packets" is a pair of pipes in which each read returns what one write of the server wrote.
+    """
     if transport in ("pipes", "packets"):
         server_in, our_out = os.pipe()
         our_in, server_out = os.pipe2(os.O_DIRECT if transport == "packets" else 0)
@@ -257,18 +260,18 @@ def channel(transport):
 
 
 class Server:
-    """A pop3d that runs, and the client's end of its connection."""
+    """A running pop3d, and the client's end of its connection."""
 
     def __init__(self, argv, environment, transport="socketpair", uid=None, cwd="/",
                  stderr=None, wrapper=()):
         self.argv = argv
         self.sent, self.got = bytearray(), bytearray()
-        self.taken = 0  # how much of got was looked at
+        self.taken = 0  # How much of got was looked at.
         self.at_eof = self.broken = False
-        self.reads = 0  # how many pieces got came in
+        self.reads = 0  # In how many pieces got arrived.
         self.out_fd, self.in_fd, child_in, child_out = channel(transport)
         self.is_socket = self.out_fd == self.in_fd
-        self.client_socket = os.readlink(f"/proc/self/fd/{child_in}")  # as /proc names it
+        self.client_socket = os.readlink(f"/proc/self/fd/{child_in}")  # As /proc names it.
         self.log_file = tempfile.TemporaryFile() if stderr is None else None
         become = {}
         if ROOT and uid:
@@ -285,7 +288,9 @@ class Server:
     # -- the client's side
 
     def exchange(self, octets, enough, timeout=TIMEOUT):
-        """Writes all octets and reads what comes, until all is written and enough() is true."""
+        """Writes all octets and reads what arrives, until everything is written and enough() is
+        true.
+        """
         octets = memoryview(octets)
         self.sent += octets
         deadline = time.monotonic() + timeout
@@ -330,7 +335,7 @@ class Server:
         self.exchange(octets, lambda: True)
 
     def line(self, timeout=TIMEOUT):
-        """The next line that the server sent, without CRLF; None at the end of the connection."""
+        """The next line of the server, without CRLF; None at the end of the connection."""
         self.exchange(b"", lambda: self.got.find(b"\n", self.taken) >= 0, timeout)
         end = self.got.find(b"\n", self.taken)
         if end < 0:
@@ -342,13 +347,13 @@ class Server:
         return text[:-2].decode("latin-1")
 
     def ask(self, command, timeout=TIMEOUT):
-        """Sends a command, returns the first line of the reply."""
+        """Sends a command. Returns the first line of the reply."""
         octets = command if isinstance(command, bytes) else command.encode("latin-1")
         self.send(octets + b"\r\n")
         return self.line(timeout)
 
     def body(self):
-        """The lines of a multi-line reply, as sent but without the terminating line."""
+        """The lines of a multi-line reply, as sent, without the terminating line."""
         start = self.taken
         searched = start
 
@@ -370,20 +375,20 @@ class Server:
         return bytes(self.got[start:end + 2])
 
     def ask_multi(self, command):
-        """Sends a command; returns the first line and the body of a multi-line reply."""
+        """Sends a command. Returns the first line and the body of a multi-line reply."""
         first = self.ask(command)
         assert first is not None and first.startswith("+OK"), f"{first}\n{self.report()}"
         return first, self.body()
 
     def listing(self, command):
-        """The lines of UIDL or LIST as a dictionary from message number to the rest."""
+        """The lines of UIDL or LIST, as a dictionary from message number to the rest."""
         lines = self.ask_multi(command)[1].decode("latin-1").split("\r\n")[:-1]
         pairs = [line.split(" ", 1) for line in lines]
         assert len({number for number, _ in pairs}) == len(pairs), pairs
         return {int(number): rest for number, rest in pairs}
 
     def rest(self, timeout=TIMEOUT):
-        """All that still comes until the server closes the connection."""
+        """Everything that arrives until the server closes the connection."""
         self.exchange(b"", lambda: False, timeout)
         text = bytes(self.got[self.taken:])
         self.taken = len(self.got)
@@ -397,7 +402,7 @@ class Server:
         return reply
 
     def shutdown(self):
-        """Nothing more is sent: half-closes the connection."""
+        """Half-closes the connection: nothing more is sent."""
         if not self.is_socket:
             os.close(self.out_fd)
             self.out_fd = -1
@@ -409,7 +414,7 @@ class Server:
                 pass
 
     def close(self):
-        """The client goes away."""
+        """The client closes the connection."""
         for fd in {self.out_fd, self.in_fd} - {-1}:
             os.close(fd)
         self.out_fd = self.in_fd = -1
@@ -417,7 +422,7 @@ class Server:
     # -- the server's side
 
     def ended(self, timeout=TIMEOUT):
-        """Waits for the server and all it started; returns its exit status."""
+        """Waits for the server and everything that it started. Returns its exit status."""
         try:
             status = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -449,7 +454,7 @@ class Server:
         return left
 
     def stop(self):
-        """Ends whatever is left."""
+        """Ends whatever still runs."""
         self.close()
         retry_until(lambda: not self._kill_all())
         self.process.wait()

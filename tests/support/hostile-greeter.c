@@ -1,11 +1,10 @@
-/* hostile-greeter: pop3d whose greeter was taken over by somebody who wants the monitor.
- *
- * All of pop3d but login_run, which is replaced. HOSTILE in the environment names what the
- * greeter does: one of the plots below, in the greeter's own jail, or "storm SEED CONNECTIONS":
- * so many connections one behind the other, the greeter of each sending messages of every
- * length, type and order at random. In a storm the greeters are not jailed (that costs more
- * than all the rest, and the messages are the same). What came of it is said on standard error
- * in a line "storm ...". */
+/* hostile-greeter: pop3d whose greeter is under the control of an attacker, who wants the
+ * monitor. It is all of pop3d except login_run, which is replaced. HOSTILE in the environment
+ * names what the greeter does. It is one of the plots below, in the greeter's own jail, or
+ * "storm SEED CONNECTIONS": that many connections one after another, in each of which the
+ * greeter sends messages of every length, type and order at random. In a storm the greeters
+ * are not confined, because that would cost more than everything else, and the messages are
+ * the same. The result is a line "storm ..." on standard error. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -28,8 +27,8 @@
 
 #define LENGTHS 2001
 #define BURST 40
-#define ANSWER_MS 5000 /* a monitor that is silent for so long hangs */
-#define SLOW_MS 2000   /* as does one that takes so long to end */
+#define ANSWER_MS 5000 /* A monitor that is silent for this long hangs. */
+#define SLOW_MS 2000   /* So does one that takes this long to end. */
 
 /* What all processes of a storm count together. */
 struct tally {
@@ -40,11 +39,11 @@ struct tally {
 };
 
 static struct tally *tally;
-static unsigned long connection; /* number of this one */
+static unsigned long connection; /* The number of this connection. */
 static unsigned long permitted_here;
 static uint64_t random_state;
 
-/* What the greeter has at hand; large enough for the longest message. */
+/* The greeter's buffers, large enough for the longest message. */
 static union {
 	struct request request;
 	unsigned char octets[LENGTHS + sizeof(struct request)];
@@ -80,10 +79,10 @@ static void put_noise(void)
 	}
 }
 
-/* What request.h permits: any octets but NUL, CR and LF, lengths that fit. */
+/* Content that request.h permits: any octets except NUL, CR and LF, and lengths that fit. */
 static void put_valid(void)
 {
-	const size_t room = REQUEST_CREDENTIALS_OCTETS - 160; /* a timestamp comes behind */
+	const size_t room = REQUEST_CREDENTIALS_OCTETS - 160; /* A timestamp comes after it. */
 	const size_t total = 2 + (chance(4) == 0 ? room - 2 : chance(room - 2));
 	const size_t login = 1 + chance(total - 1);
 
@@ -97,7 +96,7 @@ static void put_valid(void)
 	out.request.password_octets = (uint16_t)(total - login);
 }
 
-/* A valid one with one thing wrong, or just on the border of it. */
+/* A valid message with one mistake, or at the limit of being valid. */
 static void put_nearly_valid(void)
 {
 	static const uint16_t edges[] = {0, 1, 2, 255, 256, 508, 509, 510, 511, 512, 513,
@@ -117,13 +116,13 @@ static void put_nearly_valid(void)
 		r->password_octets = edges[chance(count)];
 		break;
 	case 5: r->octets[chance(used)] = "\0\r\n"[chance(3)]; break;
-	default: /* sums that overflow sixteen bits */
+	default: /* Sums that overflow sixteen bits. */
 		r->login_octets = (uint16_t)(1 + chance(400));
 		r->password_octets = (uint16_t)(65536 - r->login_octets + chance(3));
 	}
 }
 
-/* What the lengths in a message say, or as much of it as there is here. */
+/* The length that a message claims, but no more than the buffer has. */
 static size_t said_length(void)
 {
 	const size_t length = request_length(&out.request);
@@ -131,7 +130,7 @@ static size_t said_length(void)
 	return length < sizeof out ? length : sizeof out;
 }
 
-/* Prepares a message of any kind; returns its length. */
+/* Prepares a message of any kind. Returns its length. */
 static size_t put_message(void)
 {
 	switch (chance(16)) {
@@ -150,18 +149,18 @@ static size_t put_message(void)
 	}
 }
 
-/* False if the monitor is gone. */
+/* Returns false if the monitor has ended. */
 static bool send_octets(int fd, size_t octets)
 {
 	if (tally != NULL) {
-		/* before it, as the monitor may answer with SIGKILL */
+		/* Before it, because the monitor may answer with SIGKILL. */
 		__atomic_add_fetch(&tally->sent, 1, __ATOMIC_RELAXED);
 		tally->length_seen[octets < LENGTHS ? octets : 0] = 1;
 	}
 	return send(fd, out.octets, octets, MSG_NOSIGNAL) == (ssize_t)octets;
 }
 
-/* Waits for a verdict; 0 if the monitor is gone, -1 if it is silent. */
+/* Waits for a verdict. Returns 0 if the monitor has ended, -1 if it is silent. */
 static int hear(int fd)
 {
 	struct pollfd polled = {.fd = fd, .events = POLLIN};
@@ -189,7 +188,7 @@ static void storm_messages(int fd)
 {
 	unsigned count;
 
-	/* the first connections: each length in turn, as the first message */
+	/* In the first connections, each length in turn is the first message. */
 	if (connection < LENGTHS) {
 		put_valid();
 		if (send_octets(fd, connection))
@@ -197,14 +196,14 @@ static void storm_messages(int fd)
 		return;
 	}
 	switch (chance(24)) {
-	case 0: /* good ones, in order, and one more than permitted */
+	case 0: /* Valid requests in order, and one more than permitted. */
 		for (unsigned i = 0; i < REQUEST_TRIES + 1; i++) {
 			put_valid();
 			if (!send_octets(fd, said_length()) || hear(fd) <= 0)
 				return;
 		}
 		return;
-	case 1: /* a good one, then anything while a checker runs */
+	case 1: /* A valid request, then anything while a checker runs. */
 		put_valid();
 		count = 1 + (unsigned)chance(BURST);
 		if (!send_octets(fd, said_length()))
@@ -213,14 +212,14 @@ static void storm_messages(int fd)
 		while (count-- > 0 && send_octets(fd, put_message()))
 			;
 		return;
-	case 2: /* a good one, then anything behind the verdict */
+	case 2: /* A valid request, then anything after the verdict. */
 		put_valid();
 		if (!send_octets(fd, said_length()) || hear(fd) <= 0)
 			return;
 		while (send_octets(fd, put_message()) && hear(fd) > 0)
 			;
 		return;
-	case 3: /* gone without a word, or dead */
+	case 3: /* The greeter exits without a message, or dies. */
 		if (chance(2) == 0)
 			kill(getpid(), chance(2) == 0 ? SIGSEGV : SIGKILL);
 		return;
@@ -229,12 +228,12 @@ static void storm_messages(int fd)
 	case 6:
 	case 7:
 	case 8:
-	case 9: /* many at once */
+	case 9: /* Many messages at once. */
 		count = 2 + (unsigned)chance(BURST);
 		while (count-- > 0 && send_octets(fd, put_message()))
 			;
 		return;
-	default: /* one, and what comes of it */
+	default: /* One message, and its result. */
 		if (send_octets(fd, put_message()))
 			hear(fd);
 	}
@@ -312,7 +311,7 @@ static void plot_flood_while_checked(int fd)
 static void plot_talk_in_delay(int fd)
 {
 	send_good(fd);
-	pause_ms(500); /* the checker has said no by then, the delay has begun */
+	pause_ms(500); /* The checker has refused by then, and the delay has begun. */
 	send_good(fd);
 	hear(fd);
 	hear(fd);
@@ -344,7 +343,7 @@ static const struct plot {
 	{"four-tries", plot_four_tries},
 };
 
-/* -- in the place of pop3d's own */
+/* -- replacements of pop3d's own functions */
 
 static const char *wish(void)
 {
@@ -394,7 +393,7 @@ bool __wrap_request_permitted(
 
 __typeof__(auth_serve) __real_auth_serve, __wrap_auth_serve;
 
-/* One connection, in a process as the superserver would have started it. */
+/* One connection, in a process like one that the superserver has started. */
 static _Noreturn void serve(struct settings *o, uint64_t seed)
 {
 	char text[32];
@@ -410,7 +409,7 @@ static _Noreturn void serve(struct settings *o, uint64_t seed)
 	exit(__real_auth_serve(o));
 }
 
-/* What the monitor left behind becomes a child of this process. */
+/* Processes that the monitor did not end become children of this process. */
 static void count_left_behind(void)
 {
 	pid_t pid;

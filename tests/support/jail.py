@@ -1,4 +1,6 @@
-"""What the tests of the jail share: programs with a part replaced, processes as /proc has them."""
+"""Shared by the tests of the jail: programs with a part replaced, and processes as /proc shows
+them.
+"""
 import ctypes
 import os
 import shutil
@@ -18,7 +20,7 @@ NULL = "/dev/null"
 def make(directory, *targets, **variables):
     """Runs the Makefile, with the programs of the tests, into a directory of its own.
 
-    What the make that runs these tests was told (make check-asan) is not for this one.
+    The variables of the make that runs these tests (make check-asan) are not for this one.
     """
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
@@ -33,7 +35,9 @@ def make(directory, *targets, **variables):
 
 
 def build_doubles(programs):
-    """Builds the programs that are pop3d but for one part, once, where every user may run them."""
+    """Builds the programs that are pop3d with one part replaced, once, where every user can run
+    them.
+    """
     binaries = os.path.join(programs.directory, "bin")
     names = ("sandbox-probe", "hostile-greeter")
     if not os.path.exists(os.path.join(binaries, names[0])):
@@ -55,7 +59,7 @@ def build_tls_probe(programs):
 
 
 def compile_program(programs, name):
-    """Compiles a program of one file below tests/."""
+    """Compiles a program of one file in tests/."""
     path = os.path.join(programs.directory, "bin", name)
     if not os.path.exists(path):
         subprocess.run([os.environ.get("CC", "cc"), "-O2", "-D_GNU_SOURCE", "-o", path,
@@ -64,7 +68,7 @@ def compile_program(programs, name):
 
 
 def start_program(lab, program, home, *options, **how):
-    """lab.serve with another program in the place of pop3d."""
+    """lab.serve with another program instead of pop3d."""
     real, lab.pop3d = lab.pop3d, program
     try:
         return lab.serve(home, *options, **how)
@@ -79,7 +83,7 @@ def finish(lab, server):
 
 
 def landlock_abi():
-    """The version of Landlock's interface; 0 or less where there is none."""
+    """The version of Landlock's interface; 0 or less if there is none."""
     return ctypes.CDLL(None, use_errno=True).syscall(LANDLOCK_CREATE_RULESET, None, 0, 1)
 
 
@@ -102,21 +106,21 @@ def read_limits(pid):
 
 
 def descriptors(pid):
-    """Number of a descriptor -> what it is, as the kernel names it."""
+    """Number of a descriptor -> what it is, in the kernel's words."""
     directory = f"/proc/{pid}/fd"
     return {int(number): os.readlink(os.path.join(directory, number))
             for number in os.listdir(directory)}
 
 
 class Roles:
-    """Who is who in a connection: the monitor, and the greeter or the session below it."""
+    """The processes of a connection: the monitor, and its greeter or session."""
 
     def __init__(self, server, program):
         self.monitor = server.process.pid
         self.name = os.path.basename(program)[:15]
 
     def child(self):
-        """The one child, where it runs the program and has locked itself in, or None."""
+        """The only child, if it runs the program and has confined itself; otherwise None."""
         try:
             with open(f"/proc/{self.monitor}/task/{self.monitor}/children",
                       encoding="ascii") as file:
@@ -127,11 +131,11 @@ class Roles:
         except OSError:
             return None
         ready = status["Name"] == self.name and status["NoNewPrivs"] == "1"
-        # the filter comes last
+        # The filter is set last.
         return pids[0] if ready and (SANITIZED or status["Seccomp"] == "2") else None
 
     def wait_for_session(self):
-        """The session, once the greeter is gone and the monitor has locked itself in."""
+        """The session, after the greeter has ended and the monitor has confined itself."""
         def both():
             pid = self.child()
             locked = pid is not None and read_status(self.monitor)["NoNewPrivs"] == "1"

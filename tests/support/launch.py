@@ -1,7 +1,7 @@
-"""What the tests of superservers, clients and checkpassword programs share.
+"""Shared by the tests of superservers, clients and checkpassword programs.
 
-Superservers are really started, on loopback addresses and free ports, with the files of xinetd.d/
-and systemd/ where there are such files. Scripts stand in for checkpassword programs.
+Superservers really run, on loopback addresses and free ports, with the files of xinetd.d/ and
+systemd/ if there are such files. Scripts stand in for checkpassword programs.
 """
 import os
 import re
@@ -17,13 +17,13 @@ import harness
 from harness import MAIL_GID, MAIL_UID, ROOT, retry_until
 
 TREE = os.path.dirname(harness.TESTS)
-# Debian lets one inetd be installed: ./bootstrap unpacks the others there
+# Debian permits only one installed inetd; ./bootstrap unpacks the others there.
 UNPACKED = os.path.join(TREE, "build", "unpacked")
 SBIN = ["/usr/local/sbin", "/usr/sbin", "/sbin"]
 
 
 def find_program(name, package):
-    """The path of a program, installed or unpacked; the test is skipped where there is none."""
+    """The path of a program, installed or unpacked. Without the program, the test is skipped."""
     places = os.environ.get("PATH", os.defpath).split(os.pathsep) + SBIN
     places.append(os.path.join(UNPACKED, package, "usr", "sbin"))
     path = shutil.which(name, path=os.pathsep.join(places))
@@ -52,12 +52,12 @@ def replace_once(pattern, replacement, text):
 
 
 def passed_on():
-    """What the sanitizers need to know in every process."""
+    """Settings that the sanitizers need in every process."""
     return [name for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS") if name in os.environ]
 
 
 def checker_options(lab):
-    """Options of pop3d for a test: failures cost no time, the host has a known name."""
+    """Options of pop3d for a test: failures take no time, the host has a known name."""
     options = ["--hostname", harness.HOST, "--fail-delay", "0"]
     for name in passed_on():
         options += ["--pass-env", name]
@@ -68,7 +68,7 @@ _hashes = {}
 
 
 def password_file(lab, home):
-    """A password file for pop3d-checkpw with the user of home; the hash is its own."""
+    """A password file for pop3d-checkpw with the user of home, and a hash of its own."""
     program = os.path.join(lab.directory, "bin", "pop3d-checkpw")
     if home.password not in _hashes:
         made = subprocess.run([program, "--hash"], input=home.password + "\n", text=True,
@@ -89,8 +89,8 @@ def checkpw(lab, home):
 class Script:
     """A checkpassword program written for one test, and the directory in which it leaves notes.
 
-    In the text, @NOTES@ is that directory, @HOME@ the home of the user, @SESSION@ what runs the
-    rest of the command line there as the mail user.
+    In the text, @NOTES@ is that directory, @HOME@ the home of the user, and @SESSION@ a command
+    that runs the rest of the command line there as the mail user.
     """
 
     def __init__(self, home, text, name="checker", python=False):
@@ -109,7 +109,7 @@ class Script:
         self.path = home.script(name, first + text)
 
     def note(self, name):
-        """What the program wrote down, or None."""
+        """What the program wrote, or None."""
         try:
             with open(os.path.join(self.notes, name), "rb") as file:
                 return file.read()
@@ -117,7 +117,7 @@ class Script:
             return None
 
     def wait_for(self, name, enough=lambda octets: True):
-        """The same, as soon as it is there."""
+        """The same, as soon as it exists."""
         found = retry_until(lambda: (octets := self.note(name)) is not None and enough(octets))
         assert found, f"the checker never wrote {name}: {os.listdir(self.notes)}"
         return self.note(name)
@@ -128,7 +128,7 @@ LETS_IN = READS + "@SESSION@\n"
 
 
 def environment_of(octets):
-    """A dictionary from what /proc/PID/environ holds."""
+    """A dictionary of the contents of /proc/PID/environ."""
     return dict(pair.split("=", 1) for pair in octets.decode().split("\0") if pair)
 
 
@@ -136,7 +136,7 @@ def environment_of(octets):
 
 
 def status_of(pid):
-    """The fields of /proc/PID/status, or None when the process is gone."""
+    """The fields of /proc/PID/status, or None if the process has ended."""
     try:
         with open(f"/proc/{pid}/status", encoding="latin-1") as file:
             return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
@@ -184,14 +184,14 @@ def show(rows):
 
 # -- superservers
 
-# as /proc/net/tcp and tcp6 write them, on machines of either byte order
+# As /proc/net/tcp and tcp6 write them, on machines of either byte order.
 LOOPBACK = {"0100007F", "7F000001", "0000000000000000FFFF00000100007F",
             "00000000000000000000FFFF7F000001", "00000000000000000000000001000000",
             "00000000000000000000000000000001"}
 
 
 def listening_at(port):
-    """The local addresses at which somebody listens on the port."""
+    """The local addresses on which somebody listens at the port."""
     found = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with open(table, encoding="ascii") as file:
@@ -238,7 +238,7 @@ class Superserver:
         return path
 
     def listens(self):
-        """Whether it listens by now; on a loopback address, and on no other."""
+        """True if it listens, on a loopback address and on no other."""
         addresses = listening_at(self.port)
         assert addresses <= LOOPBACK, f"{self.name} listens on {addresses}"
         return bool(addresses)
@@ -247,7 +247,7 @@ class Superserver:
         return socket.create_connection((self.address, self.port), harness.TIMEOUT)
 
     def all_that_comes(self, octets=b""):
-        """What a client gets that sends octets and reads to the end."""
+        """What a client receives that sends octets and reads to the end."""
         with self.connect() as client:
             if octets:
                 client.sendall(octets)
@@ -264,7 +264,7 @@ class Superserver:
             return file.read()
 
     def stop(self):
-        """Ends it and all that it started, and waits until they are gone."""
+        """Ends it and everything that it started, and waits until they have ended."""
         pids = tree_of(self.process.pid)
         for pid in reversed(pids):
             try:
@@ -276,14 +276,14 @@ class Superserver:
 
 
 class Xinetd(Superserver):
-    """xinetd with the file that is shipped, changed in address, port and paths only."""
+    """xinetd with the shipped file, in which only address, port and paths are changed."""
 
     name = package = "xinetd"
 
     def command(self):
         program = find_program("xinetd", "xinetd")
         text = shipped("xinetd.d", "pop3")
-        # with the IPv6 flag, an IPv4 address in bind would mean every address
+        # With the IPv6 flag, an IPv4 address in bind would mean every address.
         bind = self.address if ":" in self.address else f"::ffff:{self.address}"
         text = replace_once(r"^\tport\s*= 110$", f"\tport = {self.port}\n\tbind = {bind}", text)
         text = replace_once(r"^\tserver\s*= \S+$", f"\tserver = {self.lab.pop3d}", text)
@@ -351,7 +351,7 @@ class Tcpserver(Superserver):
 
 
 class SystemdSocket(Superserver):
-    """systemd-socket-activate in the place of pop3d.socket, with ExecStart= of the unit."""
+    """systemd-socket-activate instead of pop3d.socket, with ExecStart= of the unit."""
 
     name = "systemd-socket-activate"
     package = "systemd"
@@ -374,7 +374,7 @@ SUPERSERVERS = [Xinetd, OpenbsdInetd, InetutilsInetd, Tcpserver, SystemdSocket]
 
 
 def run_client(command, timeout=60, **how):
-    """Runs a client program; returns the finished process, its output as octets."""
+    """Runs a client program. Returns the finished process, with its output as octets."""
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8",
                    **how.pop("env", {})}
     return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout,
@@ -382,7 +382,7 @@ def run_client(command, timeout=60, **how):
 
 
 def curl(server, home, path="", *options, password=None):
-    """curl without the settings of whoever runs this; returns what it wrote."""
+    """curl without the settings of the user who runs this. Returns its output."""
     command = [find_program("curl", "curl"), "-q", "-sS", "--noproxy", "*", "-u",
                f"{home.login}:{password or home.password}", *options,
                f"pop3://{server.address}:{server.port}/{path}"]

@@ -54,14 +54,14 @@ def blocks(heading, name="SETUP"):
 
 
 def block(heading, beginning):
-    """The one block below a heading that begins so."""
+    """The only block below a heading that begins with these words."""
     found = [text for text in blocks(heading) if text.startswith(beginning)]
     assert len(found) == 1, f"{len(found)} blocks below {heading!r} begin with {beginning!r}"
     return found[0]
 
 
 def install(lab, root):
-    """make install of what is under test, into a directory that stands for /usr/local."""
+    """Runs make install of the programs under test, into a directory that stands for /usr/local."""
     environment = {name: value for name, value in os.environ.items()
                    if name not in ("O", "LIBC", "SANITIZE", "CHARDEN", "MFLAGS")
                    and not name.startswith("MAKE")}
@@ -80,7 +80,7 @@ class Machine:
         for name in ("var/lib/haproxy", "var/log", "var/tmp", "var/mail", "dev/shm", "usr/local"):
             os.makedirs(self.at(name), 0o755, exist_ok=True)
         os.symlink("/run", self.at("var", "run"))
-        self.write("/etc/resolv.conf", "")  # nobody is there who could be asked
+        self.write("/etc/resolv.conf", "")  # There are no name servers that could be asked.
         self.make_devices()
         self.process = subprocess.Popen([*namespaces(), "sh", "-c", BEGIN, path],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -95,7 +95,7 @@ class Machine:
             self.init = int(file.read())
 
     def at(self, *names):
-        """Where a file of the machine is outside of it."""
+        """The path of a file of the machine, seen from outside."""
         return os.path.join(self.path, *(name.lstrip("/") for name in names))
 
     def make_devices(self):
@@ -113,12 +113,12 @@ class Machine:
             self.lines.append(line.decode("latin-1"))
 
     def command(self, *command, directory=DOCUMENTS):
-        # the root of the machine is where we have ours, be that a directory of the host or not
+        # The machine has the root of this process, whether or not that is a directory of the host.
         return ["nsenter", "--target", str(self.init), "--root", "--mount", "--net", "--pid",
                 "--", "env", "-i", "-C", directory, f"PATH={PATH}", "LC_ALL=C.UTF-8", *command]
 
     def run(self, *command, check=True, text=None, directory=DOCUMENTS):
-        """Runs a command in the machine; returns the finished process, its output as octets."""
+        """Runs a command in the machine. Returns the finished process, with its output as octets."""
         done = subprocess.run(self.command(*command, directory=directory), input=text or b"",
                               capture_output=True, timeout=harness.TIMEOUT, check=False)
         assert not check or done.returncode == 0, f"{' '.join(command)}\n{done}\n{self.report()}"
@@ -167,7 +167,7 @@ class Machine:
         return ports
 
     def log(self):
-        """Syslog, and what servers wrote to standard error."""
+        """Syslog, and the standard error of the servers."""
         text = "\n".join(self.lines) + "\n"
         for path in self.logs:
             with open(path, encoding="latin-1") as file:

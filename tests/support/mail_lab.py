@@ -1,4 +1,4 @@
-"""What the tests of real clients share: messages, and how to compare what was fetched."""
+"""Shared by the tests of real clients: messages, and the comparison of what was fetched."""
 import re
 
 import pytest
@@ -7,7 +7,7 @@ import harness
 
 TEXT = b"From: a@example.org\nSubject: %s\n\n"
 
-# What every client can take: files as they are on disk.
+# Messages that every client can handle: files as they are on disk.
 PLAIN = {
     b"1.lf": TEXT % b"LF" + b"one\ntwo\n",
     b"2.crlf": (TEXT % b"CRLF" + b"one\ntwo\n").replace(b"\n", b"\r\n"),
@@ -20,7 +20,7 @@ PLAIN = {
     b"9.long-line": TEXT % b"a long line" + b"x" * 900 + b"\n",
 }
 
-# What is beyond the standards of mail, but not of this server.
+# Messages that the standards of mail do not permit, but this server does.
 NASTY = {
     b"11.empty": b"",
     b"12.a-lone-dot": b".",
@@ -37,7 +37,7 @@ NASTY = {
 
 
 def wire_form(content):
-    """The octets that a client must get: every line with CRLF, a bare CR as it is."""
+    """The octets that a client must receive: every line with CRLF, a bare CR unchanged."""
     if content and not content.endswith(b"\n"):
         content += b"\r\n"
     return re.sub(rb"(?<!\r)\n", b"\r\n", content)
@@ -57,7 +57,7 @@ def left(home):
 
 
 def same(got, wanted, what):
-    """Compares two lists of messages, and shows the first that differs."""
+    """Compares two lists of messages, and shows the first difference."""
     assert len(got) == len(wanted), f"{what}: got {len(got)} messages, expected {len(wanted)}"
     for number, (one, other) in enumerate(zip(got, wanted), 1):
         assert one == other, (f"{what}, message {number}:\nexpected {harness.shorten(other)}\n"
@@ -72,7 +72,7 @@ def check_end(done, what):
 
 @pytest.fixture
 def filer(tmp_path):
-    """A delivery command, and what was delivered through it, in order."""
+    """A delivery command, and the messages that were delivered through it, in order."""
     delivered = tmp_path / "delivered"
     delivered.mkdir()
     script = tmp_path / "deliver"
@@ -95,5 +95,5 @@ def write_private(path, text):
 
 
 def on_disk(messages):
-    """The messages as they are stored by a system whose lines end in LF."""
+    """The messages as a system stores them whose lines end in LF."""
     return [wire_form(content).replace(b"\r\n", b"\n") for content in in_order(messages)]

@@ -1,10 +1,9 @@
-/* record-checkpw FILE program [argument ...]: a checkpassword program that lets nobody in.
- *
- * Appends a line to FILE: CONNECTION of the environment, a blank, the octets of descriptor 3 in
- * hexadecimal, as many as come up to 4096, a blank and a dot. The line feed is in front: a
- * process that is killed while it writes leaves a line without the dot, and spoils no other.
- * The first of the octets decides how it ends: with a status, by a signal, late, or by saying
- * that a session runs. */
+/* record-checkpw FILE program [argument ...]: a checkpassword program that accepts no login.
+ * It appends a line to FILE: CONNECTION of the environment, a blank, the octets of descriptor
+ * 3 in hexadecimal (4096 at most), a blank and a dot. The line feed comes first, so that a
+ * process that is killed while it writes leaves a line without the dot and damages no other.
+ * The first of the octets decides how it ends: with a status, by a signal, late, or by
+ * claiming that a session runs. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,8 +40,11 @@ int main(int argc, char **argv)
 	switch (used > 0 ? octets[0] % 12 : 0) {
 	case 8: raise(SIGKILL); break;
 	case 9: nanosleep(&a_moment, NULL); break;
-	case 10: return write(7, "L", 1) == 1 ? 0 : 1; /* a session, and it is over at once */
-	case 11: return write(7, "LLLLLLLL", 8) == 8 ? 0 : 1; /* no such octets are agreed */
+	case 10: return write(7, "L", 1) == 1 ? 0 : 1; /* A session that ends at once. */
+	case 11:
+		return write(7, "LLLLLLLL", 8) == 8
+			       ? 0
+			       : 1; /* The octets have no agreed meaning. */
 	default: return statuses[used > 0 ? octets[0] % 12 : 0];
 	}
 	return 1;

@@ -1,11 +1,9 @@
-/* sandbox-probe: pop3d as it is after a break-in.
- *
- * All of pop3d, linked with --wrap=command_loop and --wrap=confine_monitor, so that each of its
- * processes, in its own sandbox, does what its conqueror wishes. Before and behind the login
- * the command "TRY NAME [NUMBER]" has the process that serves it make the attempt of that name;
- * "+OK works" or "+OK errno N" is the answer of a process that lives on. The monitor makes the
- * attempt that TRY_MONITOR names as soon as a session runs, and logs "tried errno=N" (0: it
- * works). */
+/* sandbox-probe: pop3d after a break-in. It is all of pop3d, linked with --wrap=command_loop
+ * and --wrap=confine_monitor, so that each of its processes does what an attacker wishes, in
+ * its own sandbox. Before and after the login, the command "TRY NAME [NUMBER]" makes the
+ * process that serves it try the attempt of that name. A process that survives answers "+OK
+ * works" or "+OK errno N". The monitor makes the attempt that TRY_MONITOR names as soon as a
+ * session runs, and logs "tried errno=N" (0 means that it works). */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -20,8 +18,8 @@
 
 #define MAX_COMMANDS 32
 
-/* A signal to any process, from the kernel for this one: the owner of a descriptor gets the
- * signal of its choice when something can be read there. */
+/* A signal that the kernel sends to any process for this one: the owner of a descriptor gets
+ * the signal of its choice when something can be read there. */
 static int signal_by_descriptor(pid_t pid)
 {
 	if (fcntl(0, F_SETOWN, pid) != 0 || fcntl(0, F_SETSIG, SIGKILL) != 0 ||

@@ -1,9 +1,8 @@
-/* table-checkpw TABLE program [argument ...]: a checkpassword program for the tests.
- *
- * TABLE has lines "login TAB password TAB home [TAB maildir]". Passwords are compared as they
- * stand. Run as root it becomes the owner of the home directory. A fourth field becomes
- * MAILDIR. Exits 1 if the login or the password is wrong, 2 if misused, 111 if something fails.
- */
+/* table-checkpw TABLE program [argument ...]: a checkpassword program for the tests. TABLE
+ * has lines "login TAB password TAB home [TAB maildir]". Passwords are compared in clear
+ * text. If root runs it, it becomes the owner of the home directory. A fourth field becomes
+ * MAILDIR. It exits 1 if the login or the password is wrong, 2 if misused, and 111 if
+ * something fails. */
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>

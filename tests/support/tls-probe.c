@@ -1,10 +1,8 @@
-/* tls-probe: pop3d-tls as it is after a break-in.
- *
- * All of pop3d-tls, linked with --wrap=tls_handshake, so that the engine, in its own sandbox
- * and with the key of the server still in its memory, does what its conqueror wishes. In the
- * place of TLS it says "+OK" in clear, and makes the attempt that the line "TRY NAME" names:
- * "+OK works" or
- * "+OK errno N" is the answer of a process that lives on. */
+/* tls-probe: pop3d-tls after a break-in. It is all of pop3d-tls, linked with
+ * --wrap=tls_handshake, so that the engine does what an attacker wishes, in its own sandbox
+ * and with the key of the server still in its memory. Instead of TLS it sends "+OK" in clear,
+ * and makes the attempt that the line "TRY NAME" names. A process that survives answers "+OK
+ * works" or "+OK errno N". */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

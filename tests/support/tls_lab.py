@@ -1,4 +1,4 @@
-"""What the tests of pop3d-tls share: certificates, a superserver of a few lines, a client."""
+"""Shared by the tests of pop3d-tls: certificates, a small superserver, a client."""
 import os
 import re
 import signal
@@ -17,8 +17,9 @@ from launch import checker_options, find_program, tree_of
 
 SUPPORT = os.path.dirname(os.path.abspath(__file__))
 
-# A program that speaks UCSPI-TLS as its documents say. STLS or STLS-Y (with the variables) begins
-# TLS, OCTET X writes another octet to the control descriptor, SHUT closes it; all else is echoed.
+# A program that speaks UCSPI-TLS according to its documents. STLS or STLS-Y (with the variables)
+# begins TLS, OCTET X writes another octet to the control descriptor, SHUT closes it. Other lines
+# are echoed.
 UCSPI_DOUBLE = f"""#!{sys.executable} -IS
 import os
 control, reads, writes = (int(os.environ[name]) for name in ("SSLCTLFD", "SSLREADFD", "SSLWRITEFD"))
@@ -120,7 +121,7 @@ class Pki:
             return ssl.PEM_cert_to_DER_cert(file.read())
 
     def anywhere(self):
-        """A client that takes any name."""
+        """A client that accepts any name."""
         context = self.context()
         context.check_hostname = False
         return context
@@ -184,7 +185,7 @@ class TlsClient:
 
 
 class TlsServer:
-    """A superserver of one accept loop; starts pop3d-tls for each connection."""
+    """A superserver with one accept loop, which starts pop3d-tls for each connection."""
 
     def __init__(self, lab, options, program, stderr="log", environment=(), umask=-1):
         self.argv = [tls_program(lab), *options, "--", *program]
@@ -215,7 +216,7 @@ class TlsServer:
                     start_new_session=True, umask=self.umask))
 
     def raw(self):
-        """A connection, in clear."""
+        """A connection in clear."""
         client = socket.create_connection(("127.0.0.1", self.port), harness.TIMEOUT)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return client
@@ -224,13 +225,13 @@ class TlsServer:
         return TlsClient(context.wrap_socket(raw or self.raw(), server_hostname=name, **how))
 
     def child(self, number=-1):
-        # what was started may have answered before it was entered here
+        # The program may have answered before it was entered here.
         started = retry_until(lambda: self.children and len(self.children) == self.accepted)
         assert started, "nothing was started"
         return self.children[number]
 
     def ended(self, number=-1, timeout=harness.TIMEOUT):
-        """The exit status of what was started for a connection, when all of it is gone."""
+        """The exit status of the program of a connection, after all its processes have ended."""
         child = self.child(number)
         status = child.wait(timeout)
         assert retry_until(lambda: not harness.processes_of(child.pid), 5), self.report()
@@ -267,7 +268,7 @@ class TlsServer:
 
 
 def tls_program(lab):
-    """pop3d-tls beside the other programs under test."""
+    """pop3d-tls together with the other programs under test."""
     path = os.path.join(lab.directory, "bin", "pop3d-tls")
     if not os.path.exists(path):
         pytest.skip("pop3d-tls was not built (libssl-dev)")
@@ -284,12 +285,12 @@ def storm_program(lab):
 
 
 def pop3d(lab, home, *options):
-    """The command line of pop3d before the table's checker."""
+    """The command line of pop3d with the checker of the table."""
     return [lab.pop3d, *checker_options(lab), *options, "--", lab.checker, home.table]
 
 
 def client_hello(context, name="mail.example"):
-    """What such a client says first."""
+    """The first lines of such a client."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = context.wrap_bio(incoming, outgoing, server_hostname=name)
     with pytest.raises(ssl.SSLWantReadError):
@@ -316,7 +317,7 @@ def s_client(server, *options, text=b"QUIT\r\n", delay=0.0):
 
 
 def all_of(client):
-    """What a client gets until the connection ends."""
+    """What a client receives until the connection ends."""
     got = b""
     try:
         while piece := client.recv(65536):
@@ -327,7 +328,7 @@ def all_of(client):
 
 
 def clear_until(raw, end):
-    """What comes in clear, to the end given."""
+    """What arrives in clear, up to the given end."""
     got = b""
     while not got.endswith(end):
         piece = raw.recv(65536)
@@ -347,7 +348,7 @@ def run_tls(lab, *arguments):
 
 @pytest.fixture(scope="session")
 def pki(programs):
-    """One for all modules: making keys takes time."""
+    """One for all modules, because making keys takes time."""
     tls_program(programs)
     if not hasattr(programs, "pki"):
         programs.pki = Pki(os.path.join(programs.directory, "pki"))

@@ -1,16 +1,19 @@
-"""Transcripts of sessions: reading them, and playing them in every way a network may cut them.
+"""Transcripts of sessions: reads them, and plays them in every way that a network can cut them.
 
-A file has a header of "key: value" lines, a blank line, then the conversation:
+A file has a header of "key: value" lines, a blank line, and then the conversation:
 
     C: a line of the client           S: a line of the server
     indented by three: one more line of the same side
-    M: a file that the Maildir holds afterwards ("unchanged", "empty": what they say)
+    M: a file that the Maildir has afterwards (or "unchanged", or "empty")
 
-In client and server lines \\xHH is an octet. Server lines may hold {HOST}, {STAMP} (the timestamp of
-APOP) and {*} (some text; behind "-ERR " not a response code). {DIGEST secret} in a client line is
-the answer to {STAMP}. Keys: maildir, account (login, blank, password), options, checker (apop),
-split (every: cut at every octet), end (client: the client closes instead of QUIT).
-A conversation that begins behind the login is played behind USER and PASS, and with --session.
+In client and server lines \\xHH is an octet. Server lines can have {HOST}, {STAMP} (the timestamp
+of APOP) and {*} (some text; after "-ERR " not a response code). {DIGEST secret} in a client line is
+the answer to {STAMP}.
+
+Keys: maildir, account (login, blank, password), options, checker (apop), split (every: cut at every
+octet), end (client: the client closes instead of QUIT).
+
+A conversation that begins after the login is played after USER and PASS, and with --session.
 """
 import hashlib
 import os
@@ -20,7 +23,7 @@ import time
 import harness
 
 DIRECTORY = os.path.join(harness.TESTS, "sessions")
-PAUSE = 0.0002  # seconds; lets the server take what it has before the rest comes
+PAUSE = 0.0002  # Seconds in which the server takes what it has before the rest arrives.
 
 MROSE = {
     "1000000001.M1P1.caliban": (
@@ -38,7 +41,7 @@ def unescape(text):
 
 
 class Step:
-    """What the client sends at once, and the lines that answer it."""
+    """The octets that the client sends at once, and the lines that answer them."""
 
     def __init__(self):
         self.client, self.server = [], []
@@ -83,7 +86,7 @@ class Transcript:
         return ["serve"] if self.whole else ["serve", "session"]
 
     def steps_of(self, form):
-        """The steps, behind a login where the conversation begins after it."""
+        """The steps, after a login if the conversation begins after it."""
         if self.whole or form == "session":
             return self.steps
         first, user, password = Step(), Step(), Step()
@@ -118,7 +121,7 @@ def pattern(line):
 
 
 def client_octets(step, line_end, greeting):
-    """What the client sends in a step."""
+    """The octets that the client sends in a step."""
     stamp = re.search(rb"<.*>", greeting)
 
     def digest(match):
@@ -129,7 +132,7 @@ def client_octets(step, line_end, greeting):
 
 
 def mismatch(steps, got, server):
-    """None where the server said what the transcript demands, else a text that shows both."""
+    """None if the server's answer matches the transcript, otherwise a text that shows both."""
     rest, at = bytes(got), 0
     for step in steps:
         for line in step.server:
@@ -144,7 +147,7 @@ def mismatch(steps, got, server):
 
 
 def play_in_steps(server, steps, line_end):
-    """Every command waits for the reply to the one before."""
+    """Every command waits for the reply to the previous one."""
     for step in steps:
         greeting = bytes(server.got[:512])
         server.send(client_octets(step, line_end, greeting))
@@ -154,7 +157,7 @@ def play_in_steps(server, steps, line_end):
 
 
 def play_stream(server, steps, line_end, cuts):
-    """All commands in one stream, cut at these offsets ("octets": at every one)."""
+    """All commands in one stream, cut at these offsets ("octets": at every offset)."""
     greeting = b""
     if any("{STAMP}" in line for line in steps[0].server):
         server.line()
@@ -182,8 +185,10 @@ def start(lab, transcript, form, home, transport):
 
 
 def play(lab, transcript, form, transport, way, home):
-    """Plays a transcript one way; returns all that the server sent. Raises AssertionError where that,
-    or the Maildir afterwards, is not as the transcript says."""
+    """Plays a transcript in one way. Returns everything that the server sent.
+
+    Raises AssertionError if the answers, or the Maildir afterwards, differ from the transcript.
+    """
     transcript.fill(home.maildir)
     if transcript.header["maildir"] == "seeds":
         home.add_seeds()

@@ -261,7 +261,7 @@ static const struct option_row rows[] = {
 		.take = take_trusted_proxy,
 		.help = "who may be that proxy; repeat for several (anybody)"},
 	SWITCH("utf8", ASKED(utf8), true,
-		"list UTF8 and LANG in CAPA (Evolution before 3.48 hangs)"),
+		"list UTF8 in CAPA (Evolution before 3.48 hangs)"),
 	SWITCH("verify-sizes", ASKED(verify_sizes), true,
 		"count every message, believe no size in a file name"),
 	{.name = "version", .kind = OPTION_ACTION, .help = "show the version"},

@@ -34,7 +34,7 @@ struct options {
 	bool syslog;
 	bool allow_cleartext; /* passwords in clear from other hosts as well */
 	bool require_tls;     /* no login at all without TLS; UCSPITLS=! says it, too */
-	bool utf8;            /* CAPA lists UTF8 and LANG */
+	bool utf8;            /* CAPA lists UTF8 */
 	bool debug;           /* log the protocol */
 	bool proxy_protocol;  /* a proxy in front says first whose connection it is */
 	struct address_rule proxies[OPTIONS_PROXIES]; /* who may; none: anybody */

@@ -88,9 +88,11 @@ static void put_summary(struct session *s, enum text one, enum text many)
 static enum command_result command_capa(void *state, const struct command_input *input)
 {
 	struct session *const s = state;
+	const struct capa capa = {
+		CAPA_TRANSACTION, s->options->found.offered, s->options->asked.utf8};
 
 	(void)input;
-	capa_reply(&s->wire, CAPA_TRANSACTION, s->options->found.offered);
+	capa_reply(&s->wire, &capa);
 	return COMMAND_GOOD;
 }
 

@@ -76,9 +76,11 @@ static enum command_result command_apop(void *state, const struct command_input 
 static enum command_result command_capa(void *state, const struct command_input *input)
 {
 	struct conversation *const c = state;
+	const struct capa capa = {
+		CAPA_AUTHORIZATION, c->limits.offered, c->options->asked.utf8};
 
 	(void)input;
-	capa_reply(&c->wire, CAPA_AUTHORIZATION, c->limits.offered);
+	capa_reply(&c->wire, &capa);
 	return COMMAND_GOOD;
 }
 

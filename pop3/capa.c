@@ -15,27 +15,28 @@ void capa_put_mechanisms(struct wire *w, offer_set offered, const char *separato
 	}
 }
 
-void capa_reply(struct wire *w, enum capa_state state, offer_set offered)
+void capa_reply(struct wire *w, const struct capa *capa)
 {
 	reply_ok(w, TEXT_CAPABILITIES);
 	wire_puts(w, "TOP\r\n"
 		     "UIDL\r\n");
-	if (offer_has(offered, OFFER_USER))
+	if (offer_has(capa->offered, OFFER_USER))
 		wire_puts(w, "USER\r\n");
-	if (offer_sasl_part(offered) != 0) {
+	if (offer_sasl_part(capa->offered) != 0) {
 		wire_puts(w, "SASL");
-		capa_put_mechanisms(w, offered, " ");
+		capa_put_mechanisms(w, capa->offered, " ");
 		wire_puts(w, "\r\n");
 	}
-	if (state == CAPA_AUTHORIZATION && offer_has(offered, OFFER_STLS))
+	if (capa->state == CAPA_AUTHORIZATION && offer_has(capa->offered, OFFER_STLS))
 		wire_puts(w, "STLS\r\n");
 	wire_puts(w, "RESP-CODES\r\n"
 		     "AUTH-RESP-CODE\r\n"
 		     "PIPELINING\r\n"
 		     "EXPIRE NEVER\r\n"
-		     "UTF8 USER\r\n"
 		     "LANG\r\n");
-	if (state == CAPA_TRANSACTION)
+	if (capa->utf8)
+		wire_puts(w, "UTF8 USER\r\n");
+	if (capa->state == CAPA_TRANSACTION)
 		wire_puts(w, "IMPLEMENTATION pop3d " VERSION "\r\n");
 	wire_puts(w, ".\r\n");
 }

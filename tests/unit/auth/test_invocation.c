@@ -63,13 +63,13 @@ TEST(session_gets_the_options_that_concern_it)
 	static char exec_text[] = "/usr/bin/other --with blanks";
 	const char *const expected[] = {"/bin/checker", own, "--session", "--allow-root",
 		"--debug", "--exec=/usr/bin/other --with blanks", "--hostname=mail.example.org",
-		"--idle-timeout=86400", "--lock", "--verify-sizes", "--status-fd=7", "--tls",
-		"--client-ip=2001:db8::9", "--offer=5", "--language=en", "--", "--a Maildir",
-		NULL};
+		"--idle-timeout=86400", "--lock", "--utf8", "--verify-sizes", "--status-fd=7",
+		"--tls", "--client-ip=2001:db8::9", "--offer=5", "--language=en", "--",
+		"--a Maildir", NULL};
 
 	use_checker(checker);
-	o.asked.allow_root = o.asked.lock = o.asked.verify_sizes = o.asked.debug = o.found.tls =
-		true;
+	o.asked.allow_root = o.asked.lock = o.asked.verify_sizes = o.asked.debug =
+		o.asked.utf8 = o.found.tls = true;
 	o.found.offered = 1U << OFFER_USER | 1U << OFFER_PLAIN;
 	o.asked.idle_seconds = 86400;
 	o.asked.exec_text = exec_text;

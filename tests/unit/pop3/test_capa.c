@@ -9,20 +9,27 @@
 static char before[1024], after[1024];
 
 /* The list as one terminated text. */
-static void list(enum capa_state state, offer_set offered, char *text)
+static void list_all(const struct capa *capa, char *text)
 {
 	static struct wire w;
 	const int in = open("/dev/null", O_RDONLY), out = memfd_create("out", MFD_CLOEXEC);
 	ssize_t length;
 
 	wire_open(&w, in, out, WIRE_AHEAD, 20000);
-	capa_reply(&w, state, offered);
+	capa_reply(&w, capa);
 	assert_true(wire_flush(&w));
 	length = pread(out, text, 1023, 0);
 	assert_true(length > 0);
 	text[length] = '\0';
 	close(in);
 	close(out);
+}
+
+static void list(enum capa_state state, offer_set offered, char *text)
+{
+	const struct capa capa = {.state = state, .offered = offered};
+
+	list_all(&capa, text);
 }
 
 static bool has_line(const char *text, const char *capability)
@@ -47,7 +54,7 @@ TEST(list_is_a_multi_line_reply)
 TEST(what_is_announced_is_there)
 {
 	static const char *const capabilities[] = {"TOP", "UIDL", "USER", "RESP-CODES",
-		"AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "UTF8 USER", "LANG",
+		"AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LANG",
 		"SASL PLAIN LOGIN"};
 
 	list(CAPA_AUTHORIZATION, PASSWORDS, before);
@@ -56,6 +63,21 @@ TEST(what_is_announced_is_there)
 			fail_msg("no %s in %s", capabilities[i], before);
 	assert_null(strstr(before, "STLS"));
 	assert_null(strstr(before, "LOGIN-DELAY"));
+}
+
+/* Evolution 3.46 sends UTF8 without a line end where it is listed, and waits. */
+TEST(utf8_is_announced_only_when_asked_for)
+{
+	struct capa capa = {CAPA_AUTHORIZATION, PASSWORDS, false};
+
+	for (capa.state = CAPA_AUTHORIZATION; capa.state <= CAPA_TRANSACTION; capa.state++) {
+		capa.utf8 = false;
+		list_all(&capa, before);
+		assert_null(strstr(before, "UTF8"));
+		capa.utf8 = true;
+		list_all(&capa, before);
+		assert_true(has_line(before, "UTF8 USER"));
+	}
 }
 
 TEST(list_after_login_is_the_same_and_the_name_of_the_program)
@@ -117,6 +139,7 @@ TEST(each_line_has_at_most_512_octets)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(list_is_a_multi_line_reply),
 	cmocka_unit_test(what_is_announced_is_there),
+	cmocka_unit_test(utf8_is_announced_only_when_asked_for),
 	cmocka_unit_test(list_after_login_is_the_same_and_the_name_of_the_program),
 	cmocka_unit_test(what_is_not_offered_is_not_announced),
 	cmocka_unit_test(sasl_mechanisms_are_listed_before_and_after_login),

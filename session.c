@@ -368,7 +368,7 @@ static const struct command commands[] = {
 	{"QUIT", ARGUMENTS_NONE, command_quit},
 	{"LANG", ARGUMENTS_REST, command_lang},
 	{"USER", ARGUMENTS_REST, command_too_late},
-	{"PASS", ARGUMENTS_REST_SECRET, command_too_late},
+	{"PASS", ARGUMENTS_VERBATIM_SECRET, command_too_late},
 	{"APOP", ARGUMENTS_REST_SECRET, command_too_late},
 	{"AUTH", ARGUMENTS_REST_SECRET, command_too_late},
 	{"STLS", ARGUMENTS_REST, command_too_late},

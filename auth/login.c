@@ -165,8 +165,8 @@ static enum command_result command_too_early(void *state, const struct command_i
 
 static const struct command commands[] = {
 	{"CAPA", ARGUMENTS_NONE, command_capa},
-	{"USER", ARGUMENTS_TEXT, command_user},
-	{"PASS", ARGUMENTS_REST_SECRET, command_pass},
+	{"USER", ARGUMENTS_VERBATIM, command_user},
+	{"PASS", ARGUMENTS_VERBATIM_SECRET, command_pass},
 	{"APOP", ARGUMENTS_TEXT_SECRET, command_apop},
 	{"AUTH", ARGUMENTS_REST_SECRET, exchange_command},
 	{"STLS", ARGUMENTS_NONE, command_stls},

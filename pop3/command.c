@@ -43,10 +43,11 @@ static enum text parse_arguments(enum command_arguments rule, struct command_inp
 
 	switch (rule) {
 	case ARGUMENTS_NONE: return text.length == 0 ? NO_PROBLEM : TEXT_NO_ARGUMENT;
-	case ARGUMENTS_TEXT:
+	case ARGUMENTS_VERBATIM:
 	case ARGUMENTS_TEXT_SECRET: return text.length > 0 ? NO_PROBLEM : TEXT_ARGUMENT_MISSING;
 	case ARGUMENTS_REST:
-	case ARGUMENTS_REST_SECRET: return NO_PROBLEM;
+	case ARGUMENTS_REST_SECRET:
+	case ARGUMENTS_VERBATIM_SECRET: return NO_PROBLEM;
 	case ARGUMENTS_MAYBE_NUMBER:
 		return text.length == 0 ? NO_PROBLEM
 					: parse_number(text.octets, text.length, input);
@@ -81,7 +82,24 @@ static enum command_result bad(struct wire *w, enum text text)
 static bool is_secret(const struct command *command)
 {
 	return command == NULL || command->arguments == ARGUMENTS_TEXT_SECRET ||
-	       command->arguments == ARGUMENTS_REST_SECRET;
+	       command->arguments == ARGUMENTS_REST_SECRET ||
+	       command->arguments == ARGUMENTS_VERBATIM_SECRET;
+}
+
+/* What follows the keyword and one space, by the command's rule. */
+static struct wire_text arguments_of(
+	const struct command *command, struct wire_text line, size_t keyword)
+{
+	struct wire_text text = {line.octets + line.length, 0};
+
+	if (keyword < line.length)
+		text = (struct wire_text){line.octets + keyword + 1, line.length - keyword - 1};
+	if (command == NULL || command->arguments == ARGUMENTS_VERBATIM ||
+		command->arguments == ARGUMENTS_VERBATIM_SECRET)
+		return text;
+	while (text.length > 0 && text.octets[text.length - 1] == ' ')
+		text.length--;
+	return text;
 }
 
 /* For --debug. */
@@ -105,14 +123,12 @@ static enum command_result dispatch(
 {
 	const char *const space = memchr(line.octets, ' ', line.length);
 	const size_t keyword = space != NULL ? (size_t)(space - line.octets) : line.length;
-	const struct command *command;
-	struct command_input input = {.text = {line.octets + line.length, 0}};
+	const struct command *const command =
+		find(table, (struct wire_text){line.octets, keyword});
+	struct command_input input = {.text = arguments_of(command, line, keyword)};
 	enum command_result result;
 	enum text problem;
 
-	if (space != NULL)
-		input.text = (struct wire_text){space + 1, line.length - keyword - 1};
-	command = find(table, (struct wire_text){line.octets, keyword});
 	log_command(command, input.text);
 	problem = command != NULL ? parse_arguments(command->arguments, &input)
 				  : TEXT_UNKNOWN_COMMAND;

@@ -8,17 +8,20 @@
 
 #include "pop3/wire.h"
 
-/* What may stand behind a keyword and one space (RFC 1939 section 3). */
+/* What may follow a keyword and one space (RFC 1939 section 3). Spaces at the end of the line
+ * are ignored, as qmail-pop3d and popa3d do, except in the VERBATIM kinds: there they belong to
+ * a login or a password. */
 enum command_arguments {
 	ARGUMENTS_NONE,
-	ARGUMENTS_TEXT,             /* all the rest of the line, at least one octet */
-	ARGUMENTS_REST,             /* all the rest of the line, perhaps nothing */
+	ARGUMENTS_REST,             /* the rest of the line, perhaps nothing */
 	ARGUMENTS_NUMBER,           /* a message number */
 	ARGUMENTS_MAYBE_NUMBER,     /* a message number or nothing */
 	ARGUMENTS_NUMBER_AND_LINES, /* a message number and a count: TOP */
-	/* as above, and never in a log */
-	ARGUMENTS_TEXT_SECRET,
-	ARGUMENTS_REST_SECRET
+	ARGUMENTS_VERBATIM,         /* all the rest of the line, at least one octet: USER */
+	/* never in a log: */
+	ARGUMENTS_TEXT_SECRET,    /* the rest of the line, at least one octet: APOP */
+	ARGUMENTS_REST_SECRET,    /* the rest of the line, perhaps nothing: AUTH */
+	ARGUMENTS_VERBATIM_SECRET /* all the rest of the line, perhaps nothing: PASS */
 };
 
 /* A command's arguments, checked. */

@@ -54,8 +54,7 @@ TEST(list_is_a_multi_line_reply)
 TEST(what_is_announced_is_there)
 {
 	static const char *const capabilities[] = {"TOP", "UIDL", "USER", "RESP-CODES",
-		"AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LANG",
-		"SASL PLAIN LOGIN"};
+		"AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LANG", "SASL PLAIN LOGIN"};
 
 	list(CAPA_AUTHORIZATION, PASSWORDS, before);
 	for (size_t i = 0; i < COUNT_OF(capabilities); i++)

@@ -58,11 +58,12 @@ static enum command_result bad(void *state, const struct command_input *input)
 
 static const struct command commands[] = {
 	{"NOOP", ARGUMENTS_NONE, show},
-	{"USER", ARGUMENTS_TEXT, show},
-	{"PASS", ARGUMENTS_REST, show},
+	{"USER", ARGUMENTS_VERBATIM, show},
+	{"LANG", ARGUMENTS_REST, show},
 	{"RETR", ARGUMENTS_NUMBER, show_number},
 	{"LIST", ARGUMENTS_MAYBE_NUMBER, show_number},
 	{"TOP", ARGUMENTS_NUMBER_AND_LINES, show_lines},
+	{"PASS", ARGUMENTS_VERBATIM_SECRET, show},
 	{"SECRET", ARGUMENTS_REST_SECRET, show},
 	{"SECRETS", ARGUMENTS_TEXT_SECRET, show},
 	{"BAD", ARGUMENTS_REST, bad},
@@ -139,7 +140,7 @@ TEST(command_without_arguments_takes_none)
 {
 	line_answers("NOOP", "+\n");
 	line_answers("NOOP x", "-ERR");
-	line_answers("NOOP  ", "-ERR");
+	line_answers("NOOP  x", "-ERR");
 	line_answers("QUIT now", "-ERR");
 }
 
@@ -152,7 +153,7 @@ TEST(text_is_all_the_rest_of_the_line)
 	line_answers("PASS ", "+\n");
 	line_answers("USER", "-ERR");
 	line_answers("USER ", "-ERR");
-	line_answers("SECRET  x ", "+ x \n");
+	line_answers("SECRET  x", "+ x\n");
 	line_answers("SECRET", "+\n");
 	line_answers("SECRETS x", "+x\n");
 	line_answers("SECRETS", "-ERR");
@@ -160,8 +161,8 @@ TEST(text_is_all_the_rest_of_the_line)
 
 TEST(number_is_decimal_and_nothing_else)
 {
-	static const char *const wrong[] = {"", " ", " 1", "1 ", "1  2", "1 2", "-0", "-1",
-		"+1", "1x", "x1", "0x1", "1.0", "1,2", "1\t", "\t1", "\xb2", "1e3", "--1",
+	static const char *const wrong[] = {"", " 1", " 1 ", "1  2", "1 2", "-0", "-1", "+1",
+		"1x", "x1", "0x1", "1.0", "1,2", "1\t", "\t1", "\xb2", "1e3", "--1",
 		"9223372036854775808-", "18446744073709551616x"};
 	char line[64];
 
@@ -229,7 +230,8 @@ TEST(number_may_be_left_out_where_the_rule_says_so)
 TEST(top_needs_a_number_and_a_count)
 {
 	static const char *const wrong[] = {"", " ", " 1", " 1 ", "  1", " 1  2", " 1 -1",
-		" 1 +1", " 1 x", " -1 0", " x 1", " 1 2 3", " 1 2 ", " 1\t2"};
+		" 1 +1", " 1 x", " -1 0", " x 1", " 1 2 3", "  1 2", " 1  2 ", " 1 2 3 ",
+		" 1   ", " 1\t2", " 1 2\t"};
 	char line[64];
 
 	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
@@ -240,6 +242,58 @@ TEST(top_needs_a_number_and_a_count)
 	line_answers("top 12 345", "12,345\n");
 	line_answers("TOP 0 00", "0,0\n");
 	line_answers("TOP 1 18446744073709551616", "1,18446744073709551615\n");
+}
+
+/* qmail-pop3d and popa3d ignore them, too. */
+TEST(spaces_at_the_end_of_a_line_are_ignored)
+{
+	static const struct {
+		const char *line, *expected;
+	} lines[] = {
+		{"NOOP", "+\n"},
+		{"LIST", "+none\n"},
+		{"LIST 7", "7\n"},
+		{"RETR 7", "7\n"},
+		{"TOP 7 9", "7,9\n"},
+		{"LANG", "+\n"},
+		{"LANG de  at", "+de  at\n"},
+		{"SECRET", "+\n"},
+		{"SECRET a  b", "+a  b\n"},
+		{"SECRETS x", "+x\n"},
+		{"RETR", "-ERR"},
+		{"TOP 7", "-ERR"},
+		{"TOP", "-ERR"},
+		{"SECRETS", "-ERR"},
+		{"NOOPS", "-ERR"},
+	};
+	char line[WIRE_COMMAND_OCTETS];
+
+	for (size_t i = 0; i < COUNT_OF(lines); i++) {
+		const size_t length = strlen(lines[i].line);
+
+		memset(line, ' ', sizeof line);
+		memcpy(line, lines[i].line, length);
+		/* at most what a command line may have beside its CRLF */
+		for (size_t end = length; end <= WIRE_COMMAND_OCTETS - 2; end++) {
+			line[end] = '\0';
+			line_answers(line, lines[i].expected);
+			line[end] = ' ';
+		}
+	}
+	memset(line, ' ', sizeof line);
+	memcpy(line, "NOOP", 4);
+	line[WIRE_COMMAND_OCTETS - 1] = '\0';
+	line_answers(line, "-ERR");
+}
+
+/* Passwords may begin and end with spaces, and so may logins. */
+TEST(spaces_of_user_and_pass_are_kept)
+{
+	line_answers("USER a ", "+a \n");
+	line_answers("USER  a  ", "+ a  \n");
+	line_answers("USER   ", "+  \n");
+	line_answers("PASS a ", "+a \n");
+	line_answers("PASS   ", "+  \n");
 }
 
 TEST(number_reads_no_further_than_its_octets)
@@ -402,6 +456,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(number_never_overflows),
 	cmocka_unit_test(number_may_be_left_out_where_the_rule_says_so),
 	cmocka_unit_test(top_needs_a_number_and_a_count),
+	cmocka_unit_test(spaces_at_the_end_of_a_line_are_ignored),
+	cmocka_unit_test(spaces_of_user_and_pass_are_kept),
 	cmocka_unit_test(number_reads_no_further_than_its_octets),
 	cmocka_unit_test(line_too_long_is_answered_once_and_the_next_is_served),
 	cmocka_unit_test(nul_is_answered_and_the_next_line_is_served),

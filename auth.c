@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -403,6 +404,18 @@ static bool is_trusted(const struct auth *m)
 	       address_rules_match(o->asked.proxies, o->asked.proxy_count, m->peer.remote_ip);
 }
 
+/* A checker that runs only the first of its arguments starts pop3d without --session: a second
+ * greeting, with none of the options and with tries of its own, would follow PASS. */
+static bool is_below_a_checker(void)
+{
+	if (getenv("AUTH_MECHANISM") == NULL)
+		return false;
+	log_event(LOG_ERR, "configuration problem=checker-dropped-arguments "
+			   "help=\"the checker must run its arguments with all of theirs: "
+			   "exec $@\"");
+	return true;
+}
+
 /* RFC 1939 section 7: a msg-id, different each time; and nothing in it that could be guessed.
  */
 static bool make_timestamp(struct auth *m)
@@ -422,6 +435,8 @@ int auth_serve(struct settings *o)
 	static struct auth m; /* not with values: what has some is copied from the file */
 	int status;
 
+	if (is_below_a_checker())
+		return 100;
 	m.greeter.fd = m.checker.status_fd = m.checker.stderr_fd = -1;
 	m.options = o;
 	m.deadline_ms = clock_now_ms() + o->asked.login_seconds * 1000;

@@ -109,6 +109,9 @@ void greeter_end(struct greeter *g, int64_t grace_ms, const sigset_t *while_wait
 		while (waitpid(g->pid, &wait_status, 0) < 0 && errno == EINTR)
 			;
 	}
+	/* one that has asked for a login had locked itself in long before */
+	if (WIFSIGNALED(wait_status) && g->tries == 0)
+		confine_clean_greeter(g->pid);
 	if (!kill_it)
 		log_greeter_end(g, wait_status);
 }

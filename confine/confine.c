@@ -159,6 +159,11 @@ bool confine_greeter(uid_t uid, gid_t gid, bool logs)
 	return identity_drop(uid, gid, logs) && lock_in_talker(&wish, 2);
 }
 
+void confine_clean_greeter(pid_t pid)
+{
+	identity_clean(pid);
+}
+
 bool confine_session(const struct confine_place *places, size_t count)
 {
 	const struct filter_wish wish = {

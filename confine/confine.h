@@ -16,6 +16,10 @@
  * cannot be changed for want of CAP_SYS_CHROOT is no error. */
 bool confine_greeter(uid_t uid, gid_t gid, bool logs);
 
+/* For the monitor, when a greeter was killed by a signal: removes the directory that it may
+ * have left, had it not come to the end of confine_greeter. */
+void confine_clean_greeter(pid_t pid);
+
 /* A directory that the session needs, and what may be done beneath it. */
 struct confine_place {
 	int fd;          /* -1: it is not there */

@@ -4,24 +4,39 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* First where it is most likely to be in memory: in containers /run often is on a disk. */
+static const char *const places[] = {"/dev/shm", "/run", "/tmp"};
+
+#define PLACES (sizeof places / sizeof *places)
+#define PATH_OCTETS 64
+
+static void write_path(char path[PATH_OCTETS], size_t place, pid_t pid)
+{
+	snprintf(path, PATH_OCTETS, "%s/pop3d-root-%ld", places[place], (long)pid);
+}
+
+/* One that is there already was left by a process of the same number that was killed here. */
+static bool make_directory(const char *path)
+{
+	if (mkdir(path, 0700) == 0)
+		return true;
+	return errno == EEXIST && rmdir(path) == 0 && mkdir(path, 0700) == 0;
+}
+
 /* Makes a directory that exists no more the current one: nothing is in it, and nothing can be.
- * First where it is most likely to be in memory: in containers /run often is on a disk. Nobody
- * else can rename or remove what root made in a directory with the sticky bit. */
+ * Nobody else can rename or remove what root made in a directory with the sticky bit. */
 static bool enter_empty_directory(void)
 {
-	static const char *const places[] = {"/dev/shm", "/run", "/tmp"};
+	for (size_t i = 0; i < PLACES; i++) {
+		char path[PATH_OCTETS];
 
-	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-		char path[64];
-
-		snprintf(path, sizeof path, "%s/pop3d-XXXXXX", places[i]);
-		if (mkdtemp(path) == NULL)
+		write_path(path, i, getpid());
+		if (!make_directory(path))
 			continue;
 		if (chdir(path) == 0)
 			return rmdir(path) == 0;
@@ -30,11 +45,29 @@ static bool enter_empty_directory(void)
 	return false;
 }
 
+/* No signal but SIGKILL can end this process while the directory has a name. */
 static bool empty_root(void)
 {
-	if (!enter_empty_directory())
+	sigset_t all, before;
+	bool entered;
+
+	sigfillset(&all);
+	if (sigprocmask(SIG_SETMASK, &all, &before) != 0)
+		return false;
+	entered = enter_empty_directory();
+	if (sigprocmask(SIG_SETMASK, &before, NULL) != 0 || !entered)
 		return false;
 	return chroot(".") == 0 || errno == EPERM;
+}
+
+void identity_clean(pid_t pid)
+{
+	char path[PATH_OCTETS];
+
+	for (size_t i = 0; i < PLACES && geteuid() == 0; i++) {
+		write_path(path, i, pid);
+		rmdir(path);
+	}
 }
 
 static bool become(uid_t uid, gid_t gid)

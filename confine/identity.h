@@ -12,4 +12,8 @@
  * CAP_SYS_CHROOT is no error. */
 bool identity_drop(uid_t uid, gid_t gid, bool keep_stderr);
 
+/* Removes the directory that the process pid, killed in the middle of identity_drop, may have
+ * left. For a process with the privileges that that one had. */
+void identity_clean(pid_t pid);
+
 #endif

@@ -520,3 +520,45 @@ def test_a_large_maildrop_is_served_in_the_jail_of_each_c_library(libc_lab, home
     server.ask_multi("RETR 1")
     server.ask("DELE 1")
     assert server.quit() is not None, server.report()
+
+
+# -- what is left behind
+
+
+ROOT_PLACES = ["/dev/shm", "/run", "/tmp"]
+
+
+def directories_of_greeters():
+    return {os.path.join(place, name) for place in ROOT_PLACES if os.path.isdir(place)
+            for name in os.listdir(place) if name.startswith("pop3d-root-")}
+
+
+@pytest.mark.skipif(not ROOT or shutil.which("strace") is None, reason="needs root and strace")
+def test_a_greeter_that_is_killed_leaves_no_directory(lab, home, tmp_path):
+    """Even between making the directory that becomes its root and removing it."""
+    before = directories_of_greeters()
+    trace = tmp_path / "trace"
+    server = lab.serve(home, wrapper=["strace", "-f", "-o", str(trace),
+                                      "-e", "trace=mkdir,mkdirat,chdir",
+                                      "-e", "inject=chdir:signal=KILL"])
+    assert server.rest() == b"", server.report()
+    server.process.wait()
+    made = [line for line in trace.read_text().splitlines() if "pop3d-root-" in line]
+    assert made and "killed by SIGKILL" in trace.read_text(), trace.read_text()
+    assert directories_of_greeters() == before
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root")
+def test_a_directory_that_was_left_behind_is_in_nobodys_way(lab, home):
+    """Where the monitor was killed, too, a later greeter of the same number removes it."""
+    server = lab.serve(home, wrapper=["sh", "-c", 'i=$$; end=$((i + 50)); '
+                                      'while [ $i -lt $end ]; do i=$((i + 1)); '
+                                      'mkdir -p /dev/shm/pop3d-root-$i; done; exec "$@"', "sh"])
+    try:
+        assert server.line().startswith("+OK"), server.report()
+        greeter = retry_until(jail.Roles(server, lab.pop3d).child)
+        assert Seen(greeter, server, home, AS_ROOT).directory("root") == {"empty"}
+        assert not os.path.exists(f"/dev/shm/pop3d-root-{greeter}")
+    finally:
+        for path in directories_of_greeters():
+            os.rmdir(path)

@@ -804,3 +804,16 @@ def test_the_mark_of_one_session_is_not_taken_for_another_on_the_same_file(lab, 
     assert replies[2] == b"+OK 4 messages (2007 octets)", replies
     assert replies[6:8] == [b"-ERR [AUTH] login failed",
                             f"+OK {harness.HOST} POP3 server signing off".encode()], replies
+
+
+# -- a checker that runs its first argument only
+
+
+def test_a_checker_that_drops_the_arguments_starts_no_second_front(lab, home, uid):
+    """Published checkers do: exec "$1". After PASS another greeting came, with tries of its own."""
+    server = start(lab, home, [Script(home, 'exec "$1"\n').path], uid=uid)
+    expect(server, log_in(server, "kermit", "x"), MISCONFIGURED)
+    ask(server, "QUIT", "+OK")
+    assert server.rest() == b"", server.report()
+    server.ended()
+    log_line(server, "configuration problem=checker-dropped-arguments", "help=")

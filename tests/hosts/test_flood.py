@@ -1,6 +1,7 @@
 """Two hundred connections at once that want nothing: what they cost, and that they end."""
 import os
 import random
+import re
 import socket
 import time
 
@@ -8,7 +9,7 @@ import pytest
 
 import jail
 from harness import ROOT, retry_until
-from launch import Tcpserver, Xinetd, checker_options, replace_once, tree_of
+from launch import (Tcpserver, Xinetd, checker_options, checkpw, replace_once, shipped, tree_of)
 
 CONNECTIONS = 200
 LOGIN_TIMEOUT = 3  # Seconds.
@@ -226,3 +227,39 @@ def test_the_shipped_files_limit_connections():
             text = file.read()
         for name in names:
             assert f"{name}=" in text.replace(" ", "").replace("\t", ""), f"{path}: {name}"
+
+
+def test_no_shipped_file_lets_one_client_close_the_port():
+    """A superserver that counts connections a second closes the port for everybody."""
+    sockets = [name for name in os.listdir(os.path.join(jail.TREE, "systemd"))
+               if name.endswith(".socket")]
+    assert len(sockets) >= 2
+    for name in sockets:
+        assert "\nTriggerLimitIntervalSec=0\n" in shipped("systemd", name), name
+    for name in os.listdir(os.path.join(jail.TREE, "xinetd.d")):
+        limit = re.search(r"^\tcps\s*= (\d+) (\d+)$", shipped("xinetd.d", name), re.MULTILINE)
+        assert limit and int(limit[1]) >= 100000 and int(limit[2]) <= 1, name
+    for line in re.findall(r"^    pop3s?  stream.*$", shipped("doc", "SETUP"), re.MULTILINE):
+        assert re.search(r" nowait\.[3-6]\d{4}  root ", line), line
+
+
+def test_a_crowd_does_not_close_the_port_of_xinetd(lab, home):
+    """The shipped file, an address over per_source: connections a second later are served."""
+    server = Xinetd(lab, home, [*checker_options(lab), "--", *checkpw(lab, home)], "127.0.0.1")
+
+    def greeting():
+        with socket.create_connection((server.address, server.port), 5) as client:
+            return client.recv(3)
+
+    try:
+        for _ in range(300):
+            try:
+                socket.create_connection((server.address, server.port), 1).close()
+            except OSError:
+                pass
+        # a place of per_source is free when its session has seen the end of the connection
+        assert retry_until(lambda: greeting() == b"+OK", 10, 0.2)
+    finally:
+        server.stop()
+    with open(server.log_path, encoding="utf-8") as log:
+        assert "Deactivating" not in log.read()

@@ -260,12 +260,17 @@ def test_a_renewed_certificate_is_used_by_the_next_connection(mail, pki):
     hook = "/etc/letsencrypt/renewal-hooks/deploy/pop3d"
     mail.write(hook, block("Renewed certificates", "#!/bin/sh"), 0o755)
     pki.have("renewed.example")
-    for name, kind in (("privkey", "key"), ("fullchain", "crt")):
-        mail.write(f"/etc/letsencrypt/live/mail/{name}.pem",
-                   open(pki.at(f"renewed.example.{kind}"), encoding="ascii").read())
+    for lineage in ("mail.example.org", "www.example.org"):
+        for name, kind in (("privkey", "key"), ("fullchain", "crt")):
+            mail.write(f"/etc/letsencrypt/live/{lineage}/{name}.pem",
+                       open(pki.at(f"renewed.example.{kind}"), encoding="ascii").read())
     under_tcpserver(mail)
+    # certbot runs the hook for every lineage that it renews
+    mail.run("env", "RENEWED_LINEAGE=/etc/letsencrypt/live/www.example.org", hook)
     assert "subject=CN = mail.example.org" in s_client(mail, POP3S)
-    mail.run("env", "RENEWED_LINEAGE=/etc/letsencrypt/live/mail", hook)
+    assert block("Renewed certificates", "RENEWED_LINEAGE") == (
+        f"RENEWED_LINEAGE=/etc/letsencrypt/live/mail.example.org {hook}\n")
+    mail.run("env", "RENEWED_LINEAGE=/etc/letsencrypt/live/mail.example.org", hook)
     assert "subject=CN = renewed.example" in s_client(mail, POP3S)
     st = os.stat(mail.at("etc/pop3d/tls.pem"))
     assert (st.st_uid, st.st_mode & 0o777) == (0, 0o600)
@@ -361,7 +366,7 @@ def test_health_checks_of_haproxy_are_served(mail):
 def test_stunnel(mail):
     section = "Behind stunnel"
     stunnel = find_program("stunnel4", "stunnel4")
-    configuration = block(section, "setuid")
+    configuration = block(section, "foreground")
     path = re.search(r"Write (/etc/stunnel/\S+\.conf):$",
                      shipped("doc", "SETUP"), re.MULTILINE)[1]
     mail.write(path, configuration)
@@ -370,8 +375,7 @@ def test_stunnel(mail):
     for words in behind:
         mail.start({int(words[words.index("127.0.0.1") + 1])}, *words)
     assert block(section, "systemctl") == "systemctl enable --now stunnel@pop3s.service\n"
-    mail.write("/var/tmp/foreground.conf", "foreground = yes\n" + configuration)
-    mail.start({POP3, POP3S}, stunnel, "/var/tmp/foreground.conf")
+    mail.start({POP3, POP3S}, stunnel, path)
     serves(mail, seen=(CLIENT, "127.0.0.1"), tls=("no", "no"), resumes=False)
     refuses_clear_text(mail)
 

@@ -1,0 +1,31 @@
+/* bits: a set of small numbers, one bit each, in memory that the caller provides. */
+#ifndef BITS_H
+#define BITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bits {
+	uint64_t *words;
+	size_t capacity; /* every member is below this number */
+	size_t count;    /* members */
+};
+
+/* The words of 64 bits that a set of numbers below capacity needs. */
+size_t bits_words(size_t capacity);
+
+/* Makes an empty set of numbers below capacity. words are bits_words(capacity) words, all of
+ * them 0: they are not written, since a large set may never be touched in most places. They
+ * stay the caller's and are in use as long as the set is. */
+void bits_start(struct bits *b, uint64_t *words, size_t capacity);
+
+/* Whether the number is in the set; a number of capacity or more never is. */
+bool bits_has(const struct bits *b, size_t number);
+
+/* Adds a number that is below capacity; removes one, if it is there; removes all. */
+void bits_add(struct bits *b, size_t number);
+void bits_remove(struct bits *b, size_t number);
+void bits_clear(struct bits *b);
+
+#endif

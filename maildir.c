@@ -1,4 +1,5 @@
-/* maildir: see maildir.h. Taking the snapshot is in load.c, the update in update.c. */
+/* maildir: see maildir.h. Opening, closing and marks; load.c takes the snapshot, update.c does
+ * the update. */
 #include "maildir.h"
 
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "maildir/internal.h"
@@ -16,11 +18,77 @@
 
 static const char *const place_names[] = {"new", "cur"};
 
-static bool take_lock(struct maildir *m)
+enum maildir_problem maildir_problem_of(int error_number)
 {
-	m->lock_fd = openat(m->root_fd, LOCK_NAME,
-		O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
-	return m->lock_fd >= 0 && flock(m->lock_fd, LOCK_EX | LOCK_NB) == 0;
+	switch (error_number) {
+	case ENOENT:
+	case ENOTDIR:
+	case EACCES:
+	case EPERM:
+	case ELOOP:
+	case ENAMETOOLONG: return MAILDIR_UNUSABLE;
+	default: return MAILDIR_TEMPORARY;
+	}
+}
+
+/* Whether other hosts may change the files beneath this directory, by the names that
+ * linux/magic.h and the file systems themselves give these numbers. */
+static bool is_on_network(int fd)
+{
+	static const uint32_t network[] = {
+		0x6969,                             /* NFS */
+		0x517b, 0xff534d42, 0xfe534d42,     /* SMB, CIFS, SMB2 */
+		0x65735546,                         /* FUSE: sshfs, GlusterFS, virtiofs */
+		0x01021997,                         /* 9P */
+		0x00c36400,                         /* Ceph */
+		0x5346414f, 0x6b414653, 0x73757245, /* AFS of two makers, Coda */
+		0x01161970, 0x7461636f,             /* GFS2, OCFS2 */
+		0x0bd00bd0, 0x47504653, 0x19830326, /* Lustre, GPFS, BeeGFS */
+		0x20030528, 0x786f4256, 0xaad7aaea, /* OrangeFS, VirtualBox, PanFS */
+	};
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) != 0)
+		return true;
+	for (size_t i = 0; i < sizeof network / sizeof *network; i++)
+		if ((uint32_t)fs.f_type == network[i])
+			return true;
+	return false;
+}
+
+/* The lock file; where it cannot be opened for writing it may be there for reading. */
+static int open_lock(int root_fd)
+{
+	const int flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	const int fd = openat(root_fd, LOCK_NAME, O_RDWR | O_CREAT | flags, 0600);
+	const int error_number = errno;
+	int read_fd;
+
+	if (fd >= 0 || (error_number != ENOSPC && error_number != EDQUOT &&
+			       error_number != EROFS && error_number != EACCES))
+		return fd;
+	read_fd = openat(root_fd, LOCK_NAME, O_RDONLY | flags);
+	if (read_fd < 0)
+		errno = error_number;
+	return read_fd;
+}
+
+/* On this host's file systems the directory is locked first: so sessions that could make the
+ * lock file, and others that could not (the disk is full, or read-only), keep each other out.
+ * On network file systems two hosts may both get the lock of a directory: there the file has to
+ * be made. */
+static enum maildir_problem take_lock(struct maildir *m)
+{
+	if (!m->is_remote && flock(m->root_fd, LOCK_EX | LOCK_NB) != 0)
+		return errno == EWOULDBLOCK ? MAILDIR_IN_USE : maildir_problem_of(errno);
+	m->lock_fd = open_lock(m->root_fd);
+	if (m->lock_fd < 0)
+		return m->is_remote || errno == ELOOP || errno == EMFILE || errno == ENFILE
+			       ? maildir_problem_of(errno)
+			       : MAILDIR_READY;
+	if (flock(m->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return MAILDIR_READY;
+	return errno == EWOULDBLOCK ? MAILDIR_IN_USE : maildir_problem_of(errno);
 }
 
 static bool open_places(struct maildir *m, const char **failed_path)
@@ -33,22 +101,6 @@ static bool open_places(struct maildir *m, const char **failed_path)
 			return false;
 	}
 	return true;
-}
-
-/* maildirsize and tmp/ need not be there. */
-static void open_extras(struct maildir *m)
-{
-	struct stat st;
-
-	m->tmp_fd = openat(m->root_fd, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fstatat(m->root_fd, QUOTA_NAME, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-		!S_ISREG(st.st_mode))
-		return;
-	m->quota_fd = openat(m->root_fd, QUOTA_NAME,
-		O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (m->quota_fd < 0)
-		log_event(LOG_WARNING, "quota-not-told errno=%d error=\"%s\" file=" QUOTA_NAME,
-			errno, strerror(errno));
 }
 
 /* The index's directory, if it is there and ours. */
@@ -75,43 +127,39 @@ static void open_index(struct maildir *m)
 	m->index_dir_fd = open_index_directory(m);
 	if (m->index_dir_fd >= 0 || errno != ENOENT)
 		return;
-	m->was_read = maildir_scan(m);
-	if (!m->was_read)
+	if (!maildir_scan(m)) {
 		snapshot_forget(&m->snapshot);
-	else if (maildir_deserves_index(m) && mkdirat(m->root_fd, INDEX_DIRECTORY, 0700) == 0)
+		return;
+	}
+	m->state = MAILDIR_READ;
+	if (maildir_deserves_index(m) && mkdirat(m->root_fd, INDEX_DIRECTORY, 0700) == 0)
 		m->index_dir_fd = open_index_directory(m);
 }
 
-static bool open_all(
+static enum maildir_problem open_all(
 	struct maildir *m, const struct maildir_wish *wish, const char **failed_path)
 {
 	*failed_path = wish->path;
 	m->root_fd = open(wish->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (m->root_fd < 0)
-		return false;
-	if (wish->lock && !take_lock(m)) {
+		return maildir_problem_of(errno);
+	m->state = MAILDIR_OPEN;
+	m->is_remote = is_on_network(m->root_fd);
+	if (wish->lock) {
+		const enum maildir_problem problem = take_lock(m);
+
 		*failed_path = LOCK_NAME;
-		return false;
+		if (problem != MAILDIR_READY)
+			return problem;
 	}
 	if (!open_places(m, failed_path))
-		return false;
-	open_extras(m);
+		return maildir_problem_of(errno);
+	/* tmp/ and maildirsize need not be there */
+	m->tmp_fd = openat(m->root_fd, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	quota_open(m);
 	if (wish->index)
 		open_index(m);
-	return true;
-}
-
-enum maildir_problem maildir_problem_of(int error_number)
-{
-	switch (error_number) {
-	case ENOENT:
-	case ENOTDIR:
-	case EACCES:
-	case EPERM:
-	case ELOOP:
-	case ENAMETOOLONG: return MAILDIR_UNUSABLE;
-	default: return MAILDIR_TEMPORARY;
-	}
+	return MAILDIR_READY;
 }
 
 enum maildir_problem maildir_open(
@@ -123,16 +171,13 @@ enum maildir_problem maildir_open(
 	memset(m, 0, offsetof(struct maildir, snapshot));
 	m->root_fd = m->lock_fd = m->tmp_fd = m->quota_fd = m->index_dir_fd = m->index.fd = -1;
 	m->place_fd[PLACE_NEW] = m->place_fd[PLACE_CUR] = -1;
+	m->index.pages = NULL;
 	m->verify_sizes = wish->verify_sizes;
 	snapshot_init(&m->snapshot);
-	m->all_octets = m->total_octets = 0;
-	m->left = m->new_count = 0;
-	if (open_all(m, wish, failed_path))
-		return MAILDIR_READY;
+	problem = open_all(m, wish, failed_path);
+	if (problem == MAILDIR_READY)
+		return problem;
 	error_number = errno;
-	problem = m->lock_fd >= 0 && error_number == EWOULDBLOCK
-			  ? MAILDIR_IN_USE
-			  : maildir_problem_of(error_number);
 	maildir_close(m);
 	errno = error_number;
 	return problem;
@@ -143,21 +188,21 @@ void maildir_close(struct maildir *m)
 	const int fds[] = {m->root_fd, m->lock_fd, m->tmp_fd, m->quota_fd, m->index_dir_fd,
 		m->place_fd[PLACE_NEW], m->place_fd[PLACE_CUR]};
 
+	maildir_log_rest(m);
 	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	m->root_fd = m->lock_fd = m->tmp_fd = m->quota_fd = m->index_dir_fd = -1;
 	m->place_fd[PLACE_NEW] = m->place_fd[PLACE_CUR] = -1;
-	m->is_loaded = false;
 	index_close(&m->index);
 	snapshot_free(&m->snapshot);
+	m->state = MAILDIR_CLOSED;
 }
 
 void maildir_correct_size(
 	struct maildir *m, size_t number, struct message *message, uint64_t size_octets)
 {
 	const bool was_wrong = message->size_unknown || message->size_octets != size_octets;
-
 	const uint64_t said_octets = message->size_octets;
 
 	message->size_octets = size_octets;
@@ -165,29 +210,29 @@ void maildir_correct_size(
 	/* without memory for that, the next command on this message counts it again */
 	if (!snapshot_set_size(&m->snapshot, number, size_octets))
 		return;
-	if (!maildir_is_deleted(m, number))
-		m->total_octets += size_octets - said_octets;
 	m->all_octets += size_octets - said_octets;
+	if (maildir_is_deleted(m, number))
+		m->deleted_octets += size_octets - said_octets;
 	m->has_learned |= was_wrong;
 }
 
 bool maildir_delete(struct maildir *m, size_t number)
 {
-	struct message message;
+	uint64_t size_octets;
 
-	if (!maildir_get(m, number, &message) ||
+	if (maildir_is_deleted(m, number))
+		return true;
+	if (!maildir_get_size(m, number, &size_octets) ||
 		!snapshot_mark(&m->snapshot, MARK_DELETED, number))
 		return false;
-	m->total_octets -= message.size_octets;
-	m->left--;
+	m->deleted_octets += size_octets;
 	return true;
 }
 
 void maildir_undelete_all(struct maildir *m)
 {
 	snapshot_unmark_all(&m->snapshot, MARK_DELETED);
-	m->left = m->snapshot.count;
-	m->total_octets = m->all_octets;
+	m->deleted_octets = 0;
 }
 
 /* Where there is no memory for that the message stays unseen, as after a lost connection. */

@@ -12,28 +12,52 @@
 
 #include "maildir/body.h"
 
+/* How far a session is with its maildrop:
+ *
+ *     CLOSED --open--> OPEN ----load----> LOADED --search--> SEARCHED
+ *                        |                  ^  |                 |
+ *                        +-> READ --load----+  +-----update------+--> UPDATED
+ *
+ * READ: the directories were read by maildir_open, to know whether an index is worth its
+ * directory. SEARCHED: they were read again for a message that had moved, so their times are
+ * later than the snapshot. UPDATED: files were removed or renamed by this session. */
+enum maildir_state {
+	MAILDIR_CLOSED,
+	MAILDIR_OPEN,
+	MAILDIR_READ,
+	MAILDIR_LOADED,
+	MAILDIR_SEARCHED,
+	MAILDIR_UPDATED
+};
+
+/* What the index was good for; each more than the one before. */
+enum index_use {
+	INDEX_USELESS, /* there is none, or none that can be used */
+	INDEX_SIZES,   /* it has sizes of messages */
+	INDEX_CUR,     /* it has cur/ as it is */
+	INDEX_LISTING, /* it has the snapshot, and for these times */
+	INDEX_BROKEN   /* it failed in mid-session: what a message is cannot be had any more */
+};
+
 struct maildir {
 	int root_fd, lock_fd, tmp_fd;
-	int quota_fd;               /* maildirsize, or -1 */
-	int index_dir_fd;           /* the index's directory, or -1: neither read nor written */
-	int place_fd[2];            /* by enum place */
-	uid_t owner;                /* of the index, or it is not used */
-	struct index_place seen[2]; /* new/ and cur/ when they were read last */
-	bool verify_sizes;
-	bool was_read;     /* the directories have been: by maildir_prepare */
-	bool is_loaded;    /* the snapshot was taken */
-	bool is_rescanned; /* seen is of later than the snapshot */
-	bool is_updated;   /* by us: files were removed or renamed */
+	int quota_fd;      /* maildirsize, or -1 */
+	int index_dir_fd;  /* the index's directory, or -1: neither read nor written */
+	int place_fd[2];   /* by enum place */
+	uid_t owner;       /* of the index, or it is not used */
+	bool is_remote;    /* on a network file system */
+	bool verify_sizes; /* trust no size in a name */
 	bool has_learned;  /* sizes that are not in the index */
-	bool had_index;    /* there was one that could be used */
-	bool has_listing;  /* the index has the snapshot, and for these times */
-	bool had_cur;      /* it had cur/ as it is */
+	enum maildir_state state;
+	enum index_use index_use;
+	struct index_place seen[2]; /* new/ and cur/ when they were read last */
+	uint64_t all_octets;        /* of all messages */
+	uint64_t deleted_octets;    /* of those marked deleted */
+	size_t new_count;           /* messages that were in new/ at login */
+	size_t problems;            /* with messages: see maildir_may_log */
 	struct snapshot snapshot;
 	struct index index;
-	uint64_t all_octets;   /* of all messages */
-	uint64_t total_octets; /* of the messages not marked deleted */
-	size_t left;           /* their number */
-	size_t new_count;      /* messages that were in new/ at login */
+	struct body body; /* of the message that is read */
 };
 
 /* What maildir_open says where it fails; errno tells more for the second and third. */
@@ -61,7 +85,7 @@ enum maildir_problem maildir_open(
 	struct maildir *m, const struct maildir_wish *wish, const char **failed_path);
 
 /* Takes the snapshot: from the index where nothing has changed since, else from new/ and,
- * behind it, cur/: regular files whose names do not begin with a dot; sizes from the index,
+ * after it, cur/: regular files whose names do not begin with a dot; sizes from the index,
  * from ",W=" in the name, or counted. Returns false with errno, and m stays open. */
 bool maildir_load(struct maildir *m);
 
@@ -71,9 +95,20 @@ enum maildir_problem maildir_problem_of(int error_number);
 /* Releases the lock and all memory; m is as if it had never been opened. */
 void maildir_close(struct maildir *m);
 
+/* How many messages are not marked deleted, and their octets (STAT; RFC 1939 section 5). */
+struct maildir_totals {
+	size_t messages;
+	uint64_t octets;
+};
+
+struct maildir_totals maildir_totals(const struct maildir *m);
+
+/* Whether the index failed in this session. It is logged and removed then, and what a message
+ * is cannot be had any more: the session has to end, since no answer would be sure. */
+bool maildir_is_broken(const struct maildir *m);
+
 /* Puts what is known of a message into *message; its name is good until the next call. Returns
- * false with errno where the index broke in the session and what it said cannot be had again
- * from the directories; then the name is empty. */
+ * false with errno where the index failed; then the name is empty. */
 bool maildir_get(struct maildir *m, size_t number, struct message *message);
 
 /* What its unique-id is made of, which takes less; and the size alone, which takes less again.
@@ -82,16 +117,25 @@ bool maildir_get_unique(struct maildir *m, size_t number, struct unique *unique)
 bool maildir_get_size(struct maildir *m, size_t number, uint64_t *size_octets);
 
 /* Opens a message for reading, wherever it is by now, and sets *message as maildir_get does.
- * Returns a descriptor that the caller closes, or -1 with errno: ENOENT when it is gone, ELOOP
- * or EINVAL when it is no regular file any more. */
+ * Returns a descriptor that the caller closes, or -1 with errno: ENOENT when a look at the
+ * directories showed that it is gone; ESTALE when it is there and cannot be opened; ELOOP or
+ * EINVAL when it is no regular file any more. */
 int maildir_open_message(struct maildir *m, size_t number, struct message *message);
 
 /* Corrects the size of a message after its octets were counted, here and in *message. */
 void maildir_correct_size(
 	struct maildir *m, size_t number, struct message *message, uint64_t size_octets);
 
-/* Marks for removal at QUIT (false with errno: there is no memory), asks for that, unmarks all.
- */
+/* Whether one more problem with a message is to be logged: a session logs a few, and their
+ * number when it ends. A maildrop on a bad disk would fill the log at each login. */
+bool maildir_may_log(struct maildir *m);
+
+/* Logs such a problem: an event, the errno, the message's place and name. */
+void maildir_log_message(
+	struct maildir *m, const struct message *message, const char *event, int error_number);
+
+/* Marks for removal at QUIT (false with errno: there is no memory, or the index failed), asks
+ * for that, unmarks all. */
 bool maildir_delete(struct maildir *m, size_t number);
 bool maildir_is_deleted(const struct maildir *m, size_t number);
 void maildir_undelete_all(struct maildir *m);
@@ -103,19 +147,19 @@ void maildir_set_retrieved(struct maildir *m, size_t number);
 struct maildir_update {
 	size_t removed, not_removed;
 	uint64_t removed_octets;
-	size_t not_moved; /* messages whose flags or place could not be changed */
+	size_t not_moved; /* messages whose name or place could not be changed */
 	int error_number; /* of the first failure */
 };
 
-/* The UPDATE state (RFC 1939 section 6): removes what is marked, moves the rest of new/ to
- * cur/, gives what was retrieved the flag S, and tells maildirsize where there is one. Never
- * replaces a file. */
+/* The UPDATE state (RFC 1939 section 6): gives messages a unique name of their own where
+ * another one keeps it, removes what is marked, moves the rest of new/ to cur/, gives what was
+ * retrieved the flag S, and tells maildirsize where there is one. Never replaces a file. */
 struct maildir_update maildir_update(struct maildir *m);
 
-/* Removes regular files in tmp/ that were neither changed nor read for 36 hours. */
+/* Removes regular files in tmp/ that were neither made, changed nor read for 36 hours. */
 void maildir_clean_tmp(const struct maildir *m);
 
-/* Writes the index, where this session learned something that the next one can use; behind the
+/* Writes the index, where this session learned something that the next one can use; after the
  * update, if there is one. That it fails is of no consequence. */
 void maildir_save(struct maildir *m);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "confine/confine.h"
@@ -26,9 +27,6 @@
 struct tally {
 	uint64_t messages, octets;
 };
-
-/* One of which nothing is known any more. */
-static const struct message unnamed = {.name = ""};
 
 struct session {
 	struct maildir maildir;
@@ -60,29 +58,26 @@ static bool check_number(struct session *s, uint64_t number)
 	return false;
 }
 
-static void log_message_problem(
-	const char *event, const struct message *message, int error_number)
+/* Says that a message cannot be read. Where its maildrop is broken no answer would be sure, and
+ * the session ends without one. */
+static enum command_result put_unreadable(struct session *s, uint64_t number)
 {
-	char quoted[4 * UID_NAME_OCTETS + 8];
-
-	log_event(LOG_ERR, "%s errno=%d error=\"%s\" message=%s", event, error_number,
-		strerror(error_number),
-		log_quote(quoted, sizeof quoted, message->name, message->name_octets));
-}
-
-static void put_unreadable(struct session *s, uint64_t number, const struct message *message)
-{
-	log_message_problem("message-unreadable", message, errno);
+	if (maildir_is_broken(&s->maildir)) {
+		s->end = "index-broken";
+		s->exit_status = 111;
+		return COMMAND_END;
+	}
 	reply_error_with(
 		&s->wire, REPLY_SYS_TEMP, TEXT_MESSAGE_UNREADABLE, reply_numbers(number, 0));
+	return COMMAND_GOOD;
 }
 
 static void put_summary(struct session *s, enum text one, enum text many)
 {
-	const struct maildir *const m = &s->maildir;
+	const struct maildir_totals totals = maildir_totals(&s->maildir);
 
-	reply_ok_with(
-		&s->wire, m->left == 1 ? one : many, reply_numbers(m->left, m->total_octets));
+	reply_ok_with(&s->wire, totals.messages == 1 ? one : many,
+		reply_numbers(totals.messages, totals.octets));
 }
 
 static enum command_result command_capa(void *state, const struct command_input *input)
@@ -99,36 +94,35 @@ static enum command_result command_capa(void *state, const struct command_input 
 static enum command_result command_stat(void *state, const struct command_input *input)
 {
 	struct session *const s = state;
+	const struct maildir_totals totals = maildir_totals(&s->maildir);
 
 	(void)input;
-	wire_reply(&s->wire, "+OK %zu %" PRIu64, s->maildir.left, s->maildir.total_octets);
+	wire_reply(&s->wire, "+OK %zu %" PRIu64, totals.messages, totals.octets);
 	return COMMAND_GOOD;
 }
 
-/* LIST and UIDL: one line for a message, or all of them behind the reply that is already there.
+/* LIST and UIDL: one line for a message, or all of them after the reply that is already there.
  */
-static void put_one(struct session *s, uint64_t number, listing_line *line)
+static enum command_result put_one(struct session *s, uint64_t number, listing_line *line)
 {
 	char text[LISTING_LINE_OCTETS];
 	size_t octets;
 
 	if (!check_number(s, number))
-		return;
+		return COMMAND_GOOD;
 	octets = line(&s->maildir, (size_t)number, text);
-	if (octets == 0) {
-		put_unreadable(s, number, &unnamed);
-		return;
-	}
+	if (octets == 0)
+		return put_unreadable(s, number);
 	wire_puts(&s->wire, "+OK ");
 	wire_put(&s->wire, text, octets);
+	return COMMAND_GOOD;
 }
 
-/* In the middle of a reply there is no way to say that the rest cannot be had but to end. */
 static enum command_result put_all(struct session *s, listing_line *line)
 {
+	/* in the middle of a reply there is no way to say that the rest cannot be had */
 	if (!listing_put(&s->wire, &s->maildir, line)) {
-		log_message_problem("message-unreadable", &unnamed, errno);
-		s->end = "read-error";
+		s->end = "index-broken";
 		s->exit_status = 111;
 		return COMMAND_END;
 	}
@@ -140,10 +134,8 @@ static enum command_result command_list(void *state, const struct command_input 
 {
 	struct session *const s = state;
 
-	if (input->has_number) {
-		put_one(s, input->number, listing_size);
-		return COMMAND_GOOD;
-	}
+	if (input->has_number)
+		return put_one(s, input->number, listing_size);
 	put_summary(s, TEXT_ONE_MESSAGE, TEXT_MESSAGES);
 	return put_all(s, listing_size);
 }
@@ -152,30 +144,10 @@ static enum command_result command_uidl(void *state, const struct command_input 
 {
 	struct session *const s = state;
 
-	if (input->has_number) {
-		put_one(s, input->number, listing_uid);
-		return COMMAND_GOOD;
-	}
+	if (input->has_number)
+		return put_one(s, input->number, listing_uid);
 	reply_ok(&s->wire, TEXT_UIDS);
 	return put_all(s, listing_uid);
-}
-
-/* Opens a message; -1 when a reply has said that it cannot be. */
-static int open_message(struct session *s, uint64_t number, struct message *message)
-{
-	int fd;
-
-	if (!check_number(s, number))
-		return -1;
-	fd = maildir_open_message(&s->maildir, (size_t)number - 1, message);
-	if (fd >= 0)
-		return fd;
-	if (errno == ENOENT || errno == ESTALE)
-		reply_error_with(
-			&s->wire, REPLY_NO_CODE, TEXT_MESSAGE_GONE, reply_numbers(number, 0));
-	else
-		put_unreadable(s, number, message);
-	return -1;
 }
 
 /* Takes note of how many octets a message has. */
@@ -184,39 +156,85 @@ static void learn_size(
 {
 	char quoted[4 * UID_NAME_OCTETS + 8];
 
-	if (octets != message->size_octets)
+	if (octets != message->size_octets && maildir_may_log(&s->maildir))
 		log_event(LOG_WARNING, "size-wrong said=%" PRIu64 " is=%" PRIu64 " message=%s",
 			message->size_octets, octets,
 			log_quote(quoted, sizeof quoted, message->name, message->name_octets));
 	maildir_correct_size(&s->maildir, (size_t)number - 1, message, octets);
 }
 
-/* Makes sure that the size is that of the octets which will be sent: a name can lie. */
-static bool verify_size(struct session *s, uint64_t number, struct message *message, int fd,
-	struct message_counted *counted)
+/* Whether a file of so many octets can have the size that is known: line ends gain an octet
+ * each at most, and the last line an end. */
+static bool is_possible(uint64_t size_octets, uint64_t file_octets)
 {
-	*counted = (struct message_counted){0, 0};
-	if (message->size_verified)
-		return true;
-	if (!message_count(fd, counted))
+	return size_octets >= file_octets && size_octets / 2 <= file_octets + 1;
+}
+
+/* Makes sure that the size is that of the octets which will be sent: a name can lie, and a file
+ * can have been replaced. One that was read whole is counted anyway. */
+static bool verify_size(struct session *s, uint64_t number, struct message *message)
+{
+	struct body *const body = &s->maildir.body;
+	uint64_t octets;
+	struct stat st;
+
+	if (message->size_verified && body->held == sizeof body->chunk) {
+		if (fstat(body->fd, &st) != 0)
+			return false;
+		if (is_possible(message->size_octets, (uint64_t)st.st_size))
+			return true;
+	}
+	if (!body_count(body, &octets) || !body_restart(body))
 		return false;
-	learn_size(s, number, message, counted->octets);
+	if (!message->size_verified || octets != message->size_octets)
+		learn_size(s, number, message, octets);
 	return true;
+}
+
+/* Opens a message, reads its first octets, and (RETR) makes sure of its size: what can fail is
+ * to fail before the reply. Returns its descriptor, which the caller closes; -1 when a reply
+ * has said that it cannot be read, or (*result) the session is to end. */
+static int open_message(struct session *s, uint64_t number, size_t first_octets,
+	struct message *message, enum command_result *result)
+{
+	struct maildir *const m = &s->maildir;
+	int fd, error_number;
+
+	*result = COMMAND_GOOD;
+	if (!check_number(s, number))
+		return -1;
+	fd = maildir_open_message(m, (size_t)number - 1, message);
+	if (fd < 0 && errno == ENOENT) {
+		reply_error_with(
+			&s->wire, REPLY_NO_CODE, TEXT_MESSAGE_GONE, reply_numbers(number, 0));
+		return -1;
+	}
+	if (fd >= 0 && body_start(&m->body, fd, first_octets) &&
+		(first_octets < sizeof m->body.chunk || verify_size(s, number, message)))
+		return fd;
+	error_number = errno;
+	if (fd >= 0)
+		close(fd);
+	if (!maildir_is_broken(m))
+		maildir_log_message(m, message, "message-unreadable", error_number);
+	*result = put_unreadable(s, number);
+	return -1;
 }
 
 /* The message itself and the terminating line. After a read error nothing may follow: a
  * terminating line would make the client take the half for the whole. */
 static enum command_result send_message(
-	struct session *s, const struct message *message, int fd, struct top *top, size_t held)
+	struct session *s, const struct message *message, int fd, struct top *top)
 {
 	struct tally *const tally = top != NULL ? &s->top : &s->retr;
-	const struct message_sent sent = message_send(&s->wire, fd, top, held);
+	const struct message_sent sent = message_send(&s->wire, &s->maildir.body, top);
 
 	close(fd);
 	tally->octets += sent.octets;
 	tally->messages++;
 	if (sent.read_error != 0) {
-		log_message_problem("message-read-failed", message, sent.read_error);
+		maildir_log_message(
+			&s->maildir, message, "message-read-failed", sent.read_error);
 		s->end = "read-error";
 		s->exit_status = 111;
 		return COMMAND_END;
@@ -229,23 +247,17 @@ static enum command_result command_retr(void *state, const struct command_input 
 {
 	struct session *const s = state;
 	struct message message;
-	const int fd = open_message(s, input->number, &message);
-	const uint64_t sent_before = s->retr.octets;
 	enum command_result result;
-	struct message_counted counted;
+	const int fd = open_message(s, input->number, BODY_CHUNK_OCTETS, &message, &result);
+	const uint64_t sent_before = s->retr.octets;
 
 	if (fd < 0)
-		return COMMAND_GOOD;
-	if (!verify_size(s, input->number, &message, fd, &counted)) {
-		put_unreadable(s, input->number, &message);
-		close(fd);
-		return COMMAND_GOOD;
-	}
+		return result;
 	reply_ok_with(&s->wire, TEXT_OCTETS, reply_numbers(message.size_octets, 0));
-	result = send_message(s, &message, fd, NULL, counted.held);
+	result = send_message(s, &message, fd, NULL);
 	if (result != COMMAND_GOOD || s->wire.end != WIRE_OPEN)
 		return result;
-	/* the index has the size of a file that somebody wrote into since */
+	/* somebody wrote into the file since it was counted */
 	if (s->retr.octets - sent_before != message.size_octets)
 		learn_size(s, input->number, &message, s->retr.octets - sent_before);
 	maildir_set_retrieved(&s->maildir, (size_t)input->number - 1);
@@ -256,25 +268,25 @@ static enum command_result command_top(void *state, const struct command_input *
 {
 	struct session *const s = state;
 	struct message message;
-	const int fd = open_message(s, input->number, &message);
+	enum command_result result;
+	const int fd = open_message(s, input->number, SEND_TOP_OCTETS, &message, &result);
 	struct top top;
 
 	if (fd < 0)
-		return COMMAND_GOOD;
+		return result;
 	reply_ok_with(&s->wire, TEXT_TOP, reply_numbers(input->number, 0));
 	top_start(&top, input->lines);
-	return send_message(s, &message, fd, &top, 0);
+	return send_message(s, &message, fd, &top);
 }
 
 static enum command_result command_dele(void *state, const struct command_input *input)
 {
 	struct session *const s = state;
+
 	if (!check_number(s, input->number))
 		return COMMAND_GOOD;
-	if (!maildir_delete(&s->maildir, (size_t)input->number - 1)) {
-		put_unreadable(s, input->number, &unnamed);
-		return COMMAND_GOOD;
-	}
+	if (!maildir_delete(&s->maildir, (size_t)input->number - 1))
+		return put_unreadable(s, input->number);
 	reply_ok_with(&s->wire, TEXT_DELETED, reply_numbers(input->number, 0));
 	return COMMAND_GOOD;
 }
@@ -310,28 +322,44 @@ static void put_farewell(struct session *s, size_t left)
 		reply_ok_with(&s->wire, TEXT_GOODBYE_LEFT, values);
 }
 
-/* RFC 1939 section 6: one reply, after the fact. */
+/* From here on a signal ends the process after the update, not in the middle of it. */
+static void hold_signals(void)
+{
+	static const int held[] = {
+		SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2, SIGPIPE};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+		sigaddset(&set, held[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* RFC 1939 section 6: one reply, after the fact, and -ERR only where messages were not removed.
+ */
 static enum command_result command_quit(void *state, const struct command_input *input)
 {
 	struct session *const s = state;
-	const struct maildir_update update = maildir_update(&s->maildir);
-	const size_t left = s->maildir.snapshot.count - update.removed;
+	struct maildir_update update;
+	size_t left;
 
 	(void)input;
+	hold_signals();
+	update = maildir_update(&s->maildir);
+	left = s->maildir.snapshot.count - update.removed;
 	s->end = "quit";
 	s->dele = (struct tally){update.removed, update.removed_octets};
-	if (update.error_number == 0) {
-		put_farewell(s, left);
-	} else {
+	if (update.error_number != 0)
 		log_event(LOG_ERR,
 			"update-failed errno=%d error=\"%s\" not-removed=%zu not-moved=%zu",
 			update.error_number, strerror(update.error_number), update.not_removed,
 			update.not_moved);
+	if (update.not_removed == 0) {
+		put_farewell(s, left);
+	} else {
 		reply_error_with(&s->wire, REPLY_SYS_TEMP,
-			update.not_removed > 0 ? TEXT_NOT_REMOVED : TEXT_NOT_MOVED,
-			reply_numbers(
-				update.not_removed > 0 ? update.not_removed : update.not_moved,
-				left));
+			update.not_removed == 1 ? TEXT_ONE_NOT_REMOVED : TEXT_NOT_REMOVED,
+			reply_numbers(update.not_removed, left));
 		s->exit_status = 111;
 	}
 	wire_flush(&s->wire);

@@ -1,5 +1,4 @@
-/* body: reading a message's file, and counting the octets that it has on the wire; see body.h.
- */
+/* body: see body.h. */
 #include "maildir/body.h"
 
 #include <errno.h>
@@ -8,40 +7,59 @@
 
 #include "lib/encode.h"
 
-char body_chunk[BODY_CHUNK_OCTETS];
-
-/* Reads the next octets, at most wanted. */
-ssize_t body_read(int fd, size_t wanted)
+static ssize_t read_some(struct body *b, size_t wanted)
 {
 	ssize_t length;
 
 	do
-		length = read(fd, body_chunk, wanted);
+		length = read(b->fd, b->chunk, wanted);
 	while (length < 0 && errno == EINTR);
 	return length;
 }
 
-/* A message that fills the first body_chunk is read to its end: the kernel may read ahead. */
-void body_expect_more(int fd, ssize_t length)
+bool body_start(struct body *b, int fd, size_t first_octets)
 {
-	if (length == (ssize_t)sizeof body_chunk)
-		posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-}
-
-bool message_count(int fd, struct message_counted *counted)
-{
-	struct encoder e = ENCODER_START;
-	size_t pieces = 0;
 	ssize_t length;
 
-	*counted = (struct message_counted){0, 0};
-	/* the last reading finds nothing, and leaves what is held as it is */
-	while ((length = body_read(fd, sizeof body_chunk)) > 0) {
-		if (pieces == 0)
-			body_expect_more(fd, length);
-		counted->held = pieces++ == 0 ? (size_t)length : 0;
-		counted->octets += encode_count(&e, body_chunk, (size_t)length);
+	b->fd = fd;
+	length = read_some(b, first_octets);
+	b->held = length > 0 ? (size_t)length : 0;
+	b->is_whole = length == 0;
+	/* a message that fills the chunk is read to its end: the kernel may read ahead */
+	if (length == (ssize_t)sizeof b->chunk)
+		posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	return length >= 0;
+}
+
+bool body_count(struct body *b, uint64_t *octets)
+{
+	struct encoder e = ENCODER_START;
+	ssize_t length = 0;
+	bool is_first = true;
+
+	*octets = encode_count(&e, b->chunk, b->held);
+	/* the reading that finds the end leaves the chunk as it is */
+	while (!b->is_whole && (length = read_some(b, sizeof b->chunk)) > 0) {
+		is_first = false;
+		*octets += encode_count(&e, b->chunk, (size_t)length);
 	}
-	counted->octets += encode_count_end(&e);
-	return length == 0 && lseek(fd, 0, SEEK_SET) == 0;
+	*octets += encode_count_end(&e);
+	b->is_whole = b->is_whole || (is_first && length == 0);
+	return length >= 0;
+}
+
+bool body_restart(struct body *b)
+{
+	return b->is_whole ||
+	       (lseek(b->fd, 0, SEEK_SET) == 0 && body_start(b, b->fd, sizeof b->chunk));
+}
+
+ssize_t body_next(struct body *b, size_t wanted)
+{
+	const size_t held = b->held;
+
+	b->held = 0;
+	if (held > 0)
+		return (ssize_t)held;
+	return b->is_whole ? 0 : read_some(b, wanted);
 }

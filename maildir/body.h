@@ -1,4 +1,5 @@
-/* body: reading a message's file, and counting the octets that it has on the wire. */
+/* body: a message's file as it is read: its first block, which tells whether it can be read at
+ * all, then the rest; and how many octets all of it has on the wire. */
 #ifndef BODY_H
 #define BODY_H
 
@@ -9,24 +10,27 @@
 
 #define BODY_CHUNK_OCTETS 65536
 
-/* The one buffer of the process; see held. */
-extern char body_chunk[BODY_CHUNK_OCTETS];
-
-/* What was counted of a message. */
-struct message_counted {
-	uint64_t octets; /* as they are sent (RFC 1939 section 11) */
-	size_t held;     /* the length of the file where it is small: it is in memory until the
-			    next message is read; else 0 */
+struct body {
+	int fd;      /* the caller's */
+	size_t held; /* octets of the start of the file in chunk that body_next has not given */
+	bool is_whole; /* what was read first is all of the file */
+	char chunk[BODY_CHUNK_OCTETS];
 };
 
-/* Counts the message open as fd, from the start of the file, and goes back to its start.
- * Returns false with errno. */
-bool message_count(int fd, struct message_counted *counted);
+/* Starts reading the file, which is open at its start, with at most first_octets. Returns false
+ * with errno where they cannot be read. */
+bool body_start(struct body *b, int fd, size_t first_octets);
 
-/* Reads the next octets into body_chunk, at most wanted. */
-ssize_t body_read(int fd, size_t wanted);
+/* Counts the octets of all of the file as they are sent (RFC 1939 section 11), after body_start
+ * and before body_next. A file that fits into the chunk stays there; after any other the body
+ * is to be started again, with body_restart. Returns false with errno. */
+bool body_count(struct body *b, uint64_t *octets);
 
-/* A message that fills the first chunk is read to its end: the kernel may read ahead. */
-void body_expect_more(int fd, ssize_t length);
+/* Goes back to the start of the file, after body_count. Returns false with errno. */
+bool body_restart(struct body *b);
+
+/* The next octets are in chunk then: the first ones, or at most wanted further ones. Returns
+ * how many, 0 at the end of the file, -1 with errno. */
+ssize_t body_next(struct body *b, size_t wanted);
 
 #endif

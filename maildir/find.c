@@ -1,9 +1,7 @@
 /* find: opening a message whose file may have moved; see internal.h. */
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "maildir/internal.h"
@@ -29,49 +27,38 @@ static int open_regular(int dir_fd, const char *name, uint64_t inode)
 	return -1;
 }
 
-bool maildir_is_still(const struct maildir *m, const struct message *message)
+bool maildir_must_be_there(struct maildir *m)
 {
-	uint64_t inode;
-
-	if (message->inode == 0)
-		return true;
-	if (!maildir_inode(m, (enum place)message->place, message->name, &inode))
-		return false;
-	errno = ENOENT;
-	return inode == message->inode;
+	return maildir_unchanged(m) && !m->is_remote;
 }
 
-/* After a call on a message's file failed with errno: true if the message is there all the
- * same. It has another name by now, or the one it had again: who changes flags may change them
- * back. errno is kept, and *message is what is known then. */
-static bool is_elsewhere(struct maildir *m, size_t number, struct message *message)
+enum search maildir_search(struct maildir *m, size_t number)
 {
-	const int error_number = errno;
-	bool found = false;
-
-	if (error_number != ENOENT && error_number != ESTALE)
-		return false;
-	if (!maildir_unchanged(m)) {
-		if (!snapshot_materialize(&m->snapshot))
-			return false;
-		m->snapshot.entries[number].flags &= (uint8_t)~ENTRY_FOUND;
-		found = maildir_rescan(m) &&
-			(m->snapshot.entries[number].flags & ENTRY_FOUND) != 0;
-		snapshot_get(&m->snapshot, number, message);
-	}
-	errno = error_number;
-	return found;
+	if (maildir_must_be_there(m))
+		return SEARCH_THERE;
+	if (!maildir_rescan(m))
+		return SEARCH_FAILED;
+	return (m->snapshot.entries[number].flags & ENTRY_FOUND) != 0 ? SEARCH_THERE
+								      : SEARCH_GONE;
 }
 
-int maildir_open_known(struct maildir *m, size_t number, struct message *message)
+int maildir_open_message(struct maildir *m, size_t number, struct message *message)
 {
-	if (!snapshot_get(&m->snapshot, number, message))
-		return -1;
-	for (int i = 0;; i++) {
+	for (int i = 0; maildir_get(m, number, message); i++) {
 		const int fd = open_regular(
 			m->place_fd[message->place], message->name, message->inode);
 
-		if (fd >= 0 || i == MAILDIR_TRIES || !is_elsewhere(m, number, message))
+		if (fd >= 0 || (errno != ENOENT && errno != ESTALE))
 			return fd;
+		/* it is there all the time, and cannot be had */
+		errno = ESTALE;
+		if (i == MAILDIR_TRIES)
+			return -1;
+		switch (maildir_search(m, number)) {
+		case SEARCH_THERE: break;
+		case SEARCH_GONE: errno = ENOENT; return -1;
+		case SEARCH_FAILED: return -1;
+		}
 	}
+	return -1;
 }

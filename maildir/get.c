@@ -1,48 +1,48 @@
-/* get: messages by number, also where the index breaks; see maildir.h. */
+/* get: what is known of a message, by its number; see maildir.h. */
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "maildir/internal.h"
 
+bool maildir_is_broken(const struct maildir *m)
+{
+	return m->index_use == INDEX_BROKEN;
+}
+
+/* What an index says after it failed once is not asked for: its numbers are not sure. */
+static bool is_sound(const struct maildir *m)
+{
+	errno = EBADMSG;
+	return m->index_use != INDEX_BROKEN;
+}
+
 bool maildir_get(struct maildir *m, size_t number, struct message *message)
 {
-	if (snapshot_get(&m->snapshot, number, message))
-		return true;
-	return maildir_recover(m) && snapshot_get(&m->snapshot, number, message);
+	message->name = "";
+	message->name_octets = message->unique_octets = message->place = 0;
+	return is_sound(m) && (snapshot_get(&m->snapshot, number, message) || maildir_break(m));
 }
 
 bool maildir_get_unique(struct maildir *m, size_t number, struct unique *unique)
 {
-	if (snapshot_get_unique(&m->snapshot, number, unique))
-		return true;
-	return maildir_recover(m) && snapshot_get_unique(&m->snapshot, number, unique);
+	return is_sound(m) &&
+	       (snapshot_get_unique(&m->snapshot, number, unique) || maildir_break(m));
 }
 
 bool maildir_get_size(struct maildir *m, size_t number, uint64_t *size_octets)
 {
-	if (snapshot_get_size(&m->snapshot, number, size_octets))
-		return true;
-	return maildir_recover(m) && snapshot_get_size(&m->snapshot, number, size_octets);
-}
-
-int maildir_open_message(struct maildir *m, size_t number, struct message *message)
-{
-	int fd;
-
-	if (!maildir_get(m, number, message))
-		return -1;
-	fd = maildir_open_known(m, number, message);
-	/* the index broke at another message */
-	if (fd < 0 && errno == EBADMSG && maildir_recover(m))
-		fd = maildir_open_known(m, number, message);
-	return fd;
+	return is_sound(m) &&
+	       (snapshot_get_size(&m->snapshot, number, size_octets) || maildir_break(m));
 }
 
 bool maildir_is_deleted(const struct maildir *m, size_t number)
 {
 	return snapshot_marked(&m->snapshot, MARK_DELETED, number);
+}
+
+/* An index that lies may have less in all than of some messages: that is no huge number. */
+struct maildir_totals maildir_totals(const struct maildir *m)
+{
+	return (struct maildir_totals){
+		m->snapshot.count - snapshot_marked_count(&m->snapshot, MARK_DELETED),
+		m->all_octets > m->deleted_octets ? m->all_octets - m->deleted_octets : 0};
 }

@@ -22,7 +22,7 @@
 
 #define INDEX_MAGIC 0x786469643370706fU /* "oppd3dix" or backwards, by the byte order */
 #define INDEX_BYTE_ORDER 0x01020304U
-#define INDEX_VERSION 1U
+#define INDEX_VERSION 2U
 
 /* No maildrop is larger, and no sum of sizes or offsets wraps. */
 #define INDEX_COUNT_MOST ((uint64_t)1 << 32)
@@ -44,17 +44,23 @@ struct index_header {
 	struct index_place places[2];           /* by enum place */
 	uint64_t count, new_count;              /* messages, and those of new/ */
 	uint64_t verified_count, unknown_count; /* sizes counted; sizes only guessed */
-	uint64_t twin_count;                    /* see struct twin */
+	uint64_t twin_count;                    /* messages with struct index_inodes */
 	uint64_t total_octets;                  /* all sizes */
 	uint64_t names_octets;                  /* of all names */
-	uint64_t numbering;                     /* a checksum of all unique names in order */
+	uint64_t unused;                        /* 0 */
 };
 
 enum index_record_flag {
 	INDEX_VERIFIED = 1,
 	INDEX_UNKNOWN = 2,
-	INDEX_TWIN = 4, /* two inodes follow the name */
-	INDEX_FLAGS = 7
+	INDEX_TWIN = 4,   /* struct index_inodes follows the name */
+	INDEX_SECOND = 8, /* see struct message */
+	INDEX_FLAGS = 15
+};
+
+/* See struct message. */
+struct index_inodes {
+	uint64_t inode, alias_inode;
 };
 
 struct index_record {
@@ -74,17 +80,31 @@ struct index_window {
 	unsigned char payload[INDEX_WINDOW_PAGES * INDEX_PAGE_OCTETS];
 };
 
+/* The largest index that is read as a whole, where it is wanted so. */
+#define INDEX_WHOLE_OCTETS ((size_t)1 << 20)
+
 struct index {
-	int fd; /* -1: none */
+	int fd;               /* -1: none, or all of it is in memory */
+	unsigned char *pages; /* all of it, or NULL */
+	size_t pages_octets;
 	struct index_header header;
 	struct index_window records, names;
 	char name[UID_NAME_OCTETS + 1 + sizeof(uint64_t)];
 };
 
+/* What to open, and how. */
+struct index_wish {
+	int directory_fd;
+	uid_t owner;
+	bool whole; /* one of at most INDEX_WHOLE_OCTETS is read at once, and needs the file no
+		       more: on a network file system another host that replaces the file takes
+		       it away from those that read it (ESTALE) */
+};
+
 /* Opens the index in the directory and reads its header. Returns false with errno where there
  * is none that can be used: no regular file of this owner's, another version or byte order,
  * damage. */
-bool index_open(struct index *ix, int directory_fd, uid_t owner);
+bool index_open(struct index *ix, const struct index_wish *wish);
 void index_close(struct index *ix);
 
 /* Puts what the index says of a message into *m, its name in ix. Returns false with errno where
@@ -97,9 +117,6 @@ bool index_get_unique(struct index *ix, uint64_t number, struct unique *unique);
 
 /* The size alone, which takes less. */
 bool index_get_size(struct index *ix, uint64_t number, uint64_t *size_octets);
-
-/* Adds a unique name to the checksum of the numbering; start with 0. */
-uint64_t index_number_name(uint64_t numbering, const char *unique, size_t octets);
 
 /* The checksum of a page. */
 uint64_t index_sum(uint64_t nonce, uint64_t page_number,

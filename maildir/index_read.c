@@ -4,6 +4,7 @@
  * read fails, while touching a mapping would be the end of the process. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -46,30 +47,13 @@ uint64_t index_sum(
 	return stir(stir(stir(stir(nonce, lanes[0]), lanes[1]), lanes[2]), lanes[3]);
 }
 
-uint64_t index_number_name(uint64_t numbering, const char *unique, size_t octets)
-{
-	unsigned char word[8];
-
-	numbering = stir(numbering, octets);
-	while (octets > 0) {
-		const size_t part = octets < sizeof word ? octets : sizeof word;
-
-		memset(word, 0, sizeof word);
-		memcpy(word, unique, part);
-		numbering = stir(numbering, word_at(word));
-		unique += part;
-		octets -= part;
-	}
-	return numbering;
-}
-
 static bool makes_no_sense(void)
 {
 	errno = EBADMSG;
 	return false;
 }
 
-static bool read_pages(int fd, unsigned char *pages, size_t *octets, uint64_t offset)
+static bool read_file(int fd, unsigned char *pages, size_t *octets, uint64_t offset)
 {
 	size_t got = 0;
 
@@ -89,7 +73,23 @@ static bool read_pages(int fd, unsigned char *pages, size_t *octets, uint64_t of
 	return got > 0 || makes_no_sense();
 }
 
-/* Fills the window with the page that holds the octet at position, and those behind it, of so
+static bool read_pages(
+	const struct index *ix, unsigned char *pages, size_t *octets, uint64_t offset)
+{
+	size_t left;
+
+	if (ix->pages == NULL)
+		return read_file(ix->fd, pages, octets, offset);
+	if (offset >= ix->pages_octets)
+		return makes_no_sense();
+	left = ix->pages_octets - (size_t)offset;
+	if (*octets > left)
+		*octets = left;
+	memcpy(pages, ix->pages + offset, *octets);
+	return true;
+}
+
+/* Fills the window with the page that holds the octet at position, and those after it, of so
  * many octets in the file at most. */
 static bool load(
 	const struct index *ix, struct index_window *w, uint64_t position, size_t octets)
@@ -100,7 +100,7 @@ static bool load(
 	uint64_t nonce = ix->header.nonce;
 
 	w->octets = 0;
-	if (!read_pages(ix->fd, w->payload, &octets, first * INDEX_PAGE_OCTETS))
+	if (!read_pages(ix, w->payload, &octets, first * INDEX_PAGE_OCTETS))
 		return false;
 	pages = octets / INDEX_PAGE_OCTETS;
 	if (pages == 0)
@@ -158,7 +158,7 @@ static bool is_sensible(const struct index_header *h, uint64_t file_octets)
 		h->verified_count > h->count || h->unknown_count > h->count ||
 		h->twin_count > h->count || h->total_octets > INDEX_SIZE_MOST)
 		return false;
-	if (h->names_octets > h->count * (UID_NAME_OCTETS + sizeof(struct twin)))
+	if (h->names_octets > h->count * (UID_NAME_OCTETS + sizeof(struct index_inodes)))
 		return false;
 	/* it is as long as it says, neither cut nor a sea of holes */
 	octets = sizeof *h + h->count * sizeof(struct index_record) + h->names_octets;
@@ -166,36 +166,69 @@ static bool is_sensible(const struct index_header *h, uint64_t file_octets)
 	return octets == file_octets;
 }
 
-static bool read_header(struct index *ix, uid_t owner)
+static bool read_header(struct index *ix, uint64_t file_octets)
 {
-	struct stat st;
-	size_t octets;
-
-	if (fstat(ix->fd, &st) != 0)
-		return false;
-	if (!S_ISREG(st.st_mode) || st.st_uid != owner || st.st_size < INDEX_PAGE_OCTETS)
-		return makes_no_sense();
 	/* all of a small one; of a large one no more than a session needs that only asks STAT
 	 */
-	octets = (uint64_t)st.st_size <= sizeof ix->records.payload ? (size_t)st.st_size
-								    : INDEX_PAGE_OCTETS;
+	const size_t octets = file_octets <= sizeof ix->records.payload ? (size_t)file_octets
+									: INDEX_PAGE_OCTETS;
+
 	if (!load(ix, &ix->records, 0, octets))
 		return false;
 	memcpy(&ix->header, ix->records.payload, sizeof ix->header);
-	return is_sensible(&ix->header, (uint64_t)st.st_size) || makes_no_sense();
+	return is_sensible(&ix->header, file_octets) || makes_no_sense();
 }
 
-bool index_open(struct index *ix, int directory_fd, uid_t owner)
+/* Reads all of the file into memory, and checks all of its pages. */
+static bool read_whole(struct index *ix, size_t file_octets)
+{
+	size_t got = file_octets;
+
+	ix->pages = malloc(file_octets);
+	if (ix->pages == NULL)
+		return false;
+	ix->pages_octets = file_octets;
+	if (!read_file(ix->fd, ix->pages, &got, 0) || got != file_octets ||
+		!read_header(ix, file_octets))
+		return false;
+	for (size_t at = 0; at < file_octets; at += INDEX_PAGE_OCTETS) {
+		const unsigned char *const page = ix->pages + at;
+
+		if (index_sum(ix->header.nonce, at / INDEX_PAGE_OCTETS, page) !=
+			word_at(page + INDEX_PAYLOAD_OCTETS))
+			return makes_no_sense();
+	}
+	close(ix->fd);
+	ix->fd = -1;
+	return true;
+}
+
+static bool read_start(struct index *ix, const struct index_wish *wish)
+{
+	struct stat st;
+
+	if (fstat(ix->fd, &st) != 0)
+		return false;
+	if (!S_ISREG(st.st_mode) || st.st_uid != wish->owner || st.st_size < INDEX_PAGE_OCTETS)
+		return makes_no_sense();
+	if (wish->whole && st.st_size <= (off_t)INDEX_WHOLE_OCTETS &&
+		st.st_size % INDEX_PAGE_OCTETS == 0)
+		return read_whole(ix, (size_t)st.st_size);
+	return read_header(ix, (uint64_t)st.st_size);
+}
+
+bool index_open(struct index *ix, const struct index_wish *wish)
 {
 	int error_number;
 
 	memset(&ix->header, 0, sizeof ix->header);
 	ix->records.octets = ix->names.octets = 0;
-	ix->fd = openat(directory_fd, INDEX_NAME,
+	ix->pages = NULL;
+	ix->fd = openat(wish->directory_fd, INDEX_NAME,
 		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (ix->fd < 0)
 		return false;
-	if (read_header(ix, owner))
+	if (read_start(ix, wish))
 		return true;
 	error_number = errno;
 	index_close(ix);
@@ -208,6 +241,8 @@ void index_close(struct index *ix)
 	if (ix->fd >= 0)
 		close(ix->fd);
 	ix->fd = -1;
+	free(ix->pages);
+	ix->pages = NULL;
 }
 
 /* 0x80 in every octet of the word that is this octet; above the first such octet there may be
@@ -243,19 +278,22 @@ static bool is_name(const char *name, size_t octets, size_t unique_octets)
 {
 	if (name[0] == '.' || unique_octets > octets)
 		return false;
-	if (unique_octets < octets && name[unique_octets] != ':')
+	if (unique_octets < octets && name[unique_octets] != ':' &&
+		!uid_is_info(name + unique_octets, octets - unique_octets))
 		return false;
 	return is_free(name, unique_octets, ':') &&
-	       is_free(name + unique_octets, octets - unique_octets, '/');
+	       is_free(name + unique_octets, octets - unique_octets,
+		       name[unique_octets] == ':' ? '/' : ':');
 }
 
-/* The octets that should be the record's name, and the inodes behind them in *twin. NULL with
- * errno. */
-static const char *fetch_name(struct index *ix, const struct index_record *r, struct twin *twin)
+/* The octets that should be the record's name, and the inodes after them in *inodes. NULL
+ * with errno. */
+static const char *fetch_name(
+	struct index *ix, const struct index_record *r, struct index_inodes *inodes)
 {
 	const uint64_t start = RECORDS_START + ix->header.count * sizeof *r + r->name_offset;
-	const bool has_twin = (r->flags & INDEX_TWIN) != 0;
-	const size_t octets = r->name_octets + (has_twin ? sizeof *twin : 0);
+	const bool has_inodes = (r->flags & INDEX_TWIN) != 0;
+	const size_t octets = r->name_octets + (has_inodes ? sizeof *inodes : 0);
 	const char *name;
 
 	errno = EBADMSG;
@@ -266,14 +304,15 @@ static const char *fetch_name(struct index *ix, const struct index_record *r, st
 		octets > ix->header.names_octets - r->name_offset)
 		return NULL;
 	name = fetch(ix, &ix->names, start, octets);
-	if (name != NULL && has_twin)
-		memcpy(twin, name + r->name_octets, sizeof *twin);
+	if (name != NULL && has_inodes)
+		memcpy(inodes, name + r->name_octets, sizeof *inodes);
 	return name;
 }
 
-static bool get_name(struct index *ix, const struct index_record *r, struct twin *twin)
+static bool get_name(
+	struct index *ix, const struct index_record *r, struct index_inodes *inodes)
 {
-	const char *const name = fetch_name(ix, r, twin);
+	const char *const name = fetch_name(ix, r, inodes);
 
 	if (name == NULL)
 		return false;
@@ -304,31 +343,33 @@ static const struct index_record *get_record(struct index *ix, uint64_t number)
 bool index_get(struct index *ix, uint64_t number, struct message *m)
 {
 	const struct index_record *const r = get_record(ix, number);
-	struct twin twin = {0, 0};
+	struct index_inodes inodes = {0, 0};
 
-	if (r == NULL || !get_name(ix, r, &twin))
+	if (r == NULL || !get_name(ix, r, &inodes))
 		return false;
 	m->name = ix->name;
 	m->size_octets = r->size_octets;
-	m->inode = twin.inode;
-	m->alias_inode = twin.alias_inode;
+	m->inode = inodes.inode;
+	m->alias_inode = inodes.alias_inode;
 	m->name_octets = r->name_octets;
 	m->unique_octets = r->unique_octets;
 	m->place = r->place;
 	m->size_verified = (r->flags & INDEX_VERIFIED) != 0;
 	m->size_unknown = (r->flags & INDEX_UNKNOWN) != 0;
+	m->is_second = (r->flags & INDEX_SECOND) != 0;
 	return true;
 }
 
 bool index_get_unique(struct index *ix, uint64_t number, struct unique *unique)
 {
 	const struct index_record *const r = get_record(ix, number);
-	struct twin twin = {0, 0};
-	const char *const name = r != NULL ? fetch_name(ix, r, &twin) : NULL;
+	struct index_inodes inodes = {0, 0};
+	const char *const name = r != NULL ? fetch_name(ix, r, &inodes) : NULL;
 
 	if (name == NULL)
 		return false;
-	*unique = (struct unique){name, r->unique_octets, twin.inode};
+	*unique = (struct unique){
+		name, r->unique_octets, (r->flags & INDEX_SECOND) != 0 ? inodes.inode : 0};
 	return true;
 }
 

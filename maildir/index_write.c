@@ -108,8 +108,7 @@ static void count(struct index_header *h, const struct message *m, bool has_twin
 	h->unknown_count += m->size_unknown;
 	h->twin_count += has_twin;
 	h->total_octets += m->size_octets;
-	h->names_octets += m->name_octets + (has_twin ? sizeof(struct twin) : 0);
-	h->numbering = index_number_name(h->numbering, m->name, m->unique_octets);
+	h->names_octets += m->name_octets + (has_twin ? sizeof(struct index_inodes) : 0);
 }
 
 static bool has_twin(const struct message *m)
@@ -134,6 +133,7 @@ static bool put_records(struct writer *w, const struct index_content *c)
 		r.place = m.place;
 		r.flags = (uint8_t)((m.size_verified ? INDEX_VERIFIED : 0) |
 				    (m.size_unknown ? INDEX_UNKNOWN : 0) |
+				    (m.is_second ? INDEX_SECOND : 0) |
 				    (has_twin(&m) ? INDEX_TWIN : 0));
 		count(&w->header, &m, has_twin(&m));
 		if (!put(w, &r, sizeof r))
@@ -155,9 +155,9 @@ static bool put_names(struct writer *w, const struct index_content *c)
 		if (!put(w, m.name, m.name_octets))
 			return false;
 		if (has_twin(&m)) {
-			const struct twin twin = {m.inode, m.alias_inode};
+			const struct index_inodes inodes = {m.inode, m.alias_inode};
 
-			if (!put(w, &twin, sizeof twin))
+			if (!put(w, &inodes, sizeof inodes))
 				return false;
 		}
 	}

@@ -5,11 +5,45 @@
 
 #include "lib/number.h"
 
+bool uid_is_info(const char *info, size_t octets)
+{
+	return octets >= 3 && (info[0] == ':' || info[0] == ';' || info[0] == '!') &&
+	       info[1] == '2' && info[2] == ',';
+}
+
+bool uid_has_flag(const char *info, size_t octets, char flag)
+{
+	if (!uid_is_info(info, octets))
+		return false;
+	for (size_t i = 3; i < octets && info[i] != ','; i++)
+		if (info[i] == flag)
+			return true;
+	return false;
+}
+
 size_t uid_unique_octets(const char *name, size_t name_octets)
 {
-	const char *const colon = memchr(name, ':', name_octets);
+	const char *comma = memchr(name, ':', name_octets);
+	size_t at;
 
-	return colon != NULL ? (size_t)(colon - name) : name_octets;
+	if (comma != NULL)
+		return (size_t)(comma - name);
+	/* most names have no separator of Windows: the comma is looked for */
+	for (at = 0; at < name_octets; at = (size_t)(comma - name) + 1) {
+		comma = memchr(name + at, ',', name_octets - at);
+		if (comma == NULL)
+			break;
+		if (comma - name >= 2 && uid_is_info(comma - 2, 3))
+			return (size_t)(comma - name) - 2;
+	}
+	return name_octets;
+}
+
+size_t uid_base_octets(const char *unique, size_t octets)
+{
+	const char *const comma = memchr(unique, ',', octets);
+
+	return comma != NULL ? (size_t)(comma - unique) : octets;
 }
 
 static size_t count_digits(const char *octets, size_t length)
@@ -40,13 +74,20 @@ static uint32_t microseconds(const char *part, size_t length)
 
 struct uid_time uid_delivery_time(const char *unique, size_t octets)
 {
-	const size_t digits = count_digits(unique, octets);
+	const size_t base_octets = uid_base_octets(unique, octets);
+	const size_t digits = count_digits(unique, base_octets);
 	struct uid_time time = {0, 0};
+	const char *dot;
 
-	if (digits == 0 || digits == octets || unique[digits] != '.')
+	if (digits == 0 || digits == base_octets ||
+		(unique[digits] != '.' && unique[digits] != '_'))
 		return time;
-	if (number_parse(unique, digits, &time.seconds))
-		time.microseconds = microseconds(unique + digits + 1, octets - digits - 1);
+	if (!number_parse(unique, digits, &time.seconds))
+		return time;
+	dot = memchr(unique + digits, '.', base_octets - digits);
+	if (dot != NULL)
+		time.microseconds =
+			microseconds(dot + 1, base_octets - (size_t)(dot + 1 - unique));
 	return time;
 }
 
@@ -146,11 +187,41 @@ static bool copy_unique_id(char text[UID_TEXT_OCTETS], const char *unique, size_
 	return true;
 }
 
+static const char hex[] = "0123456789abcdef";
+
+size_t uid_twin_name(
+	char name[UID_NAME_OCTETS], const char *unique, size_t octets, uint64_t inode)
+{
+	const size_t base_octets = uid_base_octets(unique, octets);
+	size_t digits = 1, at = base_octets;
+
+	while (digits < 16 && inode >> (4 * digits) != 0)
+		digits++;
+	if (octets + 2 + digits > UID_NAME_OCTETS)
+		return 0;
+	memcpy(name, unique, base_octets);
+	name[at++] = '-';
+	name[at++] = 'i';
+	while (digits > 0)
+		name[at++] = hex[inode >> (4 * --digits) & 15];
+	memcpy(name + at, unique + base_octets, octets - base_octets);
+	return at + octets - base_octets;
+}
+
 size_t uid_text(char text[UID_TEXT_OCTETS], const char *unique, size_t octets, uint64_t shared)
 {
-	static const char hex[] = "0123456789abcdef";
+	char own_name[UID_NAME_OCTETS];
 	uint64_t half[2];
 
+	if (shared != 0) {
+		const size_t own_octets = uid_twin_name(own_name, unique, octets, shared);
+
+		if (own_octets > 0) {
+			unique = own_name;
+			octets = own_octets;
+			shared = 0;
+		}
+	}
 	if (shared == 0 && copy_unique_id(text, unique, octets))
 		return octets;
 	half[0] = uid_siphash(shared, 0x706f703364, unique, octets);

@@ -12,11 +12,23 @@
 /* Longest file name, without a terminator. */
 #define UID_NAME_OCTETS 255
 
-/* Length of the unique name in a file name: what stands before the first ':'. */
+/* Length of the unique name in a file name: what stands before the first ':'. Where there is
+ * no ':', ";2," and "!2," end it as well: file systems and programs of Windows write these. */
 size_t uid_unique_octets(const char *name, size_t name_octets);
 
-/* When a message was delivered, as its unique name says: seconds before the first '.',
- * microseconds behind an 'M' in the part after it; 0 where the name does not say. */
+/* Whether an info of this form begins here: "2," after one of the three separators. */
+bool uid_is_info(const char *info, size_t octets);
+
+/* Whether such an info has this flag. */
+bool uid_has_flag(const char *info, size_t octets, char flag);
+
+/* Length of the base of a unique name: what stands before the first ','. Programs add and
+ * remove fields such as ",S=" after it. */
+size_t uid_base_octets(const char *unique, size_t octets);
+
+/* When a message was delivered, as the base of its unique name says: seconds before the first
+ * '.' or '_', microseconds after an 'M' in the part after the first '.'; 0 where the name does
+ * not say. */
 struct uid_time {
 	uint64_t seconds;
 	uint32_t microseconds;
@@ -31,9 +43,16 @@ struct uid_time uid_delivery_time(const char *unique, size_t octets);
  * is more than UID_SIZE_MOST. */
 bool uid_size_field(const char *unique, size_t octets, char field, uint64_t *size);
 
+/* Writes the unique name that a file gets whose unique name another file bears as well: the
+ * base, "-i", the inode in hexadecimal digits, and the fields after the base. Returns its
+ * length; 0 where that would be longer than a file name. name is not terminated. */
+size_t uid_twin_name(
+	char name[UID_NAME_OCTETS], const char *unique, size_t octets, uint64_t inode);
+
 /* Writes the unique-id and its terminator to text: the unique name itself where that is 1 to 70
- * octets of 0x21 to 0x7E and shared is 0, else 32 hex digits made from it and from shared (the
- * inode of a file whose unique name another file bears as well). Returns its length. */
+ * octets of 0x21 to 0x7E, else 32 hex digits made from it. Where shared is not 0 it is the
+ * inode of a file that gets a name of its own, and the unique-id is that of this name (or a
+ * hash of both where the name would be too long). Returns its length. */
 size_t uid_text(char text[UID_TEXT_OCTETS], const char *unique, size_t octets, uint64_t shared);
 
 /* SipHash-2-4 (Aumasson, Bernstein 2012) with the 128-bit key k0, k1. */

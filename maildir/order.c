@@ -178,24 +178,66 @@ bool snapshot_same_unique(const struct entry *a, const struct entry *b)
 	       memcmp(a->name, b->name, a->unique_octets) == 0;
 }
 
-struct entry *snapshot_find(
-	struct snapshot *s, const char *name, size_t name_octets, size_t *count)
+/* The number of the first message that does not stand before (after: that stands after) this
+ * unique name. */
+static size_t find_bound(
+	const struct snapshot *s, const char *unique, size_t unique_octets, bool after)
 {
-	struct entry wanted = {.name = name};
-	size_t low = 0, high = s->count, end;
+	const struct entry wanted = {.name = unique,
+		.unique_octets = (uint8_t)unique_octets,
+		.order = snapshot_order(unique, unique_octets)};
+	size_t low = 0, high = s->count;
 
-	wanted.unique_octets = (uint8_t)uid_unique_octets(name, name_octets);
-	wanted.order = snapshot_order(name, wanted.unique_octets);
 	while (low < high) {
 		const size_t middle = low + (high - low) / 2;
+		const int order = compare_unique(&s->entries[middle], &wanted);
 
-		if (compare_unique(&s->entries[middle], &wanted) < 0)
+		if (order < 0 || (after && order == 0))
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	for (end = low; end < s->count && snapshot_same_unique(&s->entries[end], &wanted);)
-		end++;
-	*count = end - low;
-	return *count > 0 ? &s->entries[low] : NULL;
+	return low;
+}
+
+static struct entries range(struct snapshot *s, size_t start, size_t end)
+{
+	return (struct entries){start < end ? &s->entries[start] : NULL, end - start};
+}
+
+/* Most unique names stand once: the next one is looked at before it is searched for. */
+struct entries snapshot_find(struct snapshot *s, const char *name, size_t name_octets)
+{
+	const size_t unique_octets = uid_unique_octets(name, name_octets);
+	const size_t start = find_bound(s, name, unique_octets, false);
+	struct entry wanted = {.name = name, .unique_octets = (uint8_t)unique_octets};
+
+	if (start == s->count)
+		return range(s, start, start);
+	wanted.order = s->entries[start].order;
+	if (!snapshot_same_unique(&s->entries[start], &wanted))
+		return range(s, start, start);
+	if (start + 1 == s->count || !snapshot_same_unique(&s->entries[start + 1], &wanted))
+		return range(s, start, start + 1);
+	return range(s, start, find_bound(s, name, unique_octets, true));
+}
+
+struct entries snapshot_find_base(struct snapshot *s, const char *base, size_t base_octets)
+{
+	return range(s, find_bound(s, base, base_octets, false),
+		find_bound(s, base, base_octets, true));
+}
+
+/* All that begin with the base and a ',' stand together, before the base and the octet that
+ * follows ','. */
+struct entries snapshot_find_fields(struct snapshot *s, const char *base, size_t base_octets)
+{
+	char bound[UID_NAME_OCTETS + 1];
+	size_t start;
+
+	memcpy(bound, base, base_octets);
+	bound[base_octets] = ',';
+	start = find_bound(s, bound, base_octets + 1, false);
+	bound[base_octets]++;
+	return range(s, start, find_bound(s, bound, base_octets + 1, false));
 }

@@ -15,24 +15,26 @@ static bool is_worth_saving(const struct maildir *m)
 {
 	const struct index_place *const seen = m->seen;
 
-	if (!m->is_loaded || m->index_dir_fd < 0 || m->snapshot.lost)
+	if (m->state < MAILDIR_LOADED || m->index_dir_fd < 0 || m->index_use == INDEX_BROKEN)
 		return false;
 	if (m->has_learned)
-		return m->left > 0 || !m->is_updated;
-	if (m->has_listing || m->is_rescanned || m->is_updated || !seen[PLACE_CUR].is_final)
+		return maildir_totals(m).messages > 0 || m->state < MAILDIR_UPDATED;
+	if (m->index_use == INDEX_LISTING || m->state > MAILDIR_LOADED ||
+		!seen[PLACE_CUR].is_final)
 		return false;
-	if (!m->had_index && m->snapshot.count < MANY_MESSAGES)
+	if (m->index_use == INDEX_USELESS && m->snapshot.count < MANY_MESSAGES)
 		return false;
-	return seen[PLACE_NEW].is_final || !m->had_cur;
+	return seen[PLACE_NEW].is_final || m->index_use < INDEX_CUR;
 }
 
 void maildir_save(struct maildir *m)
 {
-	struct index_content content = {&m->snapshot, {m->seen[0], m->seen[1]}, m->is_updated};
+	struct index_content content = {
+		&m->snapshot, {m->seen[0], m->seen[1]}, m->state == MAILDIR_UPDATED};
 
 	if (!is_worth_saving(m))
 		return;
-	if (m->is_rescanned || m->is_updated)
+	if (m->state > MAILDIR_LOADED)
 		content.places[PLACE_NEW].is_final = content.places[PLACE_CUR].is_final = 0;
 	if (!index_write(m->index_dir_fd, &content))
 		log_event(LOG_DEBUG, "index-not-written errno=%d error=\"%s\"", errno,

@@ -8,12 +8,20 @@
 
 #include "maildir/internal.h"
 #include "os/directory.h"
+#include "os/log.h"
 
 #define SCAN_TRIES 4
+
+/* So many problems with messages are logged one by one in a session. */
+#define PROBLEMS_LOGGED 20
 
 /* Times are coarse, by two seconds on the worst file systems: a change as long after another
  * has another time. */
 #define TICK_SECONDS 2
+
+/* A time of change with nanoseconds, which no program can set, comes from this host's clock,
+ * whose tick is no longer than this. */
+#define FINE_TICK_NANOSECONDS 50000000
 
 /* An entry goes to this place of that maildrop. */
 struct taker {
@@ -21,8 +29,18 @@ struct taker {
 	enum place place;
 };
 
+static bool is_past(const struct timespec *now, const struct timespec *then, bool is_fine)
+{
+	const int64_t seconds = (int64_t)now->tv_sec - (int64_t)then->tv_sec;
+
+	if (!is_fine || then->tv_nsec == 0 || seconds < 0 || seconds > TICK_SECONDS)
+		return seconds > TICK_SECONDS;
+	return seconds * 1000000000 + (now->tv_nsec - then->tv_nsec) > FINE_TICK_NANOSECONDS;
+}
+
 /* What a directory is now; from this moment on every change is to show in its times, if
- * is_final is set. */
+ * is_final is set. Both times must be past: who sets the time of modification back, as programs
+ * that copy a Maildir do, would hide the next change within the tick. */
 static bool look_at(const struct maildir *m, enum place place, struct index_place *seen)
 {
 	struct timespec now;
@@ -38,7 +56,8 @@ static bool look_at(const struct maildir *m, enum place place, struct index_plac
 		.ctime_seconds = st.st_ctim.tv_sec,
 		.mtime_nanoseconds = (uint32_t)st.st_mtim.tv_nsec,
 		.ctime_nanoseconds = (uint32_t)st.st_ctim.tv_nsec,
-		.is_final = now.tv_sec - st.st_mtim.tv_sec > TICK_SECONDS,
+		.is_final = is_past(&now, &st.st_mtim, false) &&
+			    is_past(&now, &st.st_ctim, !m->is_remote),
 	};
 	return true;
 }
@@ -61,10 +80,51 @@ bool maildir_place_unchanged(
 	return then->is_final != 0 && look_at(m, place, &now) && same_look(then, &now);
 }
 
-/* What it says is not so: the next session does without. */
 void maildir_remove_index(const struct maildir *m)
 {
 	unlinkat(m->index_dir_fd, INDEX_NAME, 0);
+}
+
+/* Only an index that makes no sense is to blame: one that cannot be read (ESTALE, EIO) may be
+ * good, or another one by now. */
+bool maildir_break(struct maildir *m)
+{
+	const int error_number = errno;
+
+	if (m->snapshot.index == NULL || error_number == ENOMEM || m->index_use == INDEX_BROKEN)
+		return false;
+	if (error_number == EBADMSG)
+		maildir_remove_index(m);
+	m->index_use = INDEX_BROKEN;
+	log_event(LOG_ERR, "index-broken errno=%d error=\"%s\"", error_number,
+		strerror(error_number));
+	errno = error_number;
+	return false;
+}
+
+bool maildir_may_log(struct maildir *m)
+{
+	return ++m->problems <= PROBLEMS_LOGGED;
+}
+
+void maildir_log_message(
+	struct maildir *m, const struct message *message, const char *event, int error_number)
+{
+	static const char *const places[] = {"new", "cur"};
+	char quoted[4 * UID_NAME_OCTETS + 8];
+
+	if (maildir_may_log(m))
+		log_event(LOG_ERR, "%s errno=%d error=\"%s\" place=%s message=%s", event,
+			error_number, strerror(error_number), places[message->place],
+			log_quote(quoted, sizeof quoted, message->name, message->name_octets));
+}
+
+void maildir_log_rest(struct maildir *m)
+{
+	if (m->problems > PROBLEMS_LOGGED)
+		log_event(LOG_ERR, "problems-not-logged count=%zu",
+			m->problems - PROBLEMS_LOGGED);
+	m->problems = 0;
 }
 
 bool maildir_unchanged(struct maildir *m)
@@ -73,7 +133,7 @@ bool maildir_unchanged(struct maildir *m)
 		!maildir_place_unchanged(m, PLACE_CUR, &m->seen[PLACE_CUR]))
 		return false;
 	/* nobody removed what is missing, so it was not there when the index was written */
-	if (m->had_cur && !m->is_rescanned) {
+	if (m->index_use >= INDEX_CUR && m->state < MAILDIR_SEARCHED) {
 		maildir_remove_index(m);
 		return false;
 	}
@@ -81,7 +141,7 @@ bool maildir_unchanged(struct maildir *m)
 }
 
 /* Reads a directory, again if it changed meanwhile: a reader among renames may miss an entry.
- * If it never rests, all that any of the readings saw is kept; settle_group sorts that out. */
+ * If it never rests, all that any of the readings saw is kept; twins.c sorts that out. */
 static bool scan_place(struct maildir *m, enum place place, directory_take *take)
 {
 	const size_t before = m->snapshot.count;
@@ -126,14 +186,57 @@ bool maildir_scan(struct maildir *m)
 	       scan_place(m, PLACE_CUR, take_new_entry);
 }
 
-bool maildir_inode(const struct maildir *m, enum place place, const char *name, uint64_t *inode)
+static void flag_all(struct entries group, unsigned flags)
 {
+	for (size_t i = 0; i < group.count; i++)
+		group.first[i].flags |= (uint8_t)flags;
+}
+
+/* The one of these messages that a file with this inode may be, or NULL. Inodes are known of
+ * those that bear one unique name; what cannot be told is *doubtful. */
+static struct entry *owner_among(
+	const struct snapshot *s, struct entries group, uint64_t inode, bool *doubtful)
+{
+	uint64_t known;
+
+	if (group.count == 0)
+		return NULL;
+	if (group.count > 1) {
+		if (snapshot_same_unique(&group.first[0], &group.first[group.count - 1]))
+			return snapshot_with_inode(s, group, inode);
+		*doubtful = true;
+		return NULL;
+	}
+	known = snapshot_twin(s, group.first).inode;
+	return known == 0 || known == inode ? group.first : NULL;
+}
+
+/* A file of no unique name of the snapshot: some program may have changed the fields of a name,
+ * as Dovecot does with sizes that are wrong. */
+static bool take_stranger(
+	const struct taker *taker, int directory_fd, const char *name, size_t octets)
+{
+	struct snapshot *const s = &taker->m->snapshot;
+	const size_t base_octets = uid_base_octets(name, uid_unique_octets(name, octets));
+	const struct entries bare = snapshot_find_base(s, name, base_octets);
+	const struct entries longer = snapshot_find_fields(s, name, base_octets);
+	struct entry *owner = bare.count > 0 ? bare.first : longer.first, *other;
+	bool doubtful;
 	struct stat st;
 
-	if (fstatat(m->place_fd[place], name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return false;
-	*inode = (uint64_t)st.st_ino;
-	return true;
+	if (base_octets == 0 || owner == NULL || (owner->flags & ENTRY_DOUBTFUL) != 0)
+		return true;
+	doubtful = fstatat(directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0;
+	owner = doubtful ? NULL : owner_among(s, bare, (uint64_t)st.st_ino, &doubtful);
+	other = doubtful ? NULL : owner_among(s, longer, (uint64_t)st.st_ino, &doubtful);
+	if (doubtful || (owner != NULL && other != NULL)) {
+		flag_all(bare, ENTRY_DOUBTFUL);
+		flag_all(longer, ENTRY_DOUBTFUL);
+		return true;
+	}
+	owner = owner != NULL ? owner : other;
+	return owner == NULL ||
+	       snapshot_guess(s, owner, taker->place, name, octets, (uint64_t)st.st_ino);
 }
 
 /* An entry seen by a later scan: the message may have moved or have other flags now. */
@@ -141,36 +244,60 @@ static bool take_changed_entry(void *context, int directory_fd, const char *name
 {
 	const struct taker *const taker = context;
 	struct snapshot *const s = &taker->m->snapshot;
-	size_t count;
-	struct entry *entry = snapshot_find(s, name, octets, &count);
-	uint64_t inode;
+	const struct entries group = snapshot_find(s, name, octets);
+	struct entry *entry = group.first;
+	struct stat st;
 
-	(void)directory_fd;
-	if (entry == NULL)
-		return true;
-	if (count > 1) {
-		if (!maildir_inode(taker->m, taker->place, name, &inode))
+	if (group.count == 0)
+		return take_stranger(taker, directory_fd, name, octets);
+	if (group.count > 1) {
+		if (fstatat(directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+			/* it may be any of them: none is known to be gone */
+			flag_all(group, ENTRY_FOUND);
 			return true;
-		while (count > 0 && snapshot_twin(s, entry).inode != inode) {
-			entry++;
-			count--;
 		}
-		if (count == 0)
+		entry = snapshot_with_inode(s, group, (uint64_t)st.st_ino);
+		if (entry == NULL)
 			return true;
 	}
 	entry->flags |= ENTRY_FOUND;
-	if (entry->place == (uint8_t)taker->place && strcmp(entry->name, name) == 0)
+	if (entry->place == (uint8_t)taker->place && strcmp(entry->name, name) == 0 &&
+		snapshot_twin(s, entry).file == NULL)
 		return true;
 	return snapshot_rename(s, entry, taker->place, name, octets);
 }
 
+/* After both directories were read: what was guessed is taken where it is sure. */
+static void settle_guesses(struct snapshot *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		struct entry *const entry = &s->entries[i];
+
+		if ((entry->flags & ENTRY_FOUND) != 0)
+			continue;
+		if ((entry->flags & ENTRY_DOUBTFUL) != 0)
+			entry->flags |= ENTRY_FOUND;
+		else if ((entry->flags & ENTRY_GUESSED) != 0)
+			snapshot_take_guess(s, entry);
+	}
+}
+
 bool maildir_rescan(struct maildir *m)
 {
-	if (!snapshot_materialize(&m->snapshot))
+	struct snapshot *const s = &m->snapshot;
+
+	if (!snapshot_materialize(s))
+		return maildir_break(m);
+	if (m->state < MAILDIR_SEARCHED)
+		m->state = MAILDIR_SEARCHED;
+	for (size_t i = 0; i < s->count; i++)
+		s->entries[i].flags &=
+			(uint8_t) ~(ENTRY_FOUND | ENTRY_GUESSED | ENTRY_DOUBTFUL);
+	if (!scan_place(m, PLACE_NEW, take_changed_entry) ||
+		!scan_place(m, PLACE_CUR, take_changed_entry))
 		return false;
-	m->is_rescanned = true;
-	return scan_place(m, PLACE_NEW, take_changed_entry) &&
-	       scan_place(m, PLACE_CUR, take_changed_entry);
+	settle_guesses(s);
+	return true;
 }
 
 bool maildir_scan_place(struct maildir *m, enum place place)

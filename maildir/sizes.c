@@ -1,4 +1,4 @@
-/* sizes: how many octets each message of a snapshot in memory has; see maildir_internal.h. */
+/* sizes: how many octets each message of a snapshot in memory has; see internal.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -52,39 +52,38 @@ static uint64_t size_on_disk(const struct maildir *m, const struct message *mess
 
 	if (fstatat(m->place_fd[message->place], message->name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return 0;
-	return (uint64_t)st.st_size;
+	return (uint64_t)st.st_size < UID_SIZE_MOST ? (uint64_t)st.st_size : UID_SIZE_MOST;
 }
 
+/* Only a message that a look at the directories did not find is left out. After any other error
+ * it stays in the list, and the next session tries again. */
 static void count_size(struct maildir *m, size_t number)
 {
-	static const char *const place_names[] = {"new", "cur"};
 	struct entry *const entry = &m->snapshot.entries[number];
-	char quoted[4 * UID_NAME_OCTETS + 8];
 	struct message message;
-	const int fd = maildir_open_known(m, number, &message);
-	struct message_counted found = {0, 0};
-	bool counted = false;
+	const int fd = maildir_open_message(m, number, &message);
+	uint64_t octets;
+	bool counted;
 	int error_number = errno;
 
+	if (fd < 0 && error_number == ENOENT) {
+		entry->flags |= ENTRY_DROPPED;
+		return;
+	}
+	counted = fd >= 0 && body_start(&m->body, fd, sizeof m->body.chunk) &&
+		  body_count(&m->body, &octets);
 	if (fd >= 0) {
-		counted = message_count(fd, &found);
 		error_number = errno;
 		close(fd);
 	}
-	m->has_learned |= counted;
 	if (counted) {
-		snapshot_set_size(&m->snapshot, number, found.octets);
-		return;
-	}
-	if (fd < 0 && (error_number == ENOENT || error_number == ESTALE)) {
-		entry->flags |= ENTRY_DROPPED;
+		m->has_learned = true;
+		snapshot_set_size(&m->snapshot, number, octets);
 		return;
 	}
 	entry->size_octets = size_on_disk(m, &message);
 	entry->flags |= ENTRY_UNKNOWN;
-	log_event(LOG_WARNING, "message-unreadable errno=%d error=\"%s\" place=%s message=%s",
-		error_number, strerror(error_number), place_names[message.place],
-		log_quote(quoted, sizeof quoted, message.name, message.name_octets));
+	maildir_log_message(m, &message, "message-unreadable", error_number);
 }
 
 void maildir_find_sizes(struct maildir *m)
@@ -99,4 +98,28 @@ void maildir_find_sizes(struct maildir *m)
 			count_size(m, i);
 	}
 	snapshot_compact(s);
+}
+
+static bool add_all(struct maildir *m)
+{
+	m->all_octets = 0;
+	for (size_t i = 0; i < m->snapshot.count; i++) {
+		const uint64_t octets = m->snapshot.entries[i].size_octets;
+
+		if (octets > INDEX_SIZE_MOST - m->all_octets)
+			return false;
+		m->all_octets += octets;
+	}
+	return true;
+}
+
+void maildir_sum(struct maildir *m)
+{
+	if (add_all(m))
+		return;
+	m->verify_sizes = true;
+	maildir_find_sizes(m);
+	/* what was counted, or is on the disk, adds up to less; else no sum may wrap */
+	if (!add_all(m))
+		m->all_octets = INDEX_SIZE_MOST;
 }

@@ -49,10 +49,9 @@ static void free_messages(struct snapshot *s)
 static void free_marks(struct snapshot *s)
 {
 	for (int mark = 0; mark < MARK_COUNT; mark++) {
-		if (s->marks[mark] != s->few_marks[mark])
-			free(s->marks[mark]);
-		s->marks[mark] = NULL;
-		s->marked[mark] = 0;
+		if (s->marks[mark].words != s->few_marks[mark])
+			free(s->marks[mark].words);
+		s->marks[mark] = (struct bits){0};
 	}
 }
 
@@ -66,7 +65,6 @@ void snapshot_free(struct snapshot *s)
 {
 	snapshot_forget(s);
 	free_marks(s);
-	s->lost = false;
 }
 
 void snapshot_use_index(struct snapshot *s, struct index *index)
@@ -153,6 +151,8 @@ bool snapshot_rename(struct snapshot *s, struct entry *entry, enum place place,
 	entry->name = kept;
 	entry->name_octets = (uint8_t)name_octets;
 	entry->place = (uint8_t)place;
+	if (entry->twin != 0)
+		s->twins[entry->twin - 1].file = NULL;
 	return true;
 }
 
@@ -196,30 +196,96 @@ bool snapshot_add_known(struct snapshot *s, const struct message *m)
 	entry->size_octets = m->size_octets;
 	entry->flags = (uint8_t)((m->size_verified ? ENTRY_VERIFIED : 0) |
 				 (m->size_unknown ? ENTRY_UNKNOWN : ENTRY_SIZED));
-	return snapshot_set_twin(s, entry, (struct twin){m->inode, m->alias_inode});
+	entry->flags |= m->is_second ? ENTRY_SECOND : 0;
+	return snapshot_set_twin(s, entry, m->inode, m->alias_inode);
 }
 
 struct twin snapshot_twin(const struct snapshot *s, const struct entry *entry)
 {
-	return entry->twin == 0 ? (struct twin){0, 0} : s->twins[entry->twin - 1];
+	return entry->twin == 0 ? (struct twin){0} : s->twins[entry->twin - 1];
 }
 
-bool snapshot_set_twin(struct snapshot *s, struct entry *entry, struct twin twin)
+/* The twin of an entry, which is made where there is none; NULL with errno ENOMEM. */
+static struct twin *have_twin(struct snapshot *s, struct entry *entry)
 {
 	size_t capacity = s->twin_capacity;
 	void *twins = s->twins;
 
-	if (entry->twin == 0 && twin.inode == 0 && twin.alias_inode == 0)
-		return true;
 	if (entry->twin == 0) {
 		if (!make_room(&twins, s->twin_count, &capacity, sizeof *s->twins))
-			return false;
+			return NULL;
 		s->twins = twins;
 		s->twin_capacity = (uint32_t)capacity;
+		s->twins[s->twin_count] = (struct twin){0};
 		entry->twin = ++s->twin_count;
 	}
-	s->twins[entry->twin - 1] = twin;
+	return &s->twins[entry->twin - 1];
+}
+
+bool snapshot_set_twin(
+	struct snapshot *s, struct entry *entry, uint64_t inode, uint64_t alias_inode)
+{
+	struct twin *twin;
+
+	if (entry->twin == 0 && inode == 0 && alias_inode == 0)
+		return true;
+	twin = have_twin(s, entry);
+	if (twin == NULL)
+		return false;
+	twin->inode = inode;
+	twin->alias_inode = alias_inode;
 	return true;
+}
+
+/* A directory may be read several times: one file seen twice is still one. */
+bool snapshot_guess(struct snapshot *s, struct entry *entry, enum place place, const char *name,
+	size_t name_octets, uint64_t inode)
+{
+	struct twin *const twin = have_twin(s, entry);
+
+	if (twin == NULL)
+		return false;
+	if ((entry->flags & ENTRY_GUESSED) != 0 && twin->guess_inode != inode)
+		entry->flags |= ENTRY_DOUBTFUL;
+	entry->flags |= ENTRY_GUESSED;
+	twin->guess = keep_name(s, name, name_octets);
+	twin->guess_inode = inode;
+	twin->guess_place = (uint8_t)place;
+	return twin->guess != NULL;
+}
+
+void snapshot_take_guess(struct snapshot *s, struct entry *entry)
+{
+	struct twin *const twin = &s->twins[entry->twin - 1];
+
+	twin->file = twin->guess;
+	entry->place = twin->guess_place;
+	entry->flags |= ENTRY_FOUND;
+}
+
+struct entry *snapshot_with_inode(
+	const struct snapshot *s, struct entries group, uint64_t inode)
+{
+	size_t low = 1, high = group.count;
+
+	if (group.count == 0 || snapshot_twin(s, &group.first[0]).inode == inode)
+		return group.first;
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (snapshot_twin(s, &group.first[middle]).inode < inode)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < group.count && snapshot_twin(s, &group.first[low]).inode == inode)
+		return &group.first[low];
+	return NULL;
+}
+
+bool snapshot_has_seconds(const struct snapshot *s)
+{
+	return s->index != NULL ? s->index->header.twin_count > 0 : s->twin_count > 0;
 }
 
 void snapshot_truncate(struct snapshot *s, size_t count)
@@ -259,16 +325,17 @@ static void get_entry(const struct snapshot *s, const struct entry *entry, struc
 	m->place = entry->place;
 	m->size_verified = (entry->flags & ENTRY_VERIFIED) != 0;
 	m->size_unknown = (entry->flags & ENTRY_UNKNOWN) != 0;
-}
-
-static bool has_bit(const struct snapshot *s, enum mark mark, size_t number)
-{
-	return s->marks[mark] != NULL && (s->marks[mark][number / 64] >> number % 64 & 1) != 0;
+	m->is_second = (entry->flags & ENTRY_SECOND) != 0;
+	if (twin.file != NULL) {
+		m->name = twin.file;
+		m->name_octets = (uint8_t)strlen(twin.file);
+		m->unique_octets = (uint8_t)uid_unique_octets(twin.file, m->name_octets);
+	}
 }
 
 bool snapshot_marked(const struct snapshot *s, enum mark mark, size_t number)
 {
-	return number < s->count && has_bit(s, mark, number);
+	return bits_has(&s->marks[mark], number);
 }
 
 /* The place in the corrections where this number stands, or would. */
@@ -301,7 +368,7 @@ bool snapshot_get(struct snapshot *s, size_t number, struct message *m)
 {
 	m->name = "";
 	m->name_octets = m->unique_octets = 0;
-	if (s->lost || number >= s->count) {
+	if (number >= s->count) {
 		errno = EBADMSG;
 		return false;
 	}
@@ -324,7 +391,7 @@ bool snapshot_get_size(struct snapshot *s, size_t number, uint64_t *size_octets)
 {
 	struct message m;
 
-	if (s->index != NULL && !s->lost && !snapshot_marked(s, MARK_VERIFIED, number))
+	if (s->index != NULL && !snapshot_marked(s, MARK_VERIFIED, number))
 		return index_get_size(s->index, number, size_octets);
 	if (!snapshot_get(s, number, &m))
 		return false;
@@ -334,13 +401,18 @@ bool snapshot_get_size(struct snapshot *s, size_t number, uint64_t *size_octets)
 
 bool snapshot_get_unique(struct snapshot *s, size_t number, struct unique *unique)
 {
-	struct message m;
+	const struct entry *entry;
 
-	if (s->index != NULL && !s->lost)
+	if (s->index != NULL)
 		return index_get_unique(s->index, number, unique);
-	if (!snapshot_get(s, number, &m))
+	errno = EBADMSG;
+	if (number >= s->count)
 		return false;
-	*unique = (struct unique){m.name, m.unique_octets, m.inode};
+	entry = &s->entries[number];
+	if (number + NAMES_AHEAD < s->count)
+		__builtin_prefetch(s->entries[number + NAMES_AHEAD].name);
+	*unique = (struct unique){entry->name, entry->unique_octets,
+		(entry->flags & ENTRY_SECOND) != 0 ? snapshot_twin(s, entry).inode : 0};
 	return true;
 }
 
@@ -352,12 +424,11 @@ bool snapshot_materialize(struct snapshot *s)
 	bool taken = index != NULL;
 
 	if (index == NULL)
-		return !s->lost;
+		return true;
 	s->count = 0;
 	for (size_t i = 0; i < count && taken; i++) {
 		taken = index_get(index, i, &m);
-		/* there are fewer messages than marks meanwhile */
-		if (taken && has_bit(s, MARK_VERIFIED, i))
+		if (taken && snapshot_marked(s, MARK_VERIFIED, i))
 			correct(s, i, &m);
 		taken = taken && snapshot_add_known(s, &m);
 	}
@@ -408,36 +479,39 @@ bool snapshot_set_size(struct snapshot *s, size_t number, uint64_t size_octets)
 
 static bool have_marks(struct snapshot *s, enum mark mark)
 {
-	if (s->marks[mark] == NULL && s->count <= SNAPSHOT_FEW) {
-		s->marks[mark] = s->few_marks[mark];
-		memset(s->few_marks[mark], 0, sizeof s->few_marks[mark]);
-	} else if (s->marks[mark] == NULL) {
-		s->marks[mark] = calloc(s->count / 64 + 1, sizeof *s->marks[mark]);
-	}
-	return s->marks[mark] != NULL;
+	const size_t words = bits_words(s->count);
+	uint64_t *made = s->few_marks[mark];
+
+	if (s->marks[mark].capacity > 0)
+		return true;
+	memset(made, 0, sizeof s->few_marks[mark]);
+	if (words > SNAPSHOT_FEW / 64)
+		made = calloc(words, sizeof *made);
+	if (made == NULL)
+		return false;
+	bits_start(&s->marks[mark], made, s->count);
+	return true;
 }
 
 bool snapshot_mark(struct snapshot *s, enum mark mark, size_t number)
 {
 	if (number >= s->count || !have_marks(s, mark))
 		return false;
-	if (!snapshot_marked(s, mark, number))
-		s->marked[mark]++;
-	s->marks[mark][number / 64] |= (uint64_t)1 << number % 64;
+	bits_add(&s->marks[mark], number);
 	return true;
 }
 
 void snapshot_unmark(struct snapshot *s, enum mark mark, size_t number)
 {
-	if (!snapshot_marked(s, mark, number))
-		return;
-	s->marked[mark]--;
-	s->marks[mark][number / 64] &= ~((uint64_t)1 << number % 64);
+	bits_remove(&s->marks[mark], number);
 }
 
 void snapshot_unmark_all(struct snapshot *s, enum mark mark)
 {
-	if (s->marked[mark] > 0)
-		memset(s->marks[mark], 0, (s->count / 64 + 1) * sizeof *s->marks[mark]);
-	s->marked[mark] = 0;
+	bits_clear(&s->marks[mark]);
+}
+
+size_t snapshot_marked_count(const struct snapshot *s, enum mark mark)
+{
+	return s->marks[mark].count;
 }

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/bits.h"
 #include "maildir/name.h"
 
 struct index;
@@ -28,13 +29,15 @@ struct message {
 	uint8_t place;      /* enum place */
 	bool size_verified; /* the octets were counted */
 	bool size_unknown;  /* they could not be; size_octets is a guess */
+	bool is_second; /* of several files with one unique name one keeps it; the others get
+			   one of their own at QUIT: see uid_twin_name */
 };
 
 /* What the unique-id of a message is made of; see uid_text. */
 struct unique {
 	const char *octets; /* good until the next call; not terminated */
 	size_t length;
-	uint64_t shared; /* the inode, where another file bears it as well, else 0 */
+	uint64_t shared; /* the inode of one that gets a unique name of its own, else 0 */
 };
 
 enum entry_flag {
@@ -42,12 +45,16 @@ enum entry_flag {
 	ENTRY_UNKNOWN = 2,
 	ENTRY_DROPPED = 4, /* not to be served: the same file under a second name, or gone */
 	ENTRY_SIZED = 8,   /* size_octets is known, at least from the name */
-	ENTRY_FOUND = 16,  /* by maildir_rescan, since somebody cleared this */
+	ENTRY_FOUND = 16,  /* by the last maildir_rescan */
+	ENTRY_SECOND = 32, /* see struct message */
+	ENTRY_GUESSED =
+		64, /* by the last maildir_rescan: one file differs in the fields only */
+	ENTRY_DOUBTFUL = 128 /* several files do, or it does from several messages */
 };
 
 /* A message in memory. */
 struct entry {
-	const char *name;
+	const char *name; /* of the file, unless its twin has another */
 	uint64_t size_octets;
 	uint64_t order; /* the delivery time, as far as 64 bits hold it */
 	uint32_t twin;  /* 1 + the number of its twin, 0: it has none */
@@ -56,9 +63,14 @@ struct entry {
 	uint8_t flags; /* of enum entry_flag */
 };
 
-/* The two inodes of the few messages that have one: see struct message. */
+/* What only few messages have: the two inodes (see struct message), and the name of a file that
+ * does not begin with the unique name of the login any more. */
 struct twin {
 	uint64_t inode, alias_inode;
+	const char *file;  /* or NULL */
+	const char *guess; /* the file that is meant by ENTRY_GUESSED, and its inode */
+	uint64_t guess_inode;
+	uint8_t guess_place;
 };
 
 /* A size that is not that of the index. */
@@ -73,6 +85,7 @@ enum mark {
 	MARK_RETRIEVED,
 	MARK_VERIFIED, /* the size was counted in this session */
 	MARK_PENDING,  /* of the update: to be looked for again */
+	MARK_ALIASED,  /* of the update: its file has further names, which are to go */
 	MARK_COUNT
 };
 
@@ -85,7 +98,6 @@ struct name_block;
 struct snapshot {
 	size_t count;
 	struct index *index; /* where the messages are; NULL: in memory */
-	bool lost; /* the index broke, and the numbers cannot be had again: no message is got */
 	struct entry *entries;
 	size_t capacity;
 	struct twin *twins;
@@ -94,8 +106,7 @@ struct snapshot {
 	size_t correction_count, correction_capacity;
 	struct name_block *blocks; /* where the names are */
 	size_t block_used, few_used;
-	uint64_t *marks[MARK_COUNT]; /* a bit each, or NULL while nothing is marked */
-	size_t marked[MARK_COUNT];   /* how many */
+	struct bits marks[MARK_COUNT]; /* without capacity while nothing is marked */
 	uint64_t few_marks[MARK_COUNT][SNAPSHOT_FEW / 64];
 	struct entry few_entries[SNAPSHOT_FEW];
 	char few_names[SNAPSHOT_FEW_NAME_OCTETS];
@@ -128,12 +139,17 @@ void snapshot_forget(struct snapshot *s);
 /* Sets the size of a message, which was counted. Returns false with errno ENOMEM. */
 bool snapshot_set_size(struct snapshot *s, size_t number, uint64_t size_octets);
 
-/* Marks a message, removes a mark, asks for it; removes a mark from all. The first returns
- * false with errno ENOMEM. Marks are lost by snapshot_compact and snapshot_sort. */
+/* Marks a message, removes a mark, asks for it; removes a mark from all; counts those that have
+ * it. The first returns false with errno ENOMEM. After the first mark the messages must stay as
+ * many as they are. */
 bool snapshot_mark(struct snapshot *s, enum mark mark, size_t number);
 void snapshot_unmark(struct snapshot *s, enum mark mark, size_t number);
 bool snapshot_marked(const struct snapshot *s, enum mark mark, size_t number);
 void snapshot_unmark_all(struct snapshot *s, enum mark mark);
+size_t snapshot_marked_count(const struct snapshot *s, enum mark mark);
+
+/* Whether any message may be one that gets a unique name of its own. */
+bool snapshot_has_seconds(const struct snapshot *s);
 
 /* The following are for messages in memory. */
 
@@ -148,8 +164,18 @@ bool snapshot_add_known(struct snapshot *s, const struct message *m);
 bool snapshot_rename(struct snapshot *s, struct entry *entry, enum place place,
 	const char *name, size_t name_octets);
 
+/* Notes that a file, which bears no unique name of the snapshot, may be this message's: it
+ * differs in the fields of its name only. Returns false with errno ENOMEM. */
+bool snapshot_guess(struct snapshot *s, struct entry *entry, enum place place, const char *name,
+	size_t name_octets, uint64_t inode);
+
+/* Takes what was guessed for the message's file; for this, the unique name at login stays what
+ * it was. */
+void snapshot_take_guess(struct snapshot *s, struct entry *entry);
+
 /* Sets the inodes of an entry (see struct message). Returns false with errno ENOMEM. */
-bool snapshot_set_twin(struct snapshot *s, struct entry *entry, struct twin twin);
+bool snapshot_set_twin(
+	struct snapshot *s, struct entry *entry, uint64_t inode, uint64_t alias_inode);
 struct twin snapshot_twin(const struct snapshot *s, const struct entry *entry);
 
 /* Forgets all messages from number count on. */
@@ -177,9 +203,23 @@ int snapshot_compare(uint64_t a_order, const char *a, size_t a_octets, uint64_t 
  * beyond what it holds are the same. */
 uint64_t snapshot_order(const char *unique, size_t octets);
 
-/* The first of the messages of a sorted snapshot that bear the unique name of this file name,
- * and how many there are in *count; NULL and 0 if none. */
-struct entry *snapshot_find(
-	struct snapshot *s, const char *name, size_t name_octets, size_t *count);
+/* Messages of a sorted snapshot that stand together; first is NULL where count is 0. */
+struct entries {
+	struct entry *first;
+	size_t count;
+};
+
+/* Those that bear the unique name of this file name. */
+struct entries snapshot_find(struct snapshot *s, const char *name, size_t name_octets);
+
+/* Those whose unique name is this base (of at most UID_NAME_OCTETS octets, without a ',');
+ * those whose unique name is this base and fields. */
+struct entries snapshot_find_base(struct snapshot *s, const char *base, size_t base_octets);
+struct entries snapshot_find_fields(struct snapshot *s, const char *base, size_t base_octets);
+
+/* Of messages that bear one unique name, the one with this inode, or NULL. The first of several
+ * is the one that keeps the name; the others stand by inode. */
+struct entry *snapshot_with_inode(
+	const struct snapshot *s, struct entries group, uint64_t inode);
 
 #endif

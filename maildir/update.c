@@ -6,106 +6,24 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "maildir.h"
 #include "maildir/internal.h"
 #include "os/directory.h"
-#include "os/log.h"
 
-#define TMP_SECONDS (36 * 60 * 60)
 #define NAME_NOREPLACE 1U /* RENAME_NOREPLACE, which not every libc names */
 
-/* What is told to maildirsize. */
-struct quota {
-	int fd; /* -1: there is none */
-	uint64_t octets, messages;
+/* The passes of an update. First, messages get a unique name of their own where another one
+ * keeps theirs: a session that dies after the other one's removal would leave them its name.
+ * Removing comes before moving, since it frees the space that new names may need. */
+enum pass { PASS_TWINS, PASS_REMOVE, PASS_MOVE };
+
+struct update {
+	struct maildir *maildir;
+	enum pass pass;
+	struct quota quota;
+	struct maildir_update result;
 };
-
-static bool has_flag(const char *name, size_t name_octets, size_t unique_octets, char flag)
-{
-	const char *const info = name + unique_octets;
-	const size_t octets = name_octets - unique_octets;
-
-	if (octets < 3 || memcmp(info, ":2,", 3) != 0)
-		return false;
-	for (size_t i = 3; i < octets && info[i] != ','; i++)
-		if (info[i] == flag)
-			return true;
-	return false;
-}
-
-/* What a message counts in the quota; one flagged T does not. */
-static struct quota quota_share(const struct maildir *m, const struct message *message)
-{
-	struct quota share = {.messages = 1};
-	struct stat st;
-
-	if (has_flag(message->name, message->name_octets, message->unique_octets, 'T'))
-		share.messages = 0;
-	else if (uid_size_field(message->name, message->unique_octets, 'S', &share.octets))
-		return share;
-	else if (fstatat(m->place_fd[message->place], message->name, &st,
-			 AT_SYMLINK_NOFOLLOW) == 0)
-		share.octets = (uint64_t)st.st_size;
-	return share;
-}
-
-/* Whether the file opened at the start is still the one that others read: a new one has been
- * counted anew meanwhile, and knows nothing of what is told to the old. */
-static bool quota_is_current(const struct maildir *m)
-{
-	struct stat opened, named;
-
-	return m->quota_fd >= 0 && fstat(m->quota_fd, &opened) == 0 &&
-	       fstatat(m->root_fd, QUOTA_NAME, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
-}
-
-/* One line in one write: other programs append as well. */
-static void tell_quota(const struct quota *q)
-{
-	char line[64];
-	int length;
-
-	if (q->fd < 0)
-		return;
-	length = snprintf(line, sizeof line, "-%llu -%llu\n", (unsigned long long)q->octets,
-		(unsigned long long)q->messages);
-	if (q->messages > 0 && write(q->fd, line, (size_t)length) != length)
-		log_event(LOG_WARNING, "quota-not-told errno=%d error=\"%s\" file=" QUOTA_NAME,
-			errno, strerror(errno));
-}
-
-/* The message that has just been removed. */
-struct removed {
-	const struct message *message;
-};
-
-/* Removes a further name of its file. */
-static bool take_alias(void *context, int directory_fd, const char *name, size_t octets)
-{
-	const struct message *const message = ((const struct removed *)context)->message;
-	struct stat st;
-
-	if (uid_unique_octets(name, octets) != message->unique_octets ||
-		memcmp(name, message->name, message->unique_octets) != 0)
-		return true;
-	if (fstatat(directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		(uint64_t)st.st_ino == message->alias_inode)
-		unlinkat(directory_fd, name, 0);
-	return true;
-}
-
-/* A file that was delivered or copied by linking: it would come back under its other name. */
-static void remove_aliases(const struct maildir *m, const struct message *message)
-{
-	struct removed removed = {message};
-
-	for (int place = PLACE_NEW; message->alias_inode != 0 && place <= PLACE_CUR; place++)
-		directory_read(m->place_fd[place], take_alias, &removed);
-}
 
 /* What became of a try on one message. */
 enum outcome {
@@ -119,18 +37,31 @@ static enum outcome failed(void)
 	return errno == ENOENT || errno == ESTALE ? OUTCOME_GONE : OUTCOME_FAILED;
 }
 
-static enum outcome remove_message(
-	struct maildir *m, const struct message *message, struct quota *q)
+/* This session has changed the directories; the further names of the message's file are to go,
+ * or it would come back under one of them. */
+static void has_changed(struct update *u, size_t number, const struct message *message)
 {
-	const struct quota share = q->fd >= 0 ? quota_share(m, message) : (struct quota){0};
+	struct maildir *const m = u->maildir;
+
+	m->state = MAILDIR_UPDATED;
+	if (message->alias_inode != 0 && !snapshot_mark(&m->snapshot, MARK_ALIASED, number) &&
+		u->result.error_number == 0)
+		u->result.error_number = ENOMEM;
+}
+
+static enum outcome remove_message(
+	struct update *u, size_t number, const struct message *message)
+{
+	struct maildir *const m = u->maildir;
+	const struct quota share =
+		u->quota.fd >= 0 ? quota_share(m, message) : (struct quota){0};
 
 	if (!maildir_is_still(m, message) ||
 		unlinkat(m->place_fd[message->place], message->name, 0) != 0)
 		return failed();
-	m->is_updated = true;
-	q->octets += share.octets;
-	q->messages += share.messages;
-	remove_aliases(m, message);
+	has_changed(u, number, message);
+	u->quota.octets += share.octets;
+	u->quota.messages += share.messages;
 	return OUTCOME_DONE;
 }
 
@@ -144,131 +75,233 @@ static bool rename_without_replacing(int from_fd, const char *from, int to_fd, c
 	return linkat(from_fd, from, to_fd, to, 0) == 0 && unlinkat(from_fd, from, 0) == 0;
 }
 
-/* Writes the name that a message has after the session; an info that is not of the form
- * "2,FLAGS" is left as it is. Returns false where that would be too long for a name. */
-static bool settled_name(const struct message *message, bool retrieved, char *name)
-{
-	const char *const info = message->name + message->unique_octets;
-	const bool add_s = retrieved && !has_flag(message->name, message->name_octets,
-						message->unique_octets, 'S');
-	size_t at, octets = message->name_octets;
+/* A file name that is being made. */
+struct new_name {
+	char octets[2 * UID_NAME_OCTETS];
+	size_t length, unique_octets;
+};
 
-	memcpy(name, message->name, octets + 1);
-	if (info[0] == '\0') {
-		if (octets + 4 > UID_NAME_OCTETS)
-			return false;
-		memcpy(name + octets, ":2,S", 5);
-		name[octets + 3] = retrieved ? 'S' : '\0';
-		return true;
+/* Starts with the name that the message has, or gets as one of several of that name. */
+static void start_name(struct new_name *n, const struct message *message)
+{
+	const size_t info_octets = (size_t)message->name_octets - message->unique_octets;
+	size_t unique_octets = 0;
+
+	if (message->is_second)
+		unique_octets = uid_twin_name(
+			n->octets, message->name, message->unique_octets, message->inode);
+	if (unique_octets == 0 || unique_octets + info_octets > UID_NAME_OCTETS) {
+		unique_octets = message->unique_octets;
+		memcpy(n->octets, message->name, unique_octets);
 	}
-	if (!add_s || strncmp(info, ":2,", 3) != 0)
-		return true;
-	if (octets + 1 > UID_NAME_OCTETS)
-		return false;
-	at = message->unique_octets + 3U;
-	while (name[at] != '\0' && name[at] != ',' && name[at] < 'S')
-		at++;
-	memmove(name + at + 1, name + at, octets - at + 1);
-	name[at] = 'S';
-	return true;
+	memcpy(n->octets + unique_octets, message->name + message->unique_octets, info_octets);
+	n->unique_octets = unique_octets;
+	n->length = unique_octets + info_octets;
 }
 
-/* Moves a message from new/ to cur/ and gives it its flag. */
-static enum outcome settle_message(
-	struct maildir *m, const struct message *message, bool retrieved)
+/* Gives the name the info that a message has in cur/; one that is not of the form "2,FLAGS" is
+ * left as it is, and so is a name that has no room for it. */
+static void add_info(struct new_name *n, bool retrieved)
 {
-	char name[UID_NAME_OCTETS + 1];
+	size_t at = n->unique_octets;
 
-	if (message->place == PLACE_CUR && !retrieved)
-		return OUTCOME_DONE;
-	if (!settled_name(message, retrieved, name))
-		memcpy(name, message->name, message->name_octets + 1U);
-	if (message->place == PLACE_CUR && strcmp(name, message->name) == 0)
+	if (at == n->length && n->length + 4 <= UID_NAME_OCTETS) {
+		memcpy(n->octets + at, ":2,S", 4);
+		n->length += retrieved ? 4 : 3;
+		return;
+	}
+	if (!retrieved || n->length + 1 > UID_NAME_OCTETS ||
+		!uid_is_info(n->octets + at, n->length - at))
+		return;
+	at += 3;
+	while (at < n->length && n->octets[at] != ',' && n->octets[at] < 'S')
+		at++;
+	if (at < n->length && n->octets[at] == 'S')
+		return;
+	memmove(n->octets + at + 1, n->octets + at, n->length - at);
+	n->octets[at] = 'S';
+	n->length++;
+}
+
+/* Moves a message from new/ to cur/, gives it its flag, and a unique name of its own where
+ * another message keeps the one it has. */
+static enum outcome settle_message(
+	struct update *u, size_t number, const struct message *message)
+{
+	struct maildir *const m = u->maildir;
+	const bool retrieved = snapshot_marked(&m->snapshot, MARK_RETRIEVED, number);
+	struct new_name name;
+
+	start_name(&name, message);
+	if (message->place == PLACE_NEW || retrieved)
+		add_info(&name, retrieved);
+	name.octets[name.length] = '\0';
+	if (message->place == PLACE_CUR && strcmp(name.octets, message->name) == 0)
 		return OUTCOME_DONE;
 	if (maildir_is_still(m, message) &&
 		rename_without_replacing(m->place_fd[message->place], message->name,
-			m->place_fd[PLACE_CUR], name)) {
-		m->is_updated = true;
+			m->place_fd[PLACE_CUR], name.octets)) {
+		if (message->is_second)
+			has_changed(u, number, message);
+		m->state = MAILDIR_UPDATED;
 		return OUTCOME_DONE;
 	}
 	/* its name is taken by another message: let it be */
 	return errno == EEXIST ? OUTCOME_DONE : failed();
 }
 
-struct update {
-	struct maildir *maildir;
-	struct quota quota;
-	struct maildir_update result;
-};
-
-static enum outcome try_message(struct update *u, size_t number, struct message *message)
+/* Whether a pass is for this message. */
+static bool concerns(const struct update *u, size_t number, const struct message *message)
 {
-	struct maildir *const m = u->maildir;
-
-	if (!maildir_get(m, number, message))
-		return OUTCOME_FAILED;
-	if (maildir_is_deleted(m, number))
-		return remove_message(m, message, &u->quota);
-	return settle_message(
-		m, message, snapshot_marked(&m->snapshot, MARK_RETRIEVED, number));
+	if (maildir_is_deleted(u->maildir, number))
+		return u->pass == PASS_REMOVE;
+	return u->pass == (message->is_second ? PASS_TWINS : PASS_MOVE);
 }
 
 /* Somebody else's removal is as good as ours. */
-static void note(struct update *u, size_t number, bool done, uint64_t size_octets)
+static void note(struct update *u, bool done, uint64_t size_octets, int error_number)
 {
 	struct maildir_update *const result = &u->result;
-	const bool deleted = maildir_is_deleted(u->maildir, number);
 
 	if (!done && result->error_number == 0)
-		result->error_number = errno;
-	if (deleted && done) {
+		result->error_number = error_number;
+	if (u->pass == PASS_REMOVE && done) {
 		result->removed++;
 		result->removed_octets += size_octets;
+	} else if (u->pass == PASS_REMOVE) {
+		result->not_removed++;
+	} else {
+		result->not_moved += !done;
 	}
-	result->not_removed += deleted && !done;
-	result->not_moved += !deleted && !done;
 }
 
-/* What is not where it was is put off: one look at the directories does for all of them. What
- * the last look found, and what has yet another name by now, is still there: no removal. */
+/* A message whose file has moved is put off, so that one scan serves all of them. One that the
+ * last scan found, and that has yet another name by now, is still there: it is not removed. */
 static void update_message(struct update *u, size_t number, bool last_try)
 {
+	struct maildir *const m = u->maildir;
 	struct message message = {.size_octets = 0};
-	const enum outcome outcome = try_message(u, number, &message);
+	enum outcome outcome = OUTCOME_FAILED;
+	int error_number;
 
+	if (maildir_get(m, number, &message)) {
+		if (!concerns(u, number, &message))
+			return;
+		outcome = u->pass == PASS_REMOVE ? remove_message(u, number, &message)
+						 : settle_message(u, number, &message);
+	}
+	error_number = errno;
 	if (outcome == OUTCOME_GONE && !last_try &&
-		snapshot_mark(&u->maildir->snapshot, MARK_PENDING, number))
+		snapshot_mark(&m->snapshot, MARK_PENDING, number))
 		return;
-	snapshot_unmark(&u->maildir->snapshot, MARK_PENDING, number);
-	note(u, number,
-		outcome == OUTCOME_DONE ||
-			(outcome == OUTCOME_GONE && !maildir_is_deleted(u->maildir, number)),
-		message.size_octets);
+	if (outcome != OUTCOME_DONE)
+		note(u, u->pass != PASS_REMOVE && outcome == OUTCOME_GONE, 0, error_number);
+	else
+		note(u, true, message.size_octets, 0);
+	snapshot_unmark(&m->snapshot, MARK_PENDING, number);
 }
 
-/* Looks where the messages are that were put off; those that are nowhere are done with. */
+/* Looks where the messages are that were put off; those that are in neither directory are done
+ * with. Where that cannot be told nothing is. */
 static void look_again(struct update *u)
 {
 	struct maildir *const m = u->maildir;
 	struct snapshot *const s = &m->snapshot;
-	bool looked = !maildir_unchanged(m) && snapshot_materialize(s);
 
-	for (size_t i = 0; i < s->count && looked; i++)
-		s->entries[i].flags &= (uint8_t)~ENTRY_FOUND;
-	looked = looked && maildir_rescan(m);
+	if (maildir_must_be_there(m) || !maildir_rescan(m))
+		return;
 	for (size_t i = 0; i < s->count; i++) {
 		struct message message = {.size_octets = 0};
 
 		if (!snapshot_marked(s, MARK_PENDING, i) ||
-			(looked && (s->entries[i].flags & ENTRY_FOUND) != 0))
+			(s->entries[i].flags & ENTRY_FOUND) != 0)
 			continue;
 		snapshot_unmark(s, MARK_PENDING, i);
 		snapshot_get(s, i, &message);
-		note(u, i, true, message.size_octets);
+		note(u, true, message.size_octets, 0);
 	}
 }
 
-/* The index broke, and nothing can be had of the rest: it stays. It is not asked for, one by
+static void run_pass(struct update *u, enum pass pass)
+{
+	struct maildir *const m = u->maildir;
+	struct snapshot *const s = &m->snapshot;
+	const bool all = pass == PASS_TWINS || (pass == PASS_MOVE && m->new_count > 0);
+	const enum mark mark = pass == PASS_REMOVE ? MARK_DELETED : MARK_RETRIEVED;
+
+	if (!all && snapshot_marked_count(s, mark) == 0)
+		return;
+	u->pass = pass;
+	for (size_t i = 0; i < s->count && !maildir_is_broken(m); i++)
+		if (all || snapshot_marked(s, mark, i))
+			update_message(u, i, false);
+	for (int i = 1; i <= MAILDIR_TRIES && snapshot_marked_count(s, MARK_PENDING) > 0 &&
+			!maildir_is_broken(m);
+		i++) {
+		look_again(u);
+		for (size_t j = 0; j < s->count && snapshot_marked_count(s, MARK_PENDING) > 0;
+			j++)
+			if (snapshot_marked(s, MARK_PENDING, j))
+				update_message(u, j, i == MAILDIR_TRIES);
+	}
+}
+
+/* A further name of a removed file could not be removed: the message is still there. */
+static void keep_aliased(struct update *u, size_t number, int error_number)
+{
+	struct snapshot *const s = &u->maildir->snapshot;
+
+	if (!snapshot_marked(s, MARK_ALIASED, number))
+		return;
+	snapshot_unmark(s, MARK_ALIASED, number);
+	u->pass = PASS_MOVE;
+	if (maildir_is_deleted(u->maildir, number)) {
+		u->pass = PASS_REMOVE;
+		u->result.removed--;
+		u->result.removed_octets -= s->entries[number].size_octets;
+	}
+	note(u, false, 0, error_number);
+}
+
+/* Removes a further name of a file that was removed, or has a name of its own now. */
+static bool take_alias(void *context, int directory_fd, const char *name, size_t octets)
+{
+	struct update *const u = context;
+	struct snapshot *const s = &u->maildir->snapshot;
+	const struct entries group = snapshot_find(s, name, octets);
+	struct entry *entry = group.first;
+	struct stat st;
+	size_t number;
+
+	if (group.count == 0 || fstatat(directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return true;
+	if (group.count > 1)
+		entry = snapshot_with_inode(s, group, (uint64_t)st.st_ino);
+	if (entry == NULL || snapshot_twin(s, entry).alias_inode != (uint64_t)st.st_ino)
+		return true;
+	number = (size_t)(entry - s->entries);
+	if (snapshot_marked(s, MARK_ALIASED, number) && unlinkat(directory_fd, name, 0) != 0 &&
+		errno != ENOENT)
+		keep_aliased(u, number, errno);
+	return true;
+}
+
+/* One pass over the directories serves all messages. */
+static void remove_aliases(struct update *u)
+{
+	struct maildir *const m = u->maildir;
+
+	if (snapshot_marked_count(&m->snapshot, MARK_ALIASED) == 0 ||
+		(snapshot_materialize(&m->snapshot) &&
+			directory_read(m->place_fd[PLACE_NEW], take_alias, u) &&
+			directory_read(m->place_fd[PLACE_CUR], take_alias, u)))
+		return;
+	for (size_t i = 0; i < m->snapshot.count && m->snapshot.index == NULL; i++)
+		keep_aliased(u, i, errno);
+	maildir_break(m);
+}
+
+/* The index failed, and nothing can be had of the rest: it stays. It is not asked for, one by
  * one: an index may say any number. */
 static void give_up(struct update *u)
 {
@@ -276,61 +309,29 @@ static void give_up(struct update *u)
 
 	if (u->result.error_number == 0)
 		u->result.error_number = EBADMSG;
-	u->result.not_removed = m->snapshot.marked[MARK_DELETED] - u->result.removed;
-	u->result.not_moved = m->left;
+	u->result.not_removed =
+		snapshot_marked_count(&m->snapshot, MARK_DELETED) - u->result.removed;
 }
 
 struct maildir_update maildir_update(struct maildir *m)
 {
 	struct update u = {.maildir = m, .quota = {.fd = -1}};
 	struct snapshot *const s = &m->snapshot;
+	const bool has_seconds = snapshot_has_seconds(s);
 
 	/* most sessions leave everything as it is, and then nothing is looked at */
-	if (m->new_count == 0 && s->marked[MARK_DELETED] == 0 && s->marked[MARK_RETRIEVED] == 0)
+	if (m->new_count == 0 && snapshot_marked_count(s, MARK_DELETED) == 0 &&
+		snapshot_marked_count(s, MARK_RETRIEVED) == 0 && !has_seconds)
 		return u.result;
-	if (s->marked[MARK_DELETED] > 0 && quota_is_current(m))
+	if (snapshot_marked_count(s, MARK_DELETED) > 0 && quota_is_current(m))
 		u.quota.fd = m->quota_fd;
-	for (size_t i = 0; i < s->count && !s->lost; i++)
-		if (m->new_count > 0 || maildir_is_deleted(m, i) ||
-			snapshot_marked(s, MARK_RETRIEVED, i))
-			update_message(&u, i, false);
-	for (int i = 1; i <= MAILDIR_TRIES && s->marked[MARK_PENDING] > 0 && !s->lost; i++) {
-		look_again(&u);
-		for (size_t j = 0; j < s->count && s->marked[MARK_PENDING] > 0; j++)
-			if (snapshot_marked(s, MARK_PENDING, j))
-				update_message(&u, j, i == MAILDIR_TRIES);
-	}
-	if (s->lost)
+	if (has_seconds)
+		run_pass(&u, PASS_TWINS);
+	run_pass(&u, PASS_REMOVE);
+	remove_aliases(&u);
+	run_pass(&u, PASS_MOVE);
+	if (maildir_is_broken(m))
 		give_up(&u);
-	tell_quota(&u.quota);
+	quota_tell(&u.quota);
 	return u.result;
-}
-
-static bool is_stale(int fd, const char *name, time_t now)
-{
-	struct stat st;
-	time_t last;
-
-	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
-		return false;
-	/* not the access time alone: on a file system mounted noatime that one is old from
-	 * birth */
-	last = st.st_atime > st.st_mtime ? st.st_atime : st.st_mtime;
-	return last < now - TMP_SECONDS;
-}
-
-static bool take_stale(void *context, int directory_fd, const char *name, size_t octets)
-{
-	(void)octets;
-	if (is_stale(directory_fd, name, *(const time_t *)context))
-		unlinkat(directory_fd, name, 0);
-	return true;
-}
-
-void maildir_clean_tmp(const struct maildir *m)
-{
-	time_t now = time(NULL);
-
-	if (m->tmp_fd >= 0)
-		directory_read(m->tmp_fd, take_stale, &now);
 }

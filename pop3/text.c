@@ -91,10 +91,10 @@ static const char *const catalogue[TEXT_COUNT][LANGUAGE_COUNT] = {
 		"Nachricht %1 ist weg, ein anderes Programm hat sie entfernt"},
 	[TEXT_MESSAGE_UNREADABLE] = {"message %1 cannot be read",
 		"Nachricht %1 kann nicht gelesen werden"},
+	[TEXT_ONE_NOT_REMOVED] = {"1 deleted message not removed, %2 left",
+		"1 gelöschte Nachricht nicht entfernt, noch %2 da"},
 	[TEXT_NOT_REMOVED] = {"%1 deleted messages not removed, %2 left",
 		"%1 gelöschte Nachrichten nicht entfernt, noch %2 da"},
-	[TEXT_NOT_MOVED] = {"%1 messages not moved to cur, %2 left",
-		"%1 Nachrichten nicht nach cur verschoben, noch %2 da"},
 	[TEXT_IN_USE] = {"the maildrop is open in another session",
 		"die Mailbox ist in einer anderen Sitzung geöffnet"},
 	[TEXT_MAILDROP_BROKEN] = {"the maildrop cannot be opened, the administrator has to "

@@ -26,6 +26,7 @@ def age(box, seconds=3600):
     then = time.time() - seconds
     for sub in ("new", "cur"):
         os.utime(box.at(sub), (then, then))
+    time.sleep(0.06)  # the time of change, which cannot be set back, is past then
 
 
 def fill(box, count, sub="cur", sized=True, first=0):
@@ -417,46 +418,74 @@ def test_index_removed_in_a_session_is_no_loss(lab, home):
     server.ended()
 
 
+def ends_unanswered(server, command):
+    """The session ends, without an answer that could be wrong; the log says why."""
+    server.send(command.encode() + b"\r\n")
+    assert server.line() is None, server.report()
+    server.ended()
+    assert "index-broken errno=" in server.log(), server.report()
+    assert "reason=index-broken" in server.log(), server.report()
+
+
+@pytest.mark.parametrize("command", ["RETR 2900", "TOP 2900 0", "LIST 2900", "UIDL 2900",
+                                     "DELE 2900"])
 @pytest.mark.parametrize("damage", ["cut", "zeroes", "noise"])
-def test_index_that_breaks_in_a_session_is_no_loss(lab, home, damage):
+def test_index_that_breaks_in_a_session_ends_it(lab, home, damage, command):
     fill(home.maildir, 3000)
-    make_index(lab, home)
-    expected = session(lab, home, options=["--no-index"])
     make_index(lab, home)
     server = lab.session(home)
     server.line()
+    assert server.ask("DELE 2") == "+OK message 2 deleted"
+    before = home.maildir.names()
     size = os.path.getsize(index_of(home.maildir))
     with open(index_of(home.maildir), "r+b") as file:
         if damage == "cut":
             file.truncate(4096)
         else:
             file.write(bytes(size) if damage == "zeroes" else random.Random(1).randbytes(size))
-    assert server.ask("DELE 2") == "+OK message 2 deleted"
-    assert server.listing("UIDL") == {n: u for n, u in expected[3].items() if n != 2}
-    assert server.listing("LIST") == {n: u for n, u in expected[2].items() if n != 2}
-    assert server.quit() == f"+OK {HOST} POP3 server signing off (2999 messages left)"
-    server.ended()
-    assert expected[3][2].encode() not in b" ".join(home.maildir.names())
+    ends_unanswered(server, command)
+    assert home.maildir.names() == before
+    assert not os.path.exists(index_of(home.maildir))
     same_as_without(lab, home)
 
 
-def test_no_message_is_served_or_removed_on_a_guess(lab, home):
-    """The index breaks, and the directories do not say any more what the numbers were."""
+@pytest.mark.parametrize("command", ["LIST", "UIDL"])
+def test_listing_that_breaks_off_has_no_end(lab, home, command):
+    fill(home.maildir, 3000)
+    make_index(lab, home)
+    expected = session(lab, home, options=["--no-index"])[2 if command == "LIST" else 3]
+    make_index(lab, home)
+    server = lab.session(home)
+    server.line()
+    with open(index_of(home.maildir), "r+b") as file:
+        file.truncate(16384)
+    server.send(command.encode() + b"\r\n")
+    assert server.line().startswith("+OK")
+    lines = list(iter(server.line, None))
+    assert "." not in lines
+    for line in lines[:-1]:
+        number, value = line.split(" ")
+        assert expected[int(number)] == value
+    server.ended()
+    assert not os.path.exists(index_of(home.maildir))
+
+
+def test_update_with_an_index_that_breaks_tells_what_is_left(lab, home):
     fill(home.maildir, 3000)
     make_index(lab, home)
     server = lab.session(home)
     server.line()
-    assert server.ask("DELE 7") == "+OK message 7 deleted"
-    with open(index_of(home.maildir), "r+b") as file:
-        file.truncate(4096)
-    home.maildir.add("1.first,W=3:2,", b"x\n", "cur")
+    for number in (1, 2, 2999):
+        assert server.ask(f"DELE {number}") == f"+OK message {number} deleted"
+    assert server.ask("LIST 1").startswith("-ERR")
     before = home.maildir.names()
-    assert server.ask("RETR 3000").startswith("-ERR [SYS/TEMP]")
-    assert server.ask("LIST 2900").startswith("-ERR [SYS/TEMP]")
-    assert server.ask("DELE 2900").startswith("-ERR [SYS/TEMP]")
+    with open(index_of(home.maildir), "r+b") as file:
+        file.truncate(8192)
     assert server.quit().startswith("-ERR [SYS/TEMP]")
     server.ended()
-    assert home.maildir.names() == before
+    assert set(home.maildir.names()) < set(before) or home.maildir.names() == before
+    assert len(home.maildir.names()) >= 2997
+    same_as_without(lab, home)
 
 
 # -- indexes that are whole, and lie
@@ -523,9 +552,7 @@ def test_index_that_breaks_is_not_used_twice(lab, home):
     forge(home.maildir, 200, 0)
     server = lab.session(home)
     server.line()
-    assert server.ask("LIST 200").startswith("-ERR [SYS/TEMP]")
-    server.quit()
-    server.ended()
+    ends_unanswered(server, "LIST 200")
     same_as_without(lab, home)
 
 
@@ -538,8 +565,8 @@ def test_index_that_claims_four_billion_messages_is_no_work(lab, home):
     server = lab.session(home)
     server.line()
     assert server.ask("STAT").startswith(f"+OK {1 << 32} ")
-    assert server.ask("DELE 5").startswith("-ERR [SYS/TEMP]")
-    assert server.quit().startswith("-ERR [SYS/TEMP]")
+    assert server.ask("DELE 5").startswith("+OK")
+    assert server.quit().startswith("-ERR [SYS/TEMP] 1 deleted message not removed")
     server.ended()
     assert home.maildir.names() == before
     same_as_without(lab, home)

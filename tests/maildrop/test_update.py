@@ -156,31 +156,45 @@ def test_what_can_be_removed_is_removed_though_other_removals_fail(lab, home):
 
 
 def test_read_only_maildir_can_be_read(lab, home):
+    """Nothing was to be removed, so QUIT did not fail (RFC 1939 section 6); the log tells the
+    rest, in one line."""
     home.add_seeds()
     for sub in ("new", "cur", "tmp", "."):
         os.chmod(home.maildir.at(sub), 0o555)
     server = logged_in(lab, home)
     assert server.ask_multi("RETR 4")[0] == "+OK 470 octets"
     assert server.ask("STAT") == "+OK 4 2007"
-    server.quit()
+    assert server.quit() == farewell("4 messages left")
+    assert server.ended() == 0
     assert len(home.maildir.names("new")) == 4
+    assert server.log().count("update-failed errno=13") == 1
+    assert "not-removed=0 not-moved=4" in server.log()
+
+
+def test_one_message_that_cannot_be_removed_is_one_message(lab, home):
+    home.maildir.add("1.a", b"a\n")
+    server = logged_in(lab, home)
+    server.ask("DELE 1")
+    os.chmod(home.maildir.at("new"), 0o555)
+    assert server.quit() == "-ERR [SYS/TEMP] 1 deleted message not removed, 1 left"
 
 
 # -- tmp/
 
-AGES = {"both_old": (37, 37, False), "accessed_lately": (1, 100, True),
-        "changed_lately": (100, 1, True), "nearly_old": (35.5, 35.5, True),
-        "very_old": (10000, 10000, False), "of_the_future": (-24, -24, True)}
+# hours since the last access and the last change, as programs that copy mail may set them; that a
+# file goes whose time of change is old as well is in the unit tests, where that time can be made up
+AGES = {"both_old": (37, 37), "accessed_lately": (1, 100), "changed_lately": (100, 1),
+        "nearly_old": (35.5, 35.5), "very_old": (10000, 10000), "of_the_future": (-24, -24)}
 
 
 @pytest.mark.parametrize("kind", AGES)
-def test_file_in_tmp_is_removed_after_36_hours_without_use(lab, home, kind):
-    accessed, changed, stays = AGES[kind]
+def test_file_in_tmp_that_was_made_lately_stays(lab, home, kind):
+    accessed, changed = AGES[kind]
     path = home.maildir.add("1.tmp", b"half", "tmp")
     now = time.time()
     os.utime(path, (now - accessed * HOUR, now - changed * HOUR))
     session(lab, home, "STAT")
-    assert os.path.exists(path) == stays
+    assert os.path.exists(path)
 
 
 def test_only_files_are_removed_from_tmp(lab, home):

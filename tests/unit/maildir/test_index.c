@@ -70,8 +70,10 @@ static bool write_index(void)
 
 static bool opens(void)
 {
+	const struct index_wish wish = {box.fd, geteuid(), false};
+
 	index_close(&ix);
-	return index_open(&ix, box.fd, geteuid());
+	return index_open(&ix, &wish);
 }
 
 static void read_file(void)
@@ -438,11 +440,12 @@ TEST(names_that_lead_elsewhere_are_not_believed)
 
 TEST(only_a_regular_file_of_the_owner_is_opened)
 {
+	const struct index_wish other = {box.fd, geteuid() + 1, false};
 	int fd;
 
 	fill(20);
 	assert_true(write_index());
-	assert_false(index_open(&ix, box.fd, geteuid() + 1));
+	assert_false(index_open(&ix, &other));
 	assert_int_equal(renameat(box.fd, INDEX_NAME, box.fd, "elsewhere"), 0);
 	assert_false(opens());
 	assert_int_equal(symlinkat("elsewhere", box.fd, INDEX_NAME), 0);

@@ -19,16 +19,16 @@ TEST(snapshot_holds_new_and_cur)
 	is_named(2, PLACE_NEW, "2.b");
 	has_contents(1, "cur\n");
 	has_contents(2, "new\n");
-	assert_int_equal(m.left, 2);
-	assert_int_equal(m.total_octets, 10);
+	assert_int_equal(maildir_totals(&m).messages, 2);
+	assert_int_equal(maildir_totals(&m).octets, 10);
 }
 
 TEST(empty_maildir_has_no_messages)
 {
 	open_box();
 	assert_int_equal(m.snapshot.count, 0);
-	assert_int_equal(m.left, 0);
-	assert_int_equal(m.total_octets, 0);
+	assert_int_equal(maildir_totals(&m).messages, 0);
+	assert_int_equal(maildir_totals(&m).octets, 0);
 }
 
 TEST(mail_that_arrives_later_is_for_the_next_session)
@@ -123,38 +123,55 @@ TEST(order_is_by_delivery_time_whatever_the_place)
 
 static void uid_of(size_t number, char text[UID_TEXT_OCTETS])
 {
-	uid_text(text, message(number)->name, message(number)->unique_octets,
-		message(number)->inode);
+	struct unique unique;
+
+	assert_true(maildir_get_unique(&m, number - 1, &unique));
+	uid_text(text, unique.octets, unique.length, unique.shared);
 }
 
-TEST(two_files_of_one_unique_name_are_two_messages)
+/* The unique-id of a file that gets a name of its own. */
+static void own_uid(const char *path, const char *base, char expected[UID_TEXT_OCTETS])
 {
-	char first[UID_TEXT_OCTETS], second[UID_TEXT_OCTETS], again[UID_TEXT_OCTETS];
+	struct stat st;
+
+	assert_int_equal(fstatat(box.fd, path, &st, 0), 0);
+	snprintf(expected, UID_TEXT_OCTETS, "%s-i%llx", base, (unsigned long long)st.st_ino);
+}
+
+TEST(of_two_files_of_one_unique_name_the_older_keeps_it)
+{
+	char first[UID_TEXT_OCTETS], second[UID_TEXT_OCTETS], expected[UID_TEXT_OCTETS];
 
 	put("new/1.a", "new\n");
 	put("cur/1.a:2,S", "cur\n");
 	put("new/2.b", "other\n");
+	age("new/1.a", 10, 10);
+	own_uid("cur/1.a:2,S", "1.a", expected);
+	for (int i = 0; i < 2; i++) {
+		open_box();
+		assert_int_equal(m.snapshot.count, 3);
+		uid_of(1, first);
+		uid_of(2, second);
+		assert_string_equal(first, "1.a");
+		assert_string_equal(second, expected);
+		is_uid(3, "2.b");
+		has_contents(1, "new\n");
+		has_contents(2, "cur\n");
+	}
+	/* whatever the places and flags are */
+	move("new/1.a", "cur/1.a:2,T");
+	move("cur/1.a:2,S", "new/1.a");
 	open_box();
-	assert_int_equal(m.snapshot.count, 3);
-	uid_of(1, first);
+	has_contents(1, "new\n");
 	uid_of(2, second);
-	assert_string_not_equal(first, second);
-	assert_int_equal(strlen(first), 32);
-	assert_int_equal(strlen(second), 32);
-	is_uid(3, "2.b");
-	has_contents(1, "cur\n");
-	has_contents(2, "new\n");
-	open_box();
-	uid_of(1, again);
-	assert_string_equal(first, again);
-	uid_of(2, again);
-	assert_string_equal(second, again);
+	assert_string_equal(second, expected);
 }
 
 TEST(two_files_of_one_unique_name_are_found_again_each)
 {
 	put("new/1.a", "new\n");
 	put("cur/1.a:2,S", "cur\n");
+	age("cur/1.a:2,S", 10, 10);
 	open_box();
 	move("cur/1.a:2,S", "cur/1.a:2,RS");
 	move("new/1.a", "cur/1.a:2,");
@@ -176,7 +193,7 @@ TEST(one_file_under_two_names_is_one_message)
 	assert_int_equal(m.snapshot.count, 1);
 	is_named(1, PLACE_CUR, "1.a:2,");
 	is_uid(1, "1.a");
-	assert_int_equal(m.total_octets, 5);
+	assert_int_equal(maildir_totals(&m).octets, 5);
 }
 
 TEST(two_names_of_one_file_and_another_file_are_two_messages)
@@ -209,7 +226,7 @@ TEST(size_is_the_octets_as_sent)
 	assert_int_equal(message(6)->size_octets, 6);
 	for (size_t i = 1; i <= 6; i++)
 		assert_true(message(i)->size_verified);
-	assert_int_equal(m.total_octets, 33);
+	assert_int_equal(maildir_totals(&m).octets, 33);
 }
 
 TEST(size_in_the_name_is_believed_and_not_read)
@@ -221,7 +238,7 @@ TEST(size_in_the_name_is_believed_and_not_read)
 	open_box();
 	assert_int_equal(message(1)->size_octets, 777);
 	assert_false(message(1)->size_verified);
-	assert_int_equal(m.total_octets, 782);
+	assert_int_equal(maildir_totals(&m).octets, 782);
 }
 
 TEST(size_on_disk_in_the_name_is_not_the_size)
@@ -246,7 +263,7 @@ TEST(verify_sizes_believes_no_name)
 	assert_int_equal(message(1)->size_octets, 3);
 	assert_int_equal(message(2)->size_octets, 3);
 	assert_true(message(1)->size_verified);
-	assert_int_equal(m.total_octets, 6);
+	assert_int_equal(maildir_totals(&m).octets, 6);
 }
 
 static void open_it(void)
@@ -280,15 +297,15 @@ TEST(corrected_size_changes_the_total)
 	put("new/3.c", "c\n");
 	open_box();
 	maildir_correct_size(&m, 0, message(1), 3);
-	assert_int_equal(m.total_octets, 56);
+	assert_int_equal(maildir_totals(&m).octets, 56);
 	maildir_correct_size(&m, 1, message(2), 1000);
-	assert_int_equal(m.total_octets, 1006);
+	assert_int_equal(maildir_totals(&m).octets, 1006);
 	assert_true(message(2)->size_verified);
 	assert_true(maildir_delete(&m, 0));
 	maildir_correct_size(&m, 0, message(1), 9);
-	assert_int_equal(m.total_octets, 1003);
+	assert_int_equal(maildir_totals(&m).octets, 1003);
 	maildir_undelete_all(&m);
-	assert_int_equal(m.total_octets, 1012);
+	assert_int_equal(maildir_totals(&m).octets, 1012);
 }
 
 /* Marks. */
@@ -299,18 +316,18 @@ TEST(marked_messages_are_not_in_the_totals)
 	put("new/2", "bb\n");
 	put("new/3", "ccc\n");
 	open_box();
-	assert_int_equal(m.total_octets, 12);
+	assert_int_equal(maildir_totals(&m).octets, 12);
 	assert_true(maildir_delete(&m, 1));
-	assert_int_equal(m.left, 2);
-	assert_int_equal(m.total_octets, 8);
+	assert_int_equal(maildir_totals(&m).messages, 2);
+	assert_int_equal(maildir_totals(&m).octets, 8);
 	assert_true(maildir_is_deleted(&m, 1));
 	assert_true(maildir_delete(&m, 0));
 	assert_true(maildir_delete(&m, 2));
-	assert_int_equal(m.left, 0);
-	assert_int_equal(m.total_octets, 0);
+	assert_int_equal(maildir_totals(&m).messages, 0);
+	assert_int_equal(maildir_totals(&m).octets, 0);
 	maildir_undelete_all(&m);
-	assert_int_equal(m.left, 3);
-	assert_int_equal(m.total_octets, 12);
+	assert_int_equal(maildir_totals(&m).messages, 3);
+	assert_int_equal(maildir_totals(&m).octets, 12);
 	assert_false(maildir_is_deleted(&m, 1));
 }
 
@@ -469,7 +486,7 @@ static const struct CMUnitTest tests[] = {
 	MAILDIR_TEST(device_is_no_message),
 	MAILDIR_TEST(names_may_hold_any_octets),
 	MAILDIR_TEST(order_is_by_delivery_time_whatever_the_place),
-	MAILDIR_TEST(two_files_of_one_unique_name_are_two_messages),
+	MAILDIR_TEST(of_two_files_of_one_unique_name_the_older_keeps_it),
 	MAILDIR_TEST(two_files_of_one_unique_name_are_found_again_each),
 	MAILDIR_TEST(one_file_under_two_names_is_one_message),
 	MAILDIR_TEST(two_names_of_one_file_and_another_file_are_two_messages),

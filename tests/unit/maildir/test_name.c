@@ -95,6 +95,20 @@ TEST(unique_name_goes_up_to_the_first_colon)
 	assert_int_equal(uid_unique_octets("", 0), 0);
 }
 
+/* What programs of Windows write, which may have no ':' in a name. */
+TEST(unique_name_goes_up_to_a_separator_of_windows)
+{
+	assert_int_equal(uid_unique_octets("1.a.b;2,S", 9), 5);
+	assert_int_equal(uid_unique_octets("1.a.b!2,", 8), 5);
+	assert_int_equal(uid_unique_octets("1.a,S=5,W=6;2,S", 15), 11);
+	assert_int_equal(uid_unique_octets(";2,", 3), 0);
+	assert_int_equal(uid_unique_octets("1.a;2", 5), 5);
+	assert_int_equal(uid_unique_octets("1.a;3,S", 7), 7);
+	assert_int_equal(uid_unique_octets("2,S", 3), 3);
+	/* one that got a second separator keeps the unique name that it has had since */
+	assert_int_equal(uid_unique_octets("1.a;2,S:2,S", 11), 7);
+}
+
 static void is_uid(const char *unique, uint64_t shared, const char *expected)
 {
 	char text[UID_TEXT_OCTETS];
@@ -146,15 +160,31 @@ TEST(name_with_other_octets_than_21_to_7e_is_hashed)
 	is_hashed(text, "", 0, 0);
 }
 
-TEST(name_that_two_files_bear_is_hashed_with_its_inode)
+TEST(name_that_another_file_keeps_gets_the_inode)
 {
-	char one[UID_TEXT_OCTETS], other[UID_TEXT_OCTETS], again[UID_TEXT_OCTETS];
+	char text[UID_TEXT_OCTETS], hash[UID_TEXT_OCTETS], name[UID_NAME_OCTETS + 1];
+	size_t octets;
 
-	is_hashed(one, "1.a.b", 5, 1);
-	is_hashed(other, "1.a.b", 5, 2);
-	is_hashed(again, "1.a.b", 5, 1);
-	assert_string_not_equal(one, other);
-	assert_string_equal(one, again);
+	is_uid("1.a.b", 1, "1.a.b-i1");
+	is_uid("1.a.b", 0x10f, "1.a.b-i10f");
+	is_uid("1.a,S=5,W=6", UINT64_MAX, "1.a-iffffffffffffffff,S=5,W=6");
+	is_uid(",S=5", 2, "-i2,S=5");
+	/* the unique-id is that of the name which the file gets */
+	memset(name, 'x', sizeof name);
+	for (size_t length = 60; length <= UID_NAME_OCTETS - 3; length++) {
+		char own[UID_NAME_OCTETS];
+
+		octets = uid_twin_name(own, name, length, 7);
+		assert_int_equal(octets, length + 3);
+		assert_int_equal(uid_text(text, name, length, 7), octets <= 70 ? octets : 32);
+		uid_text(hash, own, octets, 0);
+		assert_string_equal(text, hash);
+	}
+	/* a name that has no room for the inode */
+	assert_int_equal(uid_twin_name(name, name, UID_NAME_OCTETS - 2, 7), 0);
+	is_hashed(text, name, UID_NAME_OCTETS - 2, 7);
+	is_hashed(hash, name, UID_NAME_OCTETS - 2, 8);
+	assert_string_not_equal(text, hash);
 }
 
 static int compare_texts(const void *a, const void *b)
@@ -183,7 +213,6 @@ TEST(hashes_of_different_names_differ)
 TEST(hash_is_the_same_for_ever)
 {
 	is_uid("with a blank", 0, "f0610e33838628788959ec0c2bf7f878");
-	is_uid("1.a.b", 1, "5992fb3de174681995baa2ed805f5791");
 }
 
 static void is_time(const char *unique, uint64_t seconds, uint32_t microseconds)
@@ -329,10 +358,11 @@ TEST(size_field_reads_no_further_than_its_octets)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(siphash_gives_the_published_vectors),
 	cmocka_unit_test(unique_name_goes_up_to_the_first_colon),
+	cmocka_unit_test(unique_name_goes_up_to_a_separator_of_windows),
 	cmocka_unit_test(unique_id_is_the_unique_name),
 	cmocka_unit_test(name_of_71_octets_is_hashed),
 	cmocka_unit_test(name_with_other_octets_than_21_to_7e_is_hashed),
-	cmocka_unit_test(name_that_two_files_bear_is_hashed_with_its_inode),
+	cmocka_unit_test(name_that_another_file_keeps_gets_the_inode),
 	cmocka_unit_test(hashes_of_different_names_differ),
 	cmocka_unit_test(hash_is_the_same_for_ever),
 	cmocka_unit_test(delivery_time_is_seconds_and_microseconds),

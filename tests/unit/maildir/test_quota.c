@@ -1,6 +1,8 @@
 /* maildir: the files beside the messages, maildirsize and tmp/ (doc/MAILDIR). */
 #include "tests/unit/unit.h"
 
+#include <sys/syscall.h>
+
 #include "tests/unit/unit_maildir.h"
 
 #define HOUR 3600
@@ -119,6 +121,16 @@ TEST(line_goes_behind_what_others_appended)
 	assert_file(box.fd, "maildirsize", "1000000S\n5000 1\n6000 1\n-6 -1\n");
 }
 
+TEST(last_line_without_an_end_gets_one)
+{
+	put("maildirsize", "1000000S\n5000 10");
+	put("new/1.a,S=21", "a\n");
+	open_box();
+	delete_all();
+	update_all_well();
+	assert_file(box.fd, "maildirsize", "1000000S\n5000 10\n-21 -1\n");
+}
+
 TEST(maildirsize_counted_anew_is_not_told)
 {
 	put("maildirsize", "1000000S\n");
@@ -174,24 +186,38 @@ TEST(maildirsize_that_cannot_be_written_is_logged_and_does_not_stop_the_update)
 
 /* tmp/ */
 
+/* The time of change cannot be set back on a disk: here it is that of modification, unless the
+ * file's name says that it is of now. */
+static bool changes_are_old;
+
+int fstatat(int directory_fd, const char *restrict name, struct stat *restrict st, int flags)
+{
+	const int result = (int)syscall(SYS_newfstatat, directory_fd, name, st, flags);
+
+	if (result == 0 && changes_are_old && strcmp(name, "made") != 0)
+		st->st_ctim = st->st_mtim;
+	return result;
+}
+
 TEST(file_in_tmp_is_removed_36_hours_after_its_last_use)
 {
-	put("tmp/old", "x\n");
-	put("tmp/read", "x\n");
-	put("tmp/written", "x\n");
-	put("tmp/fresh", "x\n");
-	put("tmp/young", "x\n");
+	static const char *const paths[] = {
+		"tmp/old", "tmp/made", "tmp/read", "tmp/written", "tmp/fresh", "tmp/young"};
+
+	for (size_t i = 0; i < COUNT_OF(paths); i++)
+		put(paths[i], "x\n");
 	age("tmp/old", 36 * HOUR + 60, 36 * HOUR + 60);
+	age("tmp/made", 36 * HOUR + 60, 36 * HOUR + 60);
 	age("tmp/read", HOUR, 100 * HOUR);
 	age("tmp/written", 100 * HOUR, HOUR);
 	age("tmp/young", 36 * HOUR - 60, 36 * HOUR - 60);
 	open_box();
+	changes_are_old = true;
 	maildir_clean_tmp(&m);
+	changes_are_old = false;
 	assert_gone("tmp/old");
-	assert_exists("tmp/read");
-	assert_exists("tmp/written");
-	assert_exists("tmp/fresh");
-	assert_exists("tmp/young");
+	for (size_t i = 1; i < COUNT_OF(paths); i++)
+		assert_exists(paths[i]);
 }
 
 TEST(only_regular_files_of_tmp_are_removed)
@@ -274,6 +300,7 @@ static const struct CMUnitTest tests[] = {
 	MAILDIR_TEST(without_a_removal_nothing_is_told),
 	MAILDIR_TEST(where_there_is_no_maildirsize_none_is_made),
 	MAILDIR_TEST(line_goes_behind_what_others_appended),
+	MAILDIR_TEST(last_line_without_an_end_gets_one),
 	MAILDIR_TEST(maildirsize_counted_anew_is_not_told),
 	MAILDIR_TEST(maildirsize_that_is_no_file_is_let_be),
 	MAILDIR_TEST(maildirsize_that_cannot_be_written_is_logged_and_does_not_stop_the_update),

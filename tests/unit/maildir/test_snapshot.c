@@ -118,29 +118,30 @@ TEST(files_of_one_unique_name_stand_together_cur_first)
 	assert_false(snapshot_same_unique(&s.entries[4], &s.entries[3]));
 }
 
+static void finds(const char *name, const struct entry *first, size_t count)
+{
+	const struct entries found = snapshot_find(&s, name, strlen(name));
+
+	assert_ptr_equal(found.first, first);
+	assert_int_equal(found.count, count);
+}
+
 TEST(find_gives_all_files_of_a_unique_name)
 {
-	size_t count = 7;
-
-	assert_null(snapshot_find(&s, "5.a", 3, &count));
-	assert_int_equal(count, 0);
+	finds("5.a", NULL, 0);
 	add(PLACE_NEW, "5.a");
 	add(PLACE_CUR, "5.b:2,");
 	add(PLACE_NEW, "5.b");
 	add(PLACE_NEW, "5.c:2,");
 	assert_true(snapshot_sort(&s));
-	assert_ptr_equal(snapshot_find(&s, "5.a:2,RS", 8, &count), &s.entries[0]);
-	assert_int_equal(count, 1);
-	assert_ptr_equal(snapshot_find(&s, "5.b:1,x", 7, &count), &s.entries[1]);
-	assert_int_equal(count, 2);
-	assert_ptr_equal(snapshot_find(&s, "5.cxx", 3, &count), &s.entries[3]);
-	assert_int_equal(count, 1);
-	assert_null(snapshot_find(&s, "5.", 2, &count));
-	assert_null(snapshot_find(&s, "5.aa", 4, &count));
-	assert_null(snapshot_find(&s, "4.a", 3, &count));
-	assert_null(snapshot_find(&s, "6.a", 3, &count));
-	assert_null(snapshot_find(&s, "", 0, &count));
-	assert_int_equal(count, 0);
+	finds("5.a:2,RS", &s.entries[0], 1);
+	finds("5.b:1,x", &s.entries[1], 2);
+	finds("5.c", &s.entries[3], 1);
+	finds("5.", NULL, 0);
+	finds("5.aa", NULL, 0);
+	finds("4.a", NULL, 0);
+	finds("6.a", NULL, 0);
+	finds("", NULL, 0);
 }
 
 TEST(names_of_1_and_255_octets_are_kept)
@@ -252,12 +253,10 @@ TEST(hundred_thousand_messages_keep_order_and_names)
 	assert_int_equal(s.count, MESSAGES);
 	for (int i = 0; i < MESSAGES; i++) {
 		struct entry *const m = &s.entries[i];
-		size_t count;
 
 		assert_int_equal(
 			m->order, (1000000 + (uint64_t)i / 10) << 20 | (uint64_t)i % 10);
-		assert_ptr_equal(snapshot_find(&s, m->name, m->unique_octets, &count), m);
-		assert_int_equal(count, 1);
+		finds(m->name, m, 1);
 	}
 }
 

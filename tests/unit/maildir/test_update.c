@@ -2,8 +2,11 @@
  * 6, doc/MAILDIR). */
 #include "tests/unit/unit.h"
 
+#include <dlfcn.h>
 #include <sys/syscall.h>
+#include <time.h>
 
+#include "maildir/internal.h"
 #include "tests/unit/unit_maildir.h"
 
 /* The kernel's renameat2, or, as on NFS, one that cannot refuse to replace a file. */
@@ -19,7 +22,24 @@ static long real_renameat2(
 	return renameat2(from_fd, from, to_fd, to, flags);
 }
 
-/* The two system calls that the tested code makes by number. */
+/* Each removal is counted, and at each this file is there. */
+static const char *at_removal;
+static unsigned removals, directory_reads;
+
+int unlinkat(int directory_fd, const char *name, int flags)
+{
+	static int (*real_unlinkat)(int, const char *, int);
+
+	if (real_unlinkat == NULL)
+		*(void **)&real_unlinkat = dlsym(RTLD_NEXT, "unlinkat");
+	if (at_removal != NULL) {
+		removals++;
+		assert_exists(at_removal);
+	}
+	return real_unlinkat(directory_fd, name, flags);
+}
+
+/* The system calls that the code under test makes by number, and unlinkat. */
 long syscall(long number, ...)
 {
 	va_list arguments;
@@ -33,6 +53,7 @@ long syscall(long number, ...)
 		const size_t octets = va_arg(arguments, size_t);
 
 		va_end(arguments);
+		directory_reads++;
 		return getdents64(fd, buffer, octets);
 	}
 	assert_int_equal(number, SYS_renameat2);
@@ -336,15 +357,275 @@ TEST(file_system_that_cannot_but_replace_is_served_by_links)
 	assert_file(box.fd, "cur/2.b:2,FS", "b\n");
 }
 
+/* The name of the second of two files, as it is after the session. */
+static const char *own_name(const char *path, const char *start, const char *end)
+{
+	static char name[256];
+	struct stat st;
+
+	assert_int_equal(fstatat(box.fd, path, &st, 0), 0);
+	snprintf(name, sizeof name, "%s-i%llx%s", start, (unsigned long long)st.st_ino, end);
+	return name;
+}
+
 TEST(of_two_files_with_one_unique_name_the_marked_one_is_removed)
 {
+	const char *name;
+
 	put("new/1.a", "new\n");
 	put("cur/1.a:2,S", "cur\n");
+	age("cur/1.a:2,S", 10, 10);
+	name = own_name("new/1.a", "cur/1.a", ":2,");
 	open_box();
 	delete (1);
 	updates(1, 5);
 	assert_gone("cur/1.a:2,S");
-	assert_file(box.fd, "cur/1.a:2,", "new\n");
+	assert_gone("new/1.a");
+	assert_file(box.fd, name, "new\n");
+}
+
+TEST(second_of_two_files_gets_the_name_that_its_unique_id_said)
+{
+	const char *name;
+	char before[UID_TEXT_OCTETS];
+	struct unique unique;
+
+	put("cur/1.a,S=4:2,F", "old\n");
+	put("cur/1.a,S=4:2,", "young\n");
+	age("cur/1.a,S=4:2,F", 10, 10);
+	name = own_name("cur/1.a,S=4:2,", "cur/1.a", ",S=4:2,S");
+	open_box();
+	retrieve(2);
+	assert_true(maildir_get_unique(&m, 1, &unique));
+	uid_text(before, unique.octets, unique.length, unique.shared);
+	updates(0, 0);
+	assert_file(box.fd, "cur/1.a,S=4:2,F", "old\n");
+	assert_file(box.fd, name, "young\n");
+	/* each alone, and whatever becomes of the other one */
+	erase("cur/1.a,S=4:2,F");
+	open_box();
+	is_uid(1, before);
+	assert_int_equal(m.snapshot.count, 1);
+}
+
+/* A session that dies between the two steps must not leave the second one the name. */
+TEST(names_of_their_own_are_given_before_anything_is_removed)
+{
+	const char *name;
+
+	put("cur/1.a:2,", "old\n");
+	put("new/1.a", "young\n");
+	age("cur/1.a:2,", 10, 10);
+	name = own_name("new/1.a", "cur/1.a", ":2,");
+	open_box();
+	delete (1);
+	at_removal = name;
+	removals = 0;
+	updates(1, 5);
+	at_removal = NULL;
+	assert_int_equal(removals, 1);
+}
+
+TEST(second_with_further_names_is_one_message_afterwards)
+{
+	const char *name;
+
+	put("cur/1.a:2,", "old\n");
+	age("cur/1.a:2,", 10, 10);
+	put("new/1.a", "young\n");
+	assert_int_equal(linkat(box.fd, "new/1.a", box.fd, "cur/1.a:2,S", 0), 0);
+	name = own_name("new/1.a", "cur/1.a", ":2,S");
+	open_box();
+	assert_int_equal(m.snapshot.count, 2);
+	updates(0, 0);
+	assert_file(box.fd, name, "young\n");
+	assert_gone("new/1.a");
+	assert_gone("cur/1.a:2,S");
+	assert_file(box.fd, "cur/1.a:2,", "old\n");
+}
+
+TEST(removing_comes_before_moving)
+{
+	put("new/1.a", "a\n");
+	put("cur/2.b:2,", "b\n");
+	open_box();
+	delete (2);
+	/* still there when the other one is removed */
+	at_removal = "new/1.a";
+	removals = 0;
+	updates(1, 3);
+	at_removal = NULL;
+	assert_int_equal(removals, 1);
+	assert_exists("cur/1.a:2,");
+}
+
+TEST(further_name_that_cannot_be_removed_is_told)
+{
+	struct maildir_update u;
+
+	put("new/1.a", "a\n");
+	assert_int_equal(linkat(box.fd, "new/1.a", box.fd, "cur/1.a:2,", 0), 0);
+	open_box();
+	delete (1);
+	assert_int_equal(fchmodat(box.fd, "new", 0555, 0), 0);
+	assert_int_equal(fchown(box.fd, NOBODY, NOBODY) == 0 || getuid() != 0, 1);
+	assert_int_equal(fchownat(box.fd, "cur", NOBODY, NOBODY, 0) == 0 || getuid() != 0, 1);
+	be_nobody();
+	u = maildir_update(&m);
+	assert_int_equal(u.removed, 0);
+	assert_int_equal(u.removed_octets, 0);
+	assert_int_equal(u.not_removed, 1);
+	assert_int_equal(u.error_number, EACCES);
+	assert_exists("new/1.a");
+}
+
+/* Both directories are read a fixed number of times, however many messages have two names. */
+TEST(further_names_of_many_messages_take_one_pass)
+{
+	char from[32], to[32];
+
+	for (int i = 0; i < 300; i++) {
+		snprintf(from, sizeof from, "new/%d.a,W=3", i);
+		snprintf(to, sizeof to, "cur/%d.a,W=3:2,", i);
+		put(from, "a\n");
+		assert_int_equal(linkat(box.fd, from, box.fd, to, 0), 0);
+	}
+	open_box();
+	assert_int_equal(m.snapshot.count, 300);
+	for (size_t i = 1; i <= 300; i++)
+		delete (i);
+	directory_reads = 0;
+	updates(300, 900);
+	assert_in_range(directory_reads, 2, 20);
+	open_box();
+	assert_int_equal(m.snapshot.count, 0);
+}
+
+TEST(many_files_of_one_unique_name_are_sorted_out_quickly)
+{
+	enum { FILES = 15000 };
+	char path[32];
+	clock_t before;
+
+	for (int i = 0; i < FILES; i++) {
+		snprintf(path, sizeof path, "cur/1.a,W=3:2,%d", i);
+		put(path, "");
+	}
+	before = clock();
+	open_box();
+	assert_int_equal(m.snapshot.count, FILES);
+	assert_int_equal(renameat(box.fd, "cur/1.a,W=3:2,7", box.fd, "cur/1.a,W=3:2,x"), 0);
+	for (size_t i = 1; i <= 3; i++)
+		has_contents(i, "");
+	delete (1);
+	assert_true(maildir_rescan(&m));
+	/* 2 s and more where every file is compared with every other one */
+	assert_in_range(clock() - before, 0, CLOCKS_PER_SEC);
+}
+
+/* Separators of Windows. */
+TEST(info_after_another_separator_gets_no_second_one)
+{
+	put("cur/1.a;2,S", "a\n");
+	put("cur/2.b!2,F", "b\n");
+	put("new/3.c;2,", "c\n");
+	open_box();
+	is_uid(1, "1.a");
+	is_uid(2, "2.b");
+	is_uid(3, "3.c");
+	for (size_t i = 1; i <= 3; i++)
+		retrieve(i);
+	updates(0, 0);
+	assert_file(box.fd, "cur/1.a;2,S", "a\n");
+	assert_file(box.fd, "cur/2.b!2,FS", "b\n");
+	assert_file(box.fd, "cur/3.c;2,S", "c\n");
+}
+
+/* The fields of a name, which another program changed in mid-session. */
+TEST(message_whose_fields_changed_is_found_read_and_removed)
+{
+	put("cur/1.a,S=7,W=9:2,S", "a\n");
+	put("new/2.b,S=7", "b\n");
+	put("new/3.c", "c\n");
+	open_box();
+	move("cur/1.a,S=7,W=9:2,S", "cur/1.a:2,S");
+	move("new/2.b,S=7", "cur/2.b,S=2,W=3:2,");
+	move("new/3.c", "cur/3.c,S=2:2,");
+	has_contents(1, "a\n");
+	is_uid(1, "1.a");
+	delete (1);
+	delete (2);
+	retrieve(3);
+	updates(2, 12);
+	assert_gone("cur/1.a:2,S");
+	assert_gone("cur/2.b,S=2,W=3:2,");
+	assert_file(box.fd, "cur/3.c,S=2:2,S", "c\n");
+}
+
+TEST(unique_id_stays_in_the_session_where_fields_change)
+{
+	struct unique unique;
+	char text[UID_TEXT_OCTETS];
+
+	put("cur/1.a,S=7:2,S", "a\n");
+	open_box();
+	move("cur/1.a,S=7:2,S", "cur/1.a,S=2:2,S");
+	has_contents(1, "a\n");
+	assert_true(maildir_get_unique(&m, 0, &unique));
+	uid_text(text, unique.octets, unique.length, unique.shared);
+	assert_string_equal(text, "1.a,S=7");
+	/* and the file may move again */
+	move("cur/1.a,S=2:2,S", "cur/1.a,S=3:2,");
+	has_contents(1, "a\n");
+	move("cur/1.a,S=3:2,", "cur/1.a,S=7:2,");
+	has_contents(1, "a\n");
+}
+
+/* Nothing is removed on a guess, and nothing is called removed that may be there. */
+static void is_kept(void)
+{
+	const struct maildir_update u = maildir_update(&m);
+
+	assert_int_equal(u.removed, 0);
+	assert_int_equal(u.not_removed, 1);
+	assert_int_equal(u.error_number, ENOENT);
+}
+
+TEST(two_files_that_differ_in_fields_are_in_doubt)
+{
+	put("cur/1.a,S=7:2,", "a\n");
+	open_box();
+	delete (1);
+	move("cur/1.a,S=7:2,", "cur/1.a,S=2:2,");
+	put("cur/1.a,S=3:2,", "another\n");
+	is_kept();
+	assert_exists("cur/1.a,S=2:2,");
+	assert_exists("cur/1.a,S=3:2,");
+}
+
+TEST(file_that_may_be_one_of_two_messages_is_in_doubt)
+{
+	put("cur/1.a,S=7:2,", "a\n");
+	put("cur/1.a,S=8:2,", "b\n");
+	open_box();
+	delete (1);
+	erase("cur/1.a,S=8:2,");
+	move("cur/1.a,S=7:2,", "cur/1.a:2,");
+	is_kept();
+	assert_exists("cur/1.a:2,");
+}
+
+TEST(file_of_another_inode_is_another_message)
+{
+	put("cur/1.a,S=7:2,", "a\n");
+	put("cur/1.a,S=7:2,S", "twin\n");
+	age("cur/1.a,S=7:2,", 10, 10);
+	open_box();
+	delete (1);
+	put("cur/1.a:2,", "other\n");
+	erase("cur/1.a,S=7:2,");
+	updates(1, 3);
+	assert_file(box.fd, "cur/1.a:2,", "other\n");
 }
 
 TEST(file_linked_to_cur_is_removed_with_its_name_in_new)
@@ -488,6 +769,19 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(no_file_is_ever_replaced),
 	MAILDIR_TEST(file_system_that_cannot_but_replace_is_served_by_links),
 	MAILDIR_TEST(of_two_files_with_one_unique_name_the_marked_one_is_removed),
+	MAILDIR_TEST(second_of_two_files_gets_the_name_that_its_unique_id_said),
+	MAILDIR_TEST(names_of_their_own_are_given_before_anything_is_removed),
+	MAILDIR_TEST(second_with_further_names_is_one_message_afterwards),
+	MAILDIR_TEST(removing_comes_before_moving),
+	MAILDIR_TEST(further_name_that_cannot_be_removed_is_told),
+	MAILDIR_TEST(further_names_of_many_messages_take_one_pass),
+	MAILDIR_TEST(many_files_of_one_unique_name_are_sorted_out_quickly),
+	MAILDIR_TEST(info_after_another_separator_gets_no_second_one),
+	MAILDIR_TEST(message_whose_fields_changed_is_found_read_and_removed),
+	MAILDIR_TEST(unique_id_stays_in_the_session_where_fields_change),
+	MAILDIR_TEST(two_files_that_differ_in_fields_are_in_doubt),
+	MAILDIR_TEST(file_that_may_be_one_of_two_messages_is_in_doubt),
+	MAILDIR_TEST(file_of_another_inode_is_another_message),
 	MAILDIR_TEST(file_linked_to_cur_is_removed_with_its_name_in_new),
 	MAILDIR_TEST(name_in_new_that_became_another_file_is_not_removed),
 	MAILDIR_TEST(what_cannot_be_removed_is_counted_and_kept),

@@ -17,7 +17,7 @@ static void list_mechanisms(struct conversation *c)
 /* Sends a challenge and gives the answer to the exchange. */
 static enum sasl_outcome next_step(struct conversation *c, struct sasl *sasl)
 {
-	struct wire_text line;
+	struct span line;
 	enum wire_line found;
 
 	wire_reply(&c->wire, "+ %s", sasl->challenge);
@@ -94,7 +94,7 @@ enum command_result exchange_command(void *state, const struct command_input *in
 {
 	static struct sasl sasl; /* large */
 	struct conversation *const c = state;
-	const struct wire_text timestamp = {c->timestamp, c->limits.timestamp_octets};
+	const struct span timestamp = {c->timestamp, c->limits.timestamp_octets};
 	const unsigned allowed = c->limits.offered >> OFFER_PLAIN & SASL_SET_ALL;
 	enum command_result result;
 

@@ -34,7 +34,7 @@ static enum command_result command_user(void *state, const struct command_input 
 static enum command_result command_pass(void *state, const struct command_input *input)
 {
 	struct conversation *const c = state;
-	const struct wire_text login = {c->user, c->user_octets};
+	const struct span login = {c->user, c->user_octets};
 
 	if (login_attempt_is_forbidden(c, OFFER_USER))
 		return COMMAND_BAD;
@@ -50,7 +50,7 @@ static enum command_result command_pass(void *state, const struct command_input 
 static enum command_result command_apop(void *state, const struct command_input *input)
 {
 	struct conversation *const c = state;
-	const struct wire_text text = input->text;
+	const struct span text = input->text;
 	const char *const space = memchr(text.octets, ' ', text.length);
 	size_t name;
 
@@ -69,8 +69,8 @@ static enum command_result command_apop(void *state, const struct command_input 
 	}
 	c->user_octets = 0;
 	return login_attempt_answer(
-		c, login_attempt_make(c, OFFER_APOP, (struct wire_text){text.octets, name},
-			   (struct wire_text){space + 1, 32}));
+		c, login_attempt_make(c, OFFER_APOP, (struct span){text.octets, name},
+			   (struct span){space + 1, 32}));
 }
 
 static enum command_result command_capa(void *state, const struct command_input *input)

@@ -40,8 +40,7 @@ unsigned char login_attempt_ask_monitor(struct conversation *c, struct request *
 }
 
 /* Whether the limits permit these credentials; if not, a reply has said why. */
-static bool credentials_fit(
-	struct conversation *c, struct wire_text login, struct wire_text password)
+static bool credentials_fit(struct conversation *c, struct span login, struct span password)
 {
 	const size_t octets = login.length + password.length;
 
@@ -79,8 +78,8 @@ static enum login_attempt ask_checker(struct conversation *c, struct request *re
 	return attempt;
 }
 
-enum login_attempt login_attempt_make(struct conversation *c, enum offer kind,
-	struct wire_text login, struct wire_text password)
+enum login_attempt login_attempt_make(
+	struct conversation *c, enum offer kind, struct span login, struct span password)
 {
 	static struct request request; /* large: only what is used of it is touched */
 	enum login_attempt attempt;

@@ -26,8 +26,8 @@ unsigned char login_attempt_ask_monitor(struct conversation *c, struct request *
 
 /* Has login and password (digest, token) checked. The command's input is wiped. Replies that
  * wait are sent before: they must not come after the session's. */
-enum login_attempt login_attempt_make(struct conversation *c, enum offer kind,
-	struct wire_text login, struct wire_text password);
+enum login_attempt login_attempt_make(
+	struct conversation *c, enum offer kind, struct span login, struct span password);
 
 /* Replies and counts; for the command that made the attempt to return. */
 enum command_result login_attempt_answer(struct conversation *c, enum login_attempt attempt);

@@ -8,7 +8,7 @@
 
 static struct sasl s;
 
-static void check_text(struct wire_text text, size_t most)
+static void check_text(struct span text, size_t most)
 {
 	CHECK(text.length > 0 && text.length <= most);
 	CHECK(text.octets >= s.message);
@@ -66,10 +66,10 @@ static enum sasl_outcome check(enum sasl_outcome outcome)
 }
 
 /* Takes the next line off. */
-static struct wire_text next_line(const char **data, size_t *size)
+static struct span next_line(const char **data, size_t *size)
 {
 	const char *const end = *size > 0 ? memchr(*data, '\n', *size) : NULL;
-	const struct wire_text line = {*data, end != NULL ? (size_t)(end - *data) : *size};
+	const struct span line = {*data, end != NULL ? (size_t)(end - *data) : *size};
 	const size_t taken = line.length + (end != NULL);
 
 	*data += taken;
@@ -78,21 +78,21 @@ static struct wire_text next_line(const char **data, size_t *size)
 }
 
 /* A line as the client sends it. */
-static struct wire_text line_of(struct wire_text text, bool encode)
+static struct span line_of(struct span text, bool encode)
 {
 	char *base64;
 
 	if (!encode)
-		return (struct wire_text){fuzz_copy(text.octets, text.length), text.length};
+		return (struct span){fuzz_copy(text.octets, text.length), text.length};
 	base64 = malloc(BASE64_OCTETS(text.length) + 1);
 	CHECK(base64 != NULL);
 	base64_encode(text.octets, text.length, base64);
-	return (struct wire_text){base64, strlen(base64)};
+	return (struct span){base64, strlen(base64)};
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct wire_text timestamp = {"<1.2@host>", 10};
+	static const struct span timestamp = {"<1.2@host>", 10};
 	const char *rest = (const char *)data + 1;
 	enum sasl_outcome outcome = SASL_CONTINUE;
 	bool started = false, at_end = size == 0;
@@ -101,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	size--;
 	while (outcome == SASL_CONTINUE && !at_end) {
-		struct wire_text line;
+		struct span line;
 
 		at_end = size == 0;
 		line = line_of(next_line(&rest, &size), started && (data[0] & 0x80) != 0);

@@ -39,7 +39,7 @@ static enum text parse_number_and_lines(struct command_input *input)
 /* Checks the text behind the keyword; returns what is wrong with it, or NO_PROBLEM. */
 static enum text parse_arguments(enum command_arguments rule, struct command_input *input)
 {
-	const struct wire_text text = input->text;
+	const struct span text = input->text;
 
 	switch (rule) {
 	case ARGUMENTS_NONE: return text.length == 0 ? NO_PROBLEM : TEXT_NO_ARGUMENT;
@@ -60,7 +60,7 @@ static enum text parse_arguments(enum command_arguments rule, struct command_inp
 	return TEXT_UNKNOWN_COMMAND;
 }
 
-static const struct command *find(const struct command_table *table, struct wire_text keyword)
+static const struct command *find(const struct command_table *table, struct span keyword)
 {
 	for (size_t i = 0; i < table->count; i++) {
 		const struct command *const command = &table->commands[i];
@@ -87,13 +87,12 @@ static bool is_secret(const struct command *command)
 }
 
 /* What follows the keyword and one space, by the command's rule. */
-static struct wire_text arguments_of(
-	const struct command *command, struct wire_text line, size_t keyword)
+static struct span arguments_of(const struct command *command, struct span line, size_t keyword)
 {
-	struct wire_text text = {line.octets + line.length, 0};
+	struct span text = {line.octets + line.length, 0};
 
 	if (keyword < line.length)
-		text = (struct wire_text){line.octets + keyword + 1, line.length - keyword - 1};
+		text = (struct span){line.octets + keyword + 1, line.length - keyword - 1};
 	if (command == NULL || command->arguments == ARGUMENTS_VERBATIM ||
 		command->arguments == ARGUMENTS_VERBATIM_SECRET)
 		return text;
@@ -103,7 +102,7 @@ static struct wire_text arguments_of(
 }
 
 /* For --debug. */
-static void log_command(const struct command *command, struct wire_text arguments)
+static void log_command(const struct command *command, struct span arguments)
 {
 	char quoted[256];
 	const bool secret = is_secret(command);
@@ -119,12 +118,11 @@ static void log_command(const struct command *command, struct wire_text argument
 }
 
 static enum command_result dispatch(
-	struct wire *w, const struct command_table *table, void *state, struct wire_text line)
+	struct wire *w, const struct command_table *table, void *state, struct span line)
 {
 	const char *const space = memchr(line.octets, ' ', line.length);
 	const size_t keyword = space != NULL ? (size_t)(space - line.octets) : line.length;
-	const struct command *const command =
-		find(table, (struct wire_text){line.octets, keyword});
+	const struct command *const command = find(table, (struct span){line.octets, keyword});
 	struct command_input input = {.text = arguments_of(command, line, keyword)};
 	enum command_result result;
 	enum text problem;
@@ -143,7 +141,7 @@ enum command_end command_loop(struct wire *w, const struct command_table *table,
 	unsigned bad_commands = 0;
 
 	while (table->bad_allowed == 0 || bad_commands < table->bad_allowed) {
-		struct wire_text line;
+		struct span line;
 		enum command_result result = COMMAND_BAD;
 
 		switch (wire_read_line(w, &line)) {

@@ -26,7 +26,7 @@ enum command_arguments {
 
 /* A command's arguments, checked. */
 struct command_input {
-	struct wire_text text;
+	struct span text;
 	bool has_number;
 	uint64_t number; /* UINT64_MAX stands for all that is larger, too */
 	uint64_t lines;

@@ -25,14 +25,14 @@ static void list(struct wire *w)
 	wire_puts(w, ".\r\n");
 }
 
-static bool is_default(struct wire_text choice)
+static bool is_default(struct span choice)
 {
 	return (choice.length == 1 && choice.octets[0] == '*') ||
 	       (choice.length == strlen(default_tag) &&
 		       strncasecmp(choice.octets, default_tag, choice.length) == 0);
 }
 
-bool lang_reply(struct wire *w, struct wire_text choice)
+bool lang_reply(struct wire *w, struct span choice)
 {
 	enum language language = LANGUAGE_ENGLISH;
 

@@ -8,6 +8,6 @@
 
 /* Serves LANG: lists the languages, or chooses one ("*" or "i-default": the default) and
  * answers in it. Returns false where the choice was none. */
-bool lang_reply(struct wire *w, struct wire_text choice);
+bool lang_reply(struct wire *w, struct span choice);
 
 #endif

@@ -5,11 +5,12 @@
 #include <strings.h>
 
 #include "lib/utf8.h"
+#include "pop3/wire.h"
 
 #define KVSEP '\x01' /* RFC 7628 section 3.1 */
 
 /* Takes a decoded message and says how the exchange goes on. */
-typedef enum sasl_outcome take_function(struct sasl *s, struct wire_text message);
+typedef enum sasl_outcome take_function(struct sasl *s, struct span message);
 
 static take_function take_plain, take_login, take_cram_md5, take_xoauth2, take_oauthbearer;
 
@@ -31,7 +32,7 @@ const char *sasl_name(enum sasl_mechanism mechanism)
 	return mechanisms[mechanism].name;
 }
 
-bool sasl_find(struct wire_text name, enum sasl_mechanism *mechanism)
+bool sasl_find(struct span name, enum sasl_mechanism *mechanism)
 {
 	for (unsigned i = 0; i < SASL_MECHANISMS; i++)
 		if (strlen(mechanisms[i].name) == name.length &&
@@ -47,7 +48,7 @@ static void forget(struct sasl *s)
 {
 	explicit_bzero(s->message, s->message_octets);
 	s->message_octets = 0;
-	s->login = s->secret = (struct wire_text){s->message, 0};
+	s->login = s->secret = (struct span){s->message, 0};
 }
 
 void sasl_wipe(struct sasl *s)
@@ -70,31 +71,31 @@ static enum sasl_outcome malformed(struct sasl *s, enum sasl_problem problem)
 	return end(s, SASL_MALFORMED, problem);
 }
 
-static enum sasl_outcome ask(struct sasl *s, struct wire_text challenge, enum sasl_state state)
+static enum sasl_outcome ask(struct sasl *s, struct span challenge, enum sasl_state state)
 {
 	base64_encode(challenge.octets, challenge.length, s->challenge);
 	s->state = state;
 	return SASL_CONTINUE;
 }
 
-static struct wire_text text_of(const char *terminated)
+static struct span text_of(const char *terminated)
 {
-	return (struct wire_text){terminated, strlen(terminated)};
+	return (struct span){terminated, strlen(terminated)};
 }
 
-static bool is(struct wire_text text, const char *terminated)
+static bool is(struct span text, const char *terminated)
 {
 	return text.length == strlen(terminated) &&
 	       memcmp(text.octets, terminated, text.length) == 0;
 }
 
-static struct wire_text skip(struct wire_text text, size_t octets)
+static struct span skip(struct span text, size_t octets)
 {
-	return (struct wire_text){text.octets + octets, text.length - octets};
+	return (struct span){text.octets + octets, text.length - octets};
 }
 
 /* Takes a prefix off, letters in any case; false if text does not begin so. */
-static bool skip_prefix(struct wire_text *text, const char *prefix)
+static bool skip_prefix(struct span *text, const char *prefix)
 {
 	const size_t length = strlen(prefix);
 
@@ -105,19 +106,19 @@ static bool skip_prefix(struct wire_text *text, const char *prefix)
 }
 
 /* Takes off what stands before the next mark, and the mark; false if there is none. */
-static bool cut(struct wire_text *rest, char mark, struct wire_text *piece)
+static bool cut(struct span *rest, char mark, struct span *piece)
 {
 	const char *const at =
 		rest->length > 0 ? memchr(rest->octets, mark, rest->length) : NULL;
 
 	if (at == NULL)
 		return false;
-	*piece = (struct wire_text){rest->octets, (size_t)(at - rest->octets)};
+	*piece = (struct span){rest->octets, (size_t)(at - rest->octets)};
 	*rest = skip(*rest, piece->length + 1);
 	return true;
 }
 
-static bool has_control(struct wire_text text)
+static bool has_control(struct span text)
 {
 	for (size_t i = 0; i < text.length; i++)
 		if (text.octets[i] == '\0' || text.octets[i] == '\r' || text.octets[i] == '\n')
@@ -125,7 +126,7 @@ static bool has_control(struct wire_text text)
 	return false;
 }
 
-static enum sasl_problem check_login(struct wire_text login)
+static enum sasl_problem check_login(struct span login)
 {
 	if (login.length == 0)
 		return SASL_PROBLEM_EMPTY_LOGIN;
@@ -136,7 +137,7 @@ static enum sasl_problem check_login(struct wire_text login)
 	return utf8_is_valid(login.octets, login.length) ? SASL_NO_PROBLEM : SASL_PROBLEM_UTF8;
 }
 
-static enum sasl_problem check_secret(struct wire_text secret, size_t most)
+static enum sasl_problem check_secret(struct span secret, size_t most)
 {
 	if (secret.length == 0)
 		return SASL_PROBLEM_EMPTY_PASSWORD;
@@ -147,7 +148,7 @@ static enum sasl_problem check_secret(struct wire_text secret, size_t most)
 
 /* The last check of all mechanisms. */
 static enum sasl_outcome offer(
-	struct sasl *s, struct wire_text login, struct wire_text secret, size_t secret_most)
+	struct sasl *s, struct span login, struct span secret, size_t secret_most)
 {
 	enum sasl_problem problem = check_login(login);
 
@@ -163,9 +164,9 @@ static enum sasl_outcome offer(
 }
 
 /* RFC 4616 section 2: [authzid] NUL authcid NUL passwd, all UTF-8. */
-static enum sasl_outcome take_plain(struct sasl *s, struct wire_text message)
+static enum sasl_outcome take_plain(struct sasl *s, struct span message)
 {
-	struct wire_text authzid, login;
+	struct span authzid, login;
 
 	if (!cut(&message, '\0', &authzid) || !cut(&message, '\0', &login))
 		return malformed(s, SASL_PROBLEM_FORM);
@@ -179,7 +180,7 @@ static enum sasl_outcome take_plain(struct sasl *s, struct wire_text message)
 }
 
 /* The name, then the password: two messages. Some clients send passwords that are no UTF-8. */
-static enum sasl_outcome take_login(struct sasl *s, struct wire_text message)
+static enum sasl_outcome take_login(struct sasl *s, struct span message)
 {
 	enum sasl_problem problem;
 
@@ -193,13 +194,13 @@ static enum sasl_outcome take_login(struct sasl *s, struct wire_text message)
 }
 
 /* RFC 2195 section 2: the name, which may hold blanks, a blank, the digest. */
-static enum sasl_outcome take_cram_md5(struct sasl *s, struct wire_text message)
+static enum sasl_outcome take_cram_md5(struct sasl *s, struct span message)
 {
-	struct wire_text name, digest;
+	struct span name, digest;
 
 	if (message.length < SASL_DIGEST_OCTETS + 1)
 		return malformed(s, SASL_PROBLEM_FORM);
-	name = (struct wire_text){message.octets, message.length - SASL_DIGEST_OCTETS - 1};
+	name = (struct span){message.octets, message.length - SASL_DIGEST_OCTETS - 1};
 	digest = skip(message, name.length + 1);
 	if (message.octets[name.length] != ' ')
 		return malformed(s, SASL_PROBLEM_FORM);
@@ -213,7 +214,7 @@ static enum sasl_outcome take_cram_md5(struct sasl *s, struct wire_text message)
 /* Takes "Bearer" (in any case), blanks and a token (RFC 6750 section 2.1; but some tokens have
  * other visible characters than it lists). */
 static enum sasl_outcome offer_bearer(
-	struct sasl *s, struct wire_text login, struct wire_text authorization)
+	struct sasl *s, struct span login, struct span authorization)
 {
 	if (!skip_prefix(&authorization, "Bearer "))
 		return malformed(s, SASL_PROBLEM_FORM);
@@ -226,9 +227,9 @@ static enum sasl_outcome offer_bearer(
 }
 
 /* "user=" name ^A "auth=Bearer " token ^A ^A */
-static enum sasl_outcome take_xoauth2(struct sasl *s, struct wire_text message)
+static enum sasl_outcome take_xoauth2(struct sasl *s, struct span message)
 {
-	struct wire_text user, authorization;
+	struct span user, authorization;
 
 	if (!cut(&message, KVSEP, &user) || !cut(&message, KVSEP, &authorization) ||
 		!is(message, "\x01") || !skip_prefix(&user, "user=") ||
@@ -239,7 +240,7 @@ static enum sasl_outcome take_xoauth2(struct sasl *s, struct wire_text message)
 
 /* RFC 5801 section 4: in a name "=2C" stands for a comma and "=3D" for "=", which may not stand
  * there as they are. Works in place. False if it is no such name. */
-static bool unescape(struct sasl *s, struct wire_text *name)
+static bool unescape(struct sasl *s, struct span *name)
 {
 	char *const octets = s->message + (name->octets - s->message);
 	size_t length = 0;
@@ -248,7 +249,7 @@ static bool unescape(struct sasl *s, struct wire_text *name)
 		char c = octets[i];
 
 		if (c == '=') {
-			const struct wire_text code = {octets + i + 1, 2};
+			const struct span code = {octets + i + 1, 2};
 
 			if (name->length - i < 3 || (!is(code, "2C") && !is(code, "3D")))
 				return false;
@@ -257,15 +258,15 @@ static bool unescape(struct sasl *s, struct wire_text *name)
 		}
 		octets[length++] = c;
 	}
-	*name = (struct wire_text){octets, length};
+	*name = (struct span){octets, length};
 	return true;
 }
 
 /* RFC 5801 section 4: takes off the GS2 header, of which nothing but the name matters here. */
 static enum sasl_problem take_gs2_header(
-	struct sasl *s, struct wire_text *message, struct wire_text *login)
+	struct sasl *s, struct span *message, struct span *login)
 {
-	struct wire_text flag;
+	struct span flag;
 
 	if (!cut(message, ',', &flag) || (is(flag, "F") && !cut(message, ',', &flag)))
 		return SASL_PROBLEM_FORM;
@@ -284,7 +285,7 @@ static enum sasl_problem take_gs2_header(
 }
 
 /* RFC 7628 section 3.1: key "=" value, letters and visible characters or space. */
-static bool split_pair(struct wire_text pair, struct wire_text *key, struct wire_text *value)
+static bool split_pair(struct span pair, struct span *key, struct span *value)
 {
 	if (!cut(&pair, '=', key) || key->length == 0)
 		return false;
@@ -306,9 +307,9 @@ static bool split_pair(struct wire_text pair, struct wire_text *key, struct wire
 
 /* RFC 7628 section 3.1: pairs, each ended by ^A, then one more ^A. Finds "auth", of which there
  * must be one; the rest is ignored, as it demands. */
-static bool find_authorization(struct wire_text pairs, struct wire_text *authorization)
+static bool find_authorization(struct span pairs, struct span *authorization)
 {
-	struct wire_text pair, key, value;
+	struct span pair, key, value;
 	bool found = false;
 
 	while (cut(&pairs, KVSEP, &pair)) {
@@ -328,9 +329,9 @@ static bool find_authorization(struct wire_text pairs, struct wire_text *authori
 
 /* RFC 7628 section 3.1: gs2-header ^A pairs ^A. An empty "auth" asks what token is wanted
  * (section 4.3), which the error challenge answers. */
-static enum sasl_outcome take_oauthbearer(struct sasl *s, struct wire_text message)
+static enum sasl_outcome take_oauthbearer(struct sasl *s, struct span message)
 {
-	struct wire_text login, nothing, authorization;
+	struct span login, nothing, authorization;
 	enum sasl_problem problem = take_gs2_header(s, &message, &login);
 
 	if (problem != SASL_NO_PROBLEM)
@@ -347,7 +348,7 @@ static enum sasl_outcome take_oauthbearer(struct sasl *s, struct wire_text messa
 	return sasl_refuse(s);
 }
 
-static enum sasl_outcome take(struct sasl *s, struct wire_text base64)
+static enum sasl_outcome take(struct sasl *s, struct span base64)
 {
 	const struct mechanism *const m = &mechanisms[s->mechanism];
 	char *const octets = s->message + s->message_octets;
@@ -361,13 +362,13 @@ static enum sasl_outcome take(struct sasl *s, struct wire_text base64)
 	if (result != BASE64_GOOD)
 		return malformed(s, result == BASE64_TOO_LONG ? SASL_PROBLEM_TOO_LONG
 							      : SASL_PROBLEM_BASE64);
-	return m->take(s, (struct wire_text){octets, base64.length});
+	return m->take(s, (struct span){octets, base64.length});
 }
 
-enum sasl_outcome sasl_start(struct sasl *s, unsigned allowed, struct wire_text arguments,
-	struct wire_text timestamp)
+enum sasl_outcome sasl_start(
+	struct sasl *s, unsigned allowed, struct span arguments, struct span timestamp)
 {
-	struct wire_text name, initial = arguments, challenge;
+	struct span name, initial = arguments, challenge;
 
 	sasl_wipe(s);
 	if (!cut(&initial, ' ', &name)) {
@@ -393,7 +394,7 @@ enum sasl_outcome sasl_start(struct sasl *s, unsigned allowed, struct wire_text 
 	return take(s, initial);
 }
 
-enum sasl_outcome sasl_step(struct sasl *s, struct wire_text line)
+enum sasl_outcome sasl_step(struct sasl *s, struct span line)
 {
 	switch (s->state) {
 	case SASL_AWAITS_MESSAGE: break;

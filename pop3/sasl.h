@@ -20,7 +20,7 @@
 #include <stddef.h>
 
 #include "lib/base64.h"
-#include "pop3/wire.h"
+#include "lib/span.h"
 
 enum sasl_mechanism {
 	SASL_PLAIN,       /* RFC 4616 */
@@ -107,7 +107,7 @@ struct sasl {
 
 	/* Of SASL_CREDENTIALS, valid until the next call. Both are not empty and hold no NUL,
 	 * CR or LF; login is UTF-8; secret is the password, the digest or the token. */
-	struct wire_text login, secret;
+	struct span login, secret;
 
 	size_t message_octets;
 	char message[SASL_MESSAGE_OCTETS];
@@ -117,18 +117,18 @@ struct sasl {
 const char *sasl_name(enum sasl_mechanism mechanism);
 
 /* Finds a mechanism by its name, in any case; false if it is none of ours. */
-bool sasl_find(struct wire_text name, enum sasl_mechanism *mechanism);
+bool sasl_find(struct span name, enum sasl_mechanism *mechanism);
 
 /* Starts an exchange over whatever was there. arguments is all that follows "AUTH ": the name
  * of a mechanism and perhaps a blank and an initial response ("=": an empty one; a blank and
  * nothing behind it is none). allowed is a set of mechanisms. timestamp is "<...>", the
  * challenge of CRAM-MD5; where it is empty or longer than SASL_TIMESTAMP_OCTETS, that is not
  * allowed. */
-enum sasl_outcome sasl_start(struct sasl *s, unsigned allowed, struct wire_text arguments,
-	struct wire_text timestamp);
+enum sasl_outcome sasl_start(
+	struct sasl *s, unsigned allowed, struct span arguments, struct span timestamp);
 
 /* Takes the client's next line, without its CRLF. */
-enum sasl_outcome sasl_step(struct sasl *s, struct wire_text line);
+enum sasl_outcome sasl_step(struct sasl *s, struct span line);
 
 /* How long the line for sasl_step may be, with its CRLF; a longer one is SASL_MALFORMED. */
 size_t sasl_line_octets(const struct sasl *s);

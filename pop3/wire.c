@@ -314,7 +314,7 @@ bool wire_discard_input(struct wire *w)
 }
 
 static enum wire_line judge(
-	const struct wire *w, struct wire_text *line, const char *start, size_t length)
+	const struct wire *w, struct span *line, const char *start, size_t length)
 {
 	if (length > w->line_octets)
 		return WIRE_LINE_TOO_LONG;
@@ -327,7 +327,7 @@ static enum wire_line judge(
 	return WIRE_LINE;
 }
 
-enum wire_line wire_read_line(struct wire *w, struct wire_text *line)
+enum wire_line wire_read_line(struct wire *w, struct span *line)
 {
 	bool skipping = false;
 	int64_t since_ms = -1;

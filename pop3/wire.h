@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "lib/encode.h"
+#include "lib/span.h"
 #include "pop3/text.h"
 
 /* A command line with its CRLF, in octets (RFC 2449 section 4). */
@@ -48,12 +49,6 @@ enum wire_line {
 	WIRE_NO_LINE, /* the conversation is over; see end */
 };
 
-/* Octets that belong to somebody else; not terminated. */
-struct wire_text {
-	const char *octets;
-	size_t length;
-};
-
 struct wire {
 	int in_fd, out_fd;
 	int watch_fd; /* a socket whose hang-up ends the conversation, or -1 */
@@ -77,7 +72,7 @@ void wire_open(struct wire *w, int in_fd, int out_fd, enum wire_intake intake, i
 /* Waits for a line and sets line to it, without its CRLF or LF; it is valid until the next
  * call. A line longer than line_octets is skipped to its end first and costs no memory.
  * Output is sent before waiting. The input that was consumed is wiped by wire_forget_input. */
-enum wire_line wire_read_line(struct wire *w, struct wire_text *line);
+enum wire_line wire_read_line(struct wire *w, struct span *line);
 
 /* Goes on with other descriptors (those of TLS), with nothing of what was read or written
  * before. */

@@ -29,7 +29,7 @@ static inline void begin(const struct way *way)
 
 static inline void reads_line(const char *expected)
 {
-	struct wire_text line = {NULL, 0};
+	struct span line = {NULL, 0};
 
 	assert_int_equal(wire_read_line(&w, &line), WIRE_LINE);
 	assert_text(expected, line.octets, line.length);
@@ -37,7 +37,7 @@ static inline void reads_line(const char *expected)
 
 static inline void reads(enum wire_line expected)
 {
-	struct wire_text line;
+	struct span line;
 
 	assert_int_equal(wire_read_line(&w, &line), expected);
 }

@@ -12,9 +12,9 @@
 static struct sasl s;
 static char long_line[2 * SASL_LINE_OCTETS];
 
-static inline struct wire_text text_of(const char *terminated)
+static inline struct span text_of(const char *terminated)
 {
-	return (struct wire_text){terminated, strlen(terminated)};
+	return (struct span){terminated, strlen(terminated)};
 }
 
 static inline bool all_zero(const char *octets, size_t length)
@@ -41,7 +41,7 @@ static inline enum sasl_outcome checked(enum sasl_outcome outcome)
 	assert_true(outcome == SASL_CONTINUE || s.challenge[0] == '\0');
 	assert_true(sasl_line_octets(&s) <= SASL_LINE_OCTETS);
 	if (outcome == SASL_CREDENTIALS) {
-		const struct wire_text both[] = {s.login, s.secret};
+		const struct span both[] = {s.login, s.secret};
 
 		for (size_t i = 0; i < 2; i++) {
 			assert_true(both[i].length > 0);
@@ -71,7 +71,7 @@ static inline enum sasl_outcome start_with(
 
 	memcpy(exact, arguments, length);
 	outcome = checked(
-		sasl_start(&s, allowed, (struct wire_text){exact, length}, text_of(timestamp)));
+		sasl_start(&s, allowed, (struct span){exact, length}, text_of(timestamp)));
 	free(exact);
 	return outcome;
 }
@@ -87,7 +87,7 @@ static inline enum sasl_outcome step_octets(const char *line, size_t length)
 	enum sasl_outcome outcome;
 
 	memcpy(exact, line, length);
-	outcome = checked(sasl_step(&s, (struct wire_text){exact, length}));
+	outcome = checked(sasl_step(&s, (struct span){exact, length}));
 	free(exact);
 	return outcome;
 }

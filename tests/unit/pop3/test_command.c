@@ -374,7 +374,7 @@ TEST(end_of_the_state_leaves_what_was_sent_behind_it)
 {
 	const struct command_table table = {
 		.commands = commands, .count = COUNT_OF(commands), .bad_allowed = 10};
-	struct wire_text line;
+	struct span line;
 
 	link_open(&l, LINK_SOCKET);
 	wire_open(&w, l.in_fd, l.out_fd, WIRE_EXACT, 20000);

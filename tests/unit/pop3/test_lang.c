@@ -22,7 +22,7 @@ static int teardown(void **state)
 
 static bool choose(const char *tag)
 {
-	return lang_reply(&r.wire, (struct wire_text){tag, strlen(tag)});
+	return lang_reply(&r.wire, (struct span){tag, strlen(tag)});
 }
 
 TEST(without_an_argument_it_lists_the_languages)

@@ -196,17 +196,16 @@ TEST(mechanisms_have_names_in_any_case)
 	enum sasl_mechanism found;
 
 	for (unsigned i = 0; i < SASL_MECHANISMS; i++) {
-		const struct wire_text name = text_of(sasl_name((enum sasl_mechanism)i));
+		const struct span name = text_of(sasl_name((enum sasl_mechanism)i));
 
 		assert_true(sasl_find(name, &found));
 		assert_int_equal(found, i);
-		assert_false(
-			sasl_find((struct wire_text){name.octets, name.length - 1}, &found));
+		assert_false(sasl_find((struct span){name.octets, name.length - 1}, &found));
 	}
 	assert_true(sasl_find(text_of("pLaIn"), &found));
 	assert_int_equal(found, SASL_PLAIN);
 	assert_false(sasl_find(text_of("PLAINX"), &found));
-	assert_false(sasl_find((struct wire_text){"PLAIN\0", 6}, &found));
+	assert_false(sasl_find((struct span){"PLAIN\0", 6}, &found));
 }
 
 TEST(unknown_mechanisms_and_those_not_allowed)

@@ -61,7 +61,7 @@ static void line_of(size_t octets, const char *line_end, size_t piece_octets)
 {
 	const size_t text = octets - strlen(line_end);
 	char line[300];
-	struct wire_text got = {NULL, 0};
+	struct span got = {NULL, 0};
 	enum wire_line found;
 	pid_t pid;
 
@@ -171,7 +171,7 @@ TEST(many_lines_come_in_order_however_they_are_cut)
 			const char *const feed =
 				memchr(at, '\n', (size_t)(octets + length - at));
 			size_t text = (size_t)(feed - at);
-			struct wire_text got;
+			struct span got;
 
 			if (text > 254) {
 				reads(WIRE_LINE_TOO_LONG);
@@ -355,7 +355,7 @@ TEST(terminal_serves_as_well)
 
 TEST(peeked_password_is_wiped_as_well)
 {
-	struct wire_text line;
+	struct span line;
 
 	link_open(&l, LINK_SOCKET);
 	wire_open(&w, l.in_fd, l.out_fd, WIRE_EXACT, 20000);
@@ -377,7 +377,7 @@ TEST(line_may_be_longer_where_that_is_said)
 	for (size_t i = 0; i < COUNT_OF(ways); i++)
 		for (size_t n = 0; n < COUNT_OF(lengths); n++) {
 			const size_t length = lengths[n];
-			struct wire_text got;
+			struct span got;
 
 			begin(&ways[i]);
 			w.line_octets = length;

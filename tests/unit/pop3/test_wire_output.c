@@ -156,7 +156,7 @@ TEST(descriptors_are_not_made_non_blocking)
 
 static void everything_is_over(enum wire_end end)
 {
-	struct wire_text line;
+	struct span line;
 	struct encoder e = ENCODER_START;
 
 	assert_int_equal(w.end, end);

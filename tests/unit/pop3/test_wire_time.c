@@ -99,7 +99,7 @@ TEST(each_command_resets_the_idle_time)
 TEST(deadline_ends_a_conversation_with_a_client_that_never_stops)
 {
 	const int64_t start_ms = unit_now_ms();
-	struct wire_text line;
+	struct span line;
 	pid_t pid;
 
 	link_open(&l, LINK_SOCKET);

@@ -1,4 +1,4 @@
-/* tls_file: see tls_file.h. Runs with the launch privileges. */
+/* file: see file.h. Runs with the launch privileges. */
 #include "os/file.h"
 
 #include <errno.h>
@@ -7,16 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 
-/* At most TLS_FILE_OCTETS; one octet more is read to see whether the file is longer. */
-static bool read_all(int fd, struct tls_octets *octets)
+/* At most FILE_MOST_OCTETS; one octet more is read to see whether the file is longer. */
+static bool read_octets(int fd, struct file_octets *octets)
 {
 	octets->length = 0;
-	octets->data = malloc(TLS_FILE_OCTETS + 1);
+	octets->data = malloc(FILE_MOST_OCTETS + 1);
 	if (octets->data == NULL)
 		return false;
-	while (octets->length <= TLS_FILE_OCTETS) {
+	while (octets->length <= FILE_MOST_OCTETS) {
 		const ssize_t got = read(fd, octets->data + octets->length,
-			TLS_FILE_OCTETS + 1 - octets->length);
+			FILE_MOST_OCTETS + 1 - octets->length);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -28,7 +28,7 @@ static bool read_all(int fd, struct tls_octets *octets)
 	return false;
 }
 
-bool tls_file_read(const char *path, struct tls_octets *octets, struct stat *st)
+bool file_read(const char *path, struct file_octets *octets, struct stat *st)
 {
 	/* not to be held up by a fifo */
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -42,19 +42,19 @@ bool tls_file_read(const char *path, struct tls_octets *octets, struct stat *st)
 		return false;
 	if (fstat(fd, &found) == 0) {
 		errno = EINVAL;
-		good = S_ISREG(found.st_mode) && read_all(fd, octets);
+		good = S_ISREG(found.st_mode) && read_octets(fd, octets);
 	}
 	error_number = errno;
 	close(fd);
 	if (!good)
-		tls_file_forget(octets);
+		file_forget(octets);
 	else if (st != NULL)
 		*st = found;
 	errno = error_number;
 	return good;
 }
 
-void tls_file_forget(struct tls_octets *octets)
+void file_forget(struct file_octets *octets)
 {
 	if (octets->data != NULL)
 		explicit_bzero(octets->data, octets->length);

@@ -1,4 +1,4 @@
-/* tls_wait: see tls_wait.h. */
+/* wait: see wait.h. */
 #include "os/wait.h"
 
 #include <errno.h>
@@ -6,7 +6,7 @@
 
 #include "os/clock.h"
 
-bool tls_wait(struct pollfd *polled, size_t count, int64_t deadline_ms)
+bool wait_until_ready(struct pollfd *polled, size_t count, int64_t deadline_ms)
 {
 	for (;;) {
 		const int64_t left_ms = deadline_ms < 0 ? 0 : deadline_ms - clock_now_ms();

@@ -1,6 +1,6 @@
-/* tls_wait: waiting for descriptors until a deadline. */
-#ifndef TLS_WAIT_H
-#define TLS_WAIT_H
+/* wait: waiting for descriptors until a deadline. */
+#ifndef WAIT_H
+#define WAIT_H
 
 #include <poll.h>
 #include <stdbool.h>
@@ -9,6 +9,6 @@
 
 /* poll(2) until deadline_ms of clock_now_ms (-1: for ever); interrupted waits go on. Returns
  * false when the time is over. */
-bool tls_wait(struct pollfd *polled, size_t count, int64_t deadline_ms);
+bool wait_until_ready(struct pollfd *polled, size_t count, int64_t deadline_ms);
 
 #endif

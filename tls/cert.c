@@ -29,7 +29,7 @@ static X509 *read_certificate(BIO *memory)
 }
 
 /* The first certificate; and the others, the chain, to rest. */
-static X509 *read_certificates(const struct tls_octets *pem, STACK_OF(X509) * *rest)
+static X509 *read_certificates(const struct file_octets *pem, STACK_OF(X509) * *rest)
 {
 	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
 	X509 *const leaf = memory != NULL ? read_certificate(memory) : NULL;
@@ -44,7 +44,7 @@ static X509 *read_certificates(const struct tls_octets *pem, STACK_OF(X509) * *r
 	return leaf;
 }
 
-static EVP_PKEY *read_key(const struct tls_octets *pem)
+static EVP_PKEY *read_key(const struct file_octets *pem)
 {
 	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
 	EVP_PKEY *const key = memory != NULL
@@ -56,7 +56,7 @@ static EVP_PKEY *read_key(const struct tls_octets *pem)
 }
 
 /* What is wrong with certificate and key, or NULL when they are in use. */
-static const char *use(SSL *ssl, const struct tls_octets *cert, const struct tls_octets *key)
+static const char *use(SSL *ssl, const struct file_octets *cert, const struct file_octets *key)
 {
 	STACK_OF(X509) *rest = NULL;
 	X509 *const leaf = read_certificates(cert, &rest);
@@ -85,7 +85,7 @@ static void give_up(struct tls *t)
 	SSL_set0_wbio(t->ssl, BIO_new(BIO_s_null()));
 }
 
-static bool take(struct tls *t, const struct tls_octets *cert, const struct tls_octets *key,
+static bool take(struct tls *t, const struct file_octets *cert, const struct file_octets *key,
 	const char *cert_name)
 {
 	char quoted[4 * TLS_NAME_OCTETS];
@@ -102,7 +102,7 @@ static bool take(struct tls *t, const struct tls_octets *cert, const struct tls_
 static bool take_pair(struct tls *t, size_t i)
 {
 	const struct tls_material_pair *const pair = &t->material->pairs[i];
-	const struct tls_octets *const key = pair->key.data != NULL ? &pair->key : &pair->cert;
+	const struct file_octets *const key = pair->key.data != NULL ? &pair->key : &pair->cert;
 
 	return take(t, &pair->cert, key, t->options->pairs[i].cert);
 }
@@ -110,7 +110,7 @@ static bool take_pair(struct tls *t, size_t i)
 /* From the directory; name is empty for the default. */
 static enum keeper_answer take_file(struct tls *t, const char *name)
 {
-	struct tls_octets pem = {NULL, 0};
+	struct file_octets pem = {NULL, 0};
 	enum keeper_answer answered = KEEPER_NOT_THERE;
 
 	if (t->options->cert_dir == NULL)
@@ -121,7 +121,7 @@ static enum keeper_answer take_file(struct tls *t, const char *name)
 	if (answered == KEEPER_FOUND &&
 		!take(t, &pem, &pem, name[0] != '\0' ? name : "default"))
 		answered = KEEPER_TROUBLE;
-	tls_file_forget(&pem);
+	file_forget(&pem);
 	return answered;
 }
 
@@ -136,7 +136,7 @@ static enum keeper_answer take_file_for(struct tls *t, const char *name)
 }
 
 /* The kind of key of a certificate that is valid for the name; EVP_PKEY_NONE for any other. */
-static int kind_if_valid_for(const struct tls_octets *pem, const char *name)
+static int kind_if_valid_for(const struct file_octets *pem, const char *name)
 {
 	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
 	X509 *const leaf = memory != NULL ? read_certificate(memory) : NULL;
@@ -199,7 +199,7 @@ static int choose(SSL *ssl, int *alert, void *argument)
 }
 
 /* A response that is not of today makes some clients break off: better none. */
-static bool is_current(const struct tls_octets *response)
+static bool is_current(const struct file_octets *response)
 {
 	const unsigned char *der = (const unsigned char *)response->data;
 	OCSP_RESPONSE *const parsed = d2i_OCSP_RESPONSE(NULL, &der, (long)response->length);
@@ -218,7 +218,7 @@ static bool is_current(const struct tls_octets *response)
 	return current;
 }
 
-static bool is_leaf_of(const X509 *cert, const struct tls_octets *pem)
+static bool is_leaf_of(const X509 *cert, const struct file_octets *pem)
 {
 	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
 	X509 *const leaf = memory != NULL ? read_certificate(memory) : NULL;
@@ -232,7 +232,7 @@ static bool is_leaf_of(const X509 *cert, const struct tls_octets *pem)
 
 /* The response that belongs to the certificate which this client is shown: of a name's RSA and
  * ECDSA certificates that is known only now. NULL if there is none. */
-static const struct tls_octets *response_for(const struct tls *t, const X509 *cert)
+static const struct file_octets *response_for(const struct tls *t, const X509 *cert)
 {
 	for (size_t i = 0; cert != NULL && i < t->material->pair_count; i++) {
 		const struct tls_material_pair *const pair = &t->material->pairs[i];
@@ -247,7 +247,7 @@ static const struct tls_octets *response_for(const struct tls *t, const X509 *ce
 static int staple(SSL *ssl, void *argument)
 {
 	const struct tls *const t = argument;
-	const struct tls_octets *const response = response_for(t, SSL_get_certificate(ssl));
+	const struct file_octets *const response = response_for(t, SSL_get_certificate(ssl));
 	unsigned char *copy;
 
 	if (response == NULL)

@@ -65,7 +65,8 @@ static bool program_ends_anyway(const struct engine *e)
 	struct pollfd polled = {.fd = e->channel};
 
 	return e->down.finished ||
-	       (tls_wait(&polled, 1, clock_now_ms() + FAREWELL_MS) && polled.revents != 0);
+	       (wait_until_ready(&polled, 1, clock_now_ms() + FAREWELL_MS) &&
+		       polled.revents != 0);
 }
 
 /* A program whose client broke off may finish what it was told to do, as long as that is little
@@ -240,7 +241,8 @@ static void move(struct engine *e)
 	short channel;
 
 	wish(e, polled);
-	if (!tls_wait(polled, POLL_COUNT, e->stalled_ms < 0 ? -1 : e->stalled_ms + STALL_MS)) {
+	if (!wait_until_ready(
+		    polled, POLL_COUNT, e->stalled_ms < 0 ? -1 : e->stalled_ms + STALL_MS)) {
 		lose_client(e, ENGINE_STALLED);
 		return;
 	}
@@ -264,11 +266,11 @@ static void part(struct engine *e)
 
 	SSL_shutdown(e->tls->ssl);
 	for (flush(e); has_gathered(e); flush(e))
-		if (!tls_wait(&out, 1, deadline_ms))
+		if (!wait_until_ready(&out, 1, deadline_ms))
 			return;
 	if (shutdown(1, SHUT_WR) != 0)
 		return;
-	while (left > 0 && tls_wait(&in, 1, deadline_ms)) {
+	while (left > 0 && wait_until_ready(&in, 1, deadline_ms)) {
 		const ssize_t got = read(0, e->up_octets, sizeof e->up_octets);
 
 		if (got <= 0 || (size_t)got > left)

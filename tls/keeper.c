@@ -35,7 +35,7 @@ static const char *const descriptor_variables[] = {"SSLCTLFD", "SSLREADFD", "SSL
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static void answer(int gate, enum keeper_answer answered, const struct tls_octets *octets)
+static void answer(int gate, enum keeper_answer answered, const struct file_octets *octets)
 {
 	char first = (char)answered;
 	struct iovec parts[2] = {{&first, 1}, {octets->data, octets->length}};
@@ -49,7 +49,7 @@ static void answer(int gate, enum keeper_answer answered, const struct tls_octet
 static void hand_out(const struct keeper *k, const char *text, size_t length)
 {
 	char name[TLS_NAME_OCTETS + 1] = "default", path[PATH_OCTETS];
-	struct tls_octets octets = {NULL, 0};
+	struct file_octets octets = {NULL, 0};
 	enum keeper_answer answered = KEEPER_TROUBLE;
 	int written;
 
@@ -59,7 +59,7 @@ static void hand_out(const struct keeper *k, const char *text, size_t length)
 	}
 	written = snprintf(path, sizeof path, "%s/%s.pem", k->options->cert_dir, name);
 	errno = ENAMETOOLONG;
-	if (written > 0 && (size_t)written < sizeof path && tls_file_read(path, &octets, NULL))
+	if (written > 0 && (size_t)written < sizeof path && file_read(path, &octets, NULL))
 		answered = KEEPER_FOUND;
 	else if (errno == ENOENT || errno == ENAMETOOLONG)
 		answered = KEEPER_NOT_THERE;
@@ -67,7 +67,7 @@ static void hand_out(const struct keeper *k, const char *text, size_t length)
 		log_event(LOG_ERR, "tls-configuration file=%s problem=\"%s\"", path,
 			strerror(errno));
 	answer(k->gate, answered, &octets);
-	tls_file_forget(&octets);
+	file_forget(&octets);
 }
 
 static bool is_printable(const char *value)
@@ -214,17 +214,17 @@ static bool send_message(int gate, enum message kind, const char *octets, size_t
 	return send(gate, message, length + 1, MSG_NOSIGNAL) == (ssize_t)length + 1;
 }
 
-enum keeper_answer keeper_ask(int gate, const char *name, struct tls_octets *octets)
+enum keeper_answer keeper_ask(int gate, const char *name, struct file_octets *octets)
 {
 	enum keeper_answer answered;
 	ssize_t length;
 
-	octets->data = malloc(TLS_FILE_OCTETS + 1);
+	octets->data = malloc(FILE_MOST_OCTETS + 1);
 	octets->length = 0;
 	if (octets->data == NULL || !send_message(gate, MESSAGE_FILE, name, strlen(name)))
 		return KEEPER_TROUBLE;
 	do
-		length = recv(gate, octets->data, TLS_FILE_OCTETS + 1, 0);
+		length = recv(gate, octets->data, FILE_MOST_OCTETS + 1, 0);
 	while (length < 0 && errno == EINTR);
 	if (length <= 0)
 		return KEEPER_TROUBLE;

@@ -35,7 +35,7 @@ enum keeper_answer {
 _Noreturn void keeper_run(const struct keeper *k);
 
 /* For the engine: the file of that name (tls_name.h), or default.pem for an empty one. */
-enum keeper_answer keeper_ask(int gate, const char *name, struct tls_octets *octets);
+enum keeper_answer keeper_ask(int gate, const char *name, struct file_octets *octets);
 
 /* For the engine: lets the program begin, with these variables. */
 bool keeper_begin(int gate, const char *variables, size_t length);

@@ -8,9 +8,9 @@
 #include "tls/ticketfile.h"
 
 /* No path: nothing to read. */
-static bool read_one(const char *path, struct tls_octets *octets)
+static bool read_one(const char *path, struct file_octets *octets)
 {
-	if (path == NULL || tls_file_read(path, octets, NULL))
+	if (path == NULL || file_read(path, octets, NULL))
 		return true;
 	log_event(LOG_ERR, "tls-configuration file=%s problem=\"%s\"", path, strerror(errno));
 	return false;
@@ -42,10 +42,10 @@ bool tls_material_read(struct tls_material *m, const struct tls_options *o)
 void tls_material_forget(struct tls_material *m)
 {
 	for (size_t i = 0; i < TLS_PAIRS; i++) {
-		tls_file_forget(&m->pairs[i].cert);
-		tls_file_forget(&m->pairs[i].key);
-		tls_file_forget(&m->pairs[i].ocsp);
+		file_forget(&m->pairs[i].cert);
+		file_forget(&m->pairs[i].key);
+		file_forget(&m->pairs[i].ocsp);
 	}
-	tls_file_forget(&m->client_ca);
+	file_forget(&m->client_ca);
 	explicit_bzero(m, sizeof *m);
 }

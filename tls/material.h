@@ -11,13 +11,13 @@
 #include "tls/ticket.h"
 
 struct tls_material_pair {
-	struct tls_octets cert, key, ocsp; /* no key: it is in cert as well */
+	struct file_octets cert, key, ocsp; /* no key: it is in cert as well */
 };
 
 struct tls_material {
 	struct tls_material_pair pairs[TLS_PAIRS];
 	size_t pair_count;
-	struct tls_octets client_ca;
+	struct file_octets client_ca;
 	struct ticket_keys tickets; /* none: no tickets */
 };
 

@@ -28,13 +28,13 @@ static bool system_trouble(const char *path)
 
 static bool read_with_state(const char *path, struct ticket_keys *keys, struct stat *st)
 {
-	struct tls_octets octets;
+	struct file_octets octets;
 	bool good;
 
-	if (!tls_file_read(path, &octets, st))
+	if (!file_read(path, &octets, st))
 		return system_trouble(path);
 	good = ticket_parse(keys, octets.data, octets.length);
-	tls_file_forget(&octets);
+	file_forget(&octets);
 	if (!good)
 		return trouble(path, "no file of ticket keys");
 	if ((st->st_mode & (S_IWGRP | S_IRWXO)) != 0)

@@ -114,7 +114,7 @@ static bool bind_sessions(struct tls *t)
 	static const unsigned char anyone[] = "pop3d-tls";
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned length = 0;
-	const struct tls_octets *const ca = &t->material->client_ca;
+	const struct file_octets *const ca = &t->material->client_ca;
 
 	if (ca->data == NULL)
 		return SSL_CTX_set_session_id_context(t->context, anyone, sizeof anyone - 1) ==
@@ -133,7 +133,7 @@ static bool trust(SSL_CTX *context, X509 *authority)
 
 static bool set_client_authorities(struct tls *t)
 {
-	const struct tls_octets *const ca = &t->material->client_ca;
+	const struct file_octets *const ca = &t->material->client_ca;
 	BIO *const memory = BIO_new_mem_buf(ca->data, (int)ca->length);
 	const int require =
 		t->options->require_client_cert ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
@@ -224,7 +224,7 @@ enum tls_verdict tls_handshake(
 			return TLS_REFUSED;
 		}
 		polled = ssl_error == SSL_ERROR_WANT_READ ? in : out;
-		if (!tls_wait(&polled, 1, deadline_ms)) {
+		if (!wait_until_ready(&polled, 1, deadline_ms)) {
 			snprintf(reason, capacity, "timeout");
 			return TLS_TIMEOUT;
 		}

@@ -23,7 +23,7 @@ static size_t read_line(char *line, size_t capacity, int64_t deadline_ms)
 	struct pollfd in = {.fd = 0, .events = POLLIN};
 	size_t length = 0;
 
-	while (length < capacity && tls_wait(&in, 1, deadline_ms) &&
+	while (length < capacity && wait_until_ready(&in, 1, deadline_ms) &&
 		recv(0, line + length, 1, 0) == 1) {
 		if (line[length] == '\r')
 			return length;

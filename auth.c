@@ -82,7 +82,7 @@ static bool begin_tls(struct auth *m)
 			peer_ip(&m->peer), errno, strerror(errno));
 		return false;
 	}
-	announce_unmark_connection();
+	handover_unmark_connection();
 	m->options->found.tls = true;
 	m->options->found.stls = false;
 	return prepare_checkers(m);
@@ -163,7 +163,7 @@ static void take_status(struct auth *m)
 
 	if (length == (ssize_t)sizeof octets)
 		memcpy(&m->exec_errno, octets, sizeof octets);
-	else if (length == 1 && octets[0] == ANNOUNCE_SESSION_RUNS && !m->logged_in)
+	else if (length == 1 && octets[0] == HANDOVER_SESSION_RUNS && !m->logged_in)
 		admit_client(m);
 	if (length <= 0 || m->logged_in)
 		checker_close_end(&m->checker.status_fd);
@@ -219,7 +219,7 @@ static int64_t next_look(const struct auth *m, int64_t deadline_ms)
 
 static void look_for_mark(struct auth *m)
 {
-	if (m->checker.status_fd < 0 && !m->logged_in && announce_connection_marked())
+	if (m->checker.status_fd < 0 && !m->logged_in && handover_connection_is_marked())
 		admit_client(m);
 }
 
@@ -451,7 +451,7 @@ int auth_serve(struct settings *o)
 		return 0;
 	}
 	signals_take(&m.while_waiting);
-	announce_unmark_connection();
+	handover_unmark_connection();
 	if (!prepare_checkers(&m))
 		return 100;
 	if (!make_timestamp(&m) || !greeter_start(&m.greeter, o, m.timestamp, m.deadline_ms)) {

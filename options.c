@@ -120,7 +120,7 @@ static bool take_status_fd(void *settings, const char *text)
 static bool give_status_fd(const void *settings, char *value, size_t octets)
 {
 	(void)settings;
-	return snprintf(value, octets, "%d", ANNOUNCE_FD) > 0;
+	return snprintf(value, octets, "%d", HANDOVER_FD) > 0;
 }
 
 /* Standard error may be the client's even where nobody asked for syslog. */

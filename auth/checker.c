@@ -60,7 +60,7 @@ static _Noreturn void become_checker(
 	if (new_group)
 		setpgid(0, 0);
 	if (dup2(p->credentials[0], CREDENTIALS_FD) >= 0 &&
-		dup2(p->status[1], ANNOUNCE_FD) >= 0 &&
+		dup2(p->status[1], HANDOVER_FD) >= 0 &&
 		(p->error[1] < 0 || dup2(p->error[1], 2) >= 0)) {
 		execve(s->program, s->arguments, s->environment);
 	}

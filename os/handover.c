@@ -1,4 +1,4 @@
-/* announce: see announce.h. */
+/* handover: see handover.h. */
 #include "os/handover.h"
 
 #include <fcntl.h>
@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-void announce_session(int status_fd)
+void handover_announce(int status_fd)
 {
-	const char runs = ANNOUNCE_SESSION_RUNS;
+	const char runs = HANDOVER_SESSION_RUNS;
 	struct stat st;
 
 	if (status_fd < 0)
@@ -20,13 +20,13 @@ void announce_session(int status_fd)
 	close(status_fd);
 }
 
-void announce_unmark_connection(void)
+void handover_unmark_connection(void)
 {
-	if (announce_connection_marked())
+	if (handover_connection_is_marked())
 		fcntl(1, F_SETSIG, 0);
 }
 
-bool announce_connection_marked(void)
+bool handover_connection_is_marked(void)
 {
 	return fcntl(1, F_GETSIG) == SIGURG;
 }

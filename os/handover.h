@@ -1,27 +1,27 @@
-/* announce: how a session tells the monitor that it runs. After exec an exit status is the
+/* handover: how a session tells the monitor that it runs. After exec an exit status is the
  * session's own, so this and nothing else means "logged in". */
-#ifndef ANNOUNCE_H
-#define ANNOUNCE_H
+#ifndef HANDOVER_H
+#define HANDOVER_H
 
 #include <stdbool.h>
 
 /* The descriptor that a checker inherits for it. */
-#define ANNOUNCE_FD 7
+#define HANDOVER_FD 7
 
 /* What a session writes there. */
-#define ANNOUNCE_SESSION_RUNS 'L'
+#define HANDOVER_SESSION_RUNS 'L'
 
 /* For the session: says so on status_fd and closes it (-1: there is no monitor). Where the
  * checker closed the descriptor the connection is marked instead: of all that a checker leaves
  * alone only that is shared with the monitor, and the signal number of its open file is unused.
  */
-void announce_session(int status_fd);
+void handover_announce(int status_fd);
 
 /* For the monitor, before it starts a checker: takes away a mark that an earlier session left
  * on an open file that outlives it. */
-void announce_unmark_connection(void);
+void handover_unmark_connection(void);
 
 /* For the monitor: whether the connection bears that mark. */
-bool announce_connection_marked(void);
+bool handover_connection_is_marked(void);
 
 #endif

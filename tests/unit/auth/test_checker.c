@@ -262,7 +262,7 @@ TEST(octet_of_the_session_comes_through)
 
 	start("printf L >&7");
 	assert_int_equal(hear(c.status_fd, octets, sizeof octets), 1);
-	assert_int_equal(octets[0], ANNOUNCE_SESSION_RUNS);
+	assert_int_equal(octets[0], HANDOVER_SESSION_RUNS);
 	assert_int_equal(hear(c.status_fd, octets, sizeof octets), 0);
 	assert_int_equal(unit_await(c.pid), 0);
 }

@@ -31,7 +31,7 @@ static int teardown(void **state)
 /* True if the monitor sees the mark. */
 static int look(void)
 {
-	return dup2(connection[0], 1) == 1 && announce_connection_marked();
+	return dup2(connection[0], 1) == 1 && handover_connection_is_marked();
 }
 
 /* What the monitor finds in the pipe. */
@@ -50,13 +50,13 @@ static int announce(int fd)
 	if (dup2(connection[0], 1) != 1)
 		return 1;
 	signal(SIGPIPE, SIG_IGN);
-	announce_session(fd);
-	return fcntl(ANNOUNCE_FD, F_GETFD) < 0 ? 0 : 2;
+	handover_announce(fd);
+	return fcntl(HANDOVER_FD, F_GETFD) < 0 ? 0 : 2;
 }
 
 static int announce_on_pipe(void)
 {
-	return dup2(status[1], ANNOUNCE_FD) == ANNOUNCE_FD ? announce(ANNOUNCE_FD) : 3;
+	return dup2(status[1], HANDOVER_FD) == HANDOVER_FD ? announce(HANDOVER_FD) : 3;
 }
 
 TEST(session_says_so_in_one_octet_and_closes)
@@ -65,14 +65,14 @@ TEST(session_says_so_in_one_octet_and_closes)
 
 	assert_int_equal(unit_in_child(announce_on_pipe), 0);
 	assert_int_equal(read_status(octets, sizeof octets), 1);
-	assert_int_equal(octets[0], ANNOUNCE_SESSION_RUNS);
+	assert_int_equal(octets[0], HANDOVER_SESSION_RUNS);
 	assert_int_equal(unit_in_child(look), 0);
 }
 
 static int announce_on_nothing(void)
 {
-	close(ANNOUNCE_FD);
-	return announce(ANNOUNCE_FD);
+	close(HANDOVER_FD);
+	return announce(HANDOVER_FD);
 }
 
 TEST(session_whose_checker_closed_the_descriptor_marks_the_connection)
@@ -86,10 +86,10 @@ static int announce_on_pipe_without_reader(void)
 {
 	int ends[2];
 
-	if (pipe(ends) != 0 || dup2(ends[1], ANNOUNCE_FD) != ANNOUNCE_FD)
+	if (pipe(ends) != 0 || dup2(ends[1], HANDOVER_FD) != HANDOVER_FD)
 		return 3;
 	close(ends[0]);
-	return announce(ANNOUNCE_FD);
+	return announce(HANDOVER_FD);
 }
 
 TEST(session_that_cannot_write_marks_the_connection)
@@ -102,9 +102,9 @@ static int file_of_the_checker;
 
 static int announce_on_a_file(void)
 {
-	if (dup2(file_of_the_checker, ANNOUNCE_FD) != ANNOUNCE_FD)
+	if (dup2(file_of_the_checker, HANDOVER_FD) != HANDOVER_FD)
 		return 3;
-	return announce(ANNOUNCE_FD);
+	return announce(HANDOVER_FD);
 }
 
 TEST(file_that_the_checker_opened_there_is_not_written_to)
@@ -119,10 +119,10 @@ TEST(file_that_the_checker_opened_there_is_not_written_to)
 
 static int announce_to_nobody(void)
 {
-	if (dup2(status[1], ANNOUNCE_FD) != ANNOUNCE_FD || dup2(connection[0], 1) != 1)
+	if (dup2(status[1], HANDOVER_FD) != HANDOVER_FD || dup2(connection[0], 1) != 1)
 		return 1;
-	announce_session(-1);
-	return fcntl(ANNOUNCE_FD, F_GETFD) >= 0 ? 0 : 2;
+	handover_announce(-1);
+	return fcntl(HANDOVER_FD, F_GETFD) >= 0 ? 0 : 2;
 }
 
 TEST(session_without_a_monitor_says_nothing)
@@ -134,14 +134,14 @@ TEST(session_without_a_monitor_says_nothing)
 	assert_int_equal(unit_in_child(look), 0);
 }
 
-#define ANNOUNCE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define HANDOVER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 static const struct CMUnitTest tests[] = {
-	ANNOUNCE_TEST(session_says_so_in_one_octet_and_closes),
-	ANNOUNCE_TEST(session_whose_checker_closed_the_descriptor_marks_the_connection),
-	ANNOUNCE_TEST(session_that_cannot_write_marks_the_connection),
-	ANNOUNCE_TEST(file_that_the_checker_opened_there_is_not_written_to),
-	ANNOUNCE_TEST(session_without_a_monitor_says_nothing),
+	HANDOVER_TEST(session_says_so_in_one_octet_and_closes),
+	HANDOVER_TEST(session_whose_checker_closed_the_descriptor_marks_the_connection),
+	HANDOVER_TEST(session_that_cannot_write_marks_the_connection),
+	HANDOVER_TEST(file_that_the_checker_opened_there_is_not_written_to),
+	HANDOVER_TEST(session_without_a_monitor_says_nothing),
 };
 
 int main(void)

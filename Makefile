@@ -172,8 +172,8 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)
 	install -m 755 $(O)/pop3d $(O)/pop3d-checkpw $(TLS_PROGRAM) $(DESTDIR)$(SBINDIR)/
 	install -m 644 doc/*.8 $(DESTDIR)$(MANDIR)/man8/
-	install -m 644 README CHANGES LICENSE $(filter-out %.8,$(wildcard doc/*)) $(DESTDIR)$(DOCDIR)/
-	cp -r xinetd.d systemd pam.d $(wildcard fail2ban) $(DESTDIR)$(DOCDIR)/
+	install -m 644 README CHANGES LICENSE $(filter-out %.8 doc/examples,$(wildcard doc/*)) $(DESTDIR)$(DOCDIR)/
+	cp -r xinetd.d systemd pam.d $(wildcard fail2ban) doc/examples $(DESTDIR)$(DOCDIR)/
 	sed -i 's,/usr/local/sbin,$(SBINDIR),g' $(DESTDIR)$(DOCDIR)/xinetd.d/* $(DESTDIR)$(DOCDIR)/systemd/*
 
 clean: ## remove what was built

@@ -48,5 +48,6 @@ def test_install_puts_the_documents_where_readme_says(lab, tmp_path):
     for name in os.listdir(os.path.join(TREE, "doc")):
         if "." not in name and name != "examples":
             assert (installed / name).is_file(), name
-    for name in ("README", "CHANGES", "LICENSE", "xinetd.d/pop3", "systemd/pop3d.socket"):
+    for name in ("README", "CHANGES", "LICENSE", "xinetd.d/pop3", "systemd/pop3d.socket",
+                 "examples/pop3d.mtail", "examples/pop3d.lnav.json"):
         assert (installed / name).is_file(), name

@@ -4,6 +4,7 @@
 #include "confine/confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -23,7 +24,6 @@ static const int talking_calls[] = {
 	SYS_read,
 	SYS_write,
 	SYS_recvfrom,
-	SYS_sendto,
 	SYS_ppoll,
 #ifdef SYS_poll
 	SYS_poll,
@@ -52,7 +52,6 @@ static const int session_calls[] = {
 	SYS_unlinkat,
 	SYS_renameat2,
 	SYS_linkat,
-	SYS_fcntl,
 	SYS_fadvise64,
 	SYS_brk,
 	SYS_munmap,
@@ -71,7 +70,6 @@ static const int monitor_calls[] = {
 	SYS_wait4,
 	SYS_kill,
 	SYS_shutdown,
-	SYS_fcntl,
 	SYS_rt_sigprocmask,
 	SYS_rt_sigaction,
 	SYS_brk,
@@ -82,12 +80,22 @@ static const int monitor_calls[] = {
 /* The engine's own (pop3d-tls): the TLS library's memory and random numbers, the program's end.
  */
 static const int engine_calls[] = {
-	SYS_wait4, SYS_shutdown, SYS_fcntl, SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
+	SYS_wait4, SYS_shutdown, SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
 	SYS_rt_sigprocmask, SYS_futex, SYS_sysinfo, /* qsort of glibc */
 };
 
 /* What the library's syslog needs besides. */
 static const int logging_calls[] = {SYS_brk, SYS_munmap, SYS_futex};
+
+/* Sending to the other end of a descriptor, but not to a socket of one's choice: the log's
+ * descriptor would reach every datagram socket of the host. */
+static const int addressless_calls[] = {SYS_sendto};
+
+/* The C libraries' fdopendir looks at a descriptor; the engine makes its client's non-blocking.
+ * The other commands could make the kernel signal any process, or let the log be overwritten.
+ */
+static const int fcntl_calls[] = {SYS_fcntl};
+static const int fcntl_commands[] = {F_GETFL, F_SETFD};
 
 /* Memory, but none that could be run. */
 static const int memory_calls[] = {SYS_mmap, SYS_mprotect};
@@ -147,6 +155,7 @@ bool confine_greeter(uid_t uid, gid_t gid, bool logs)
 {
 	struct filter_wish wish = {
 		.allowed = {calls_of(talking_calls, sizeof talking_calls)},
+		.addressless = calls_of(addressless_calls, sizeof addressless_calls),
 		.refused = calls_of(refused_calls, sizeof refused_calls),
 		.otherwise = SECCOMP_KILL_PROCESS,
 	};
@@ -170,6 +179,9 @@ bool confine_session(const struct confine_place *places, size_t count)
 		.allowed = {calls_of(talking_calls, sizeof talking_calls),
 			calls_of(session_calls, sizeof session_calls)},
 		.memory = calls_of(memory_calls, sizeof memory_calls),
+		.commanded = calls_of(fcntl_calls, sizeof fcntl_calls),
+		.commands = calls_of(fcntl_commands, sizeof fcntl_commands),
+		.addressless = calls_of(addressless_calls, sizeof addressless_calls),
 		.refused = calls_of(refused_calls, sizeof refused_calls),
 		.otherwise = SECCOMP_KILL_PROCESS,
 	};
@@ -186,6 +198,9 @@ bool confine_engine(uid_t uid, gid_t gid, bool keep_stderr)
 		.allowed = {calls_of(talking_calls, sizeof talking_calls),
 			calls_of(engine_calls, sizeof engine_calls)},
 		.memory = calls_of(memory_calls, sizeof memory_calls),
+		.commanded = calls_of(fcntl_calls, sizeof fcntl_calls),
+		.nonblocking = true,
+		.addressless = calls_of(addressless_calls, sizeof addressless_calls),
 		.refused = calls_of(logging_refused_calls, sizeof logging_refused_calls),
 		.otherwise = SECCOMP_KILL_PROCESS,
 	};
@@ -210,6 +225,7 @@ void confine_monitor(void)
 		.allowed = {calls_of(talking_calls, sizeof talking_calls),
 			calls_of(monitor_calls, sizeof monitor_calls)},
 		.memory = calls_of(memory_calls, sizeof memory_calls),
+		.addressless = calls_of(addressless_calls, sizeof addressless_calls),
 		.refused = calls_of(refused_calls, sizeof refused_calls),
 		.otherwise = SECCOMP_ERRNO | EPERM, /* nobody would wait for the session */
 	};

@@ -17,7 +17,7 @@ static const char *const places[] = {"/dev/shm", "/run", "/tmp"};
 
 static void write_path(char path[PATH_OCTETS], size_t place, pid_t pid)
 {
-	snprintf(path, PATH_OCTETS, "%s/pop3d-root-%ld", places[place], (long)pid);
+	snprintf(path, PATH_OCTETS, "%s/pop3d-root%ld", places[place], (long)pid);
 }
 
 /* One that is there already was left by a process of the same number that was killed here. */

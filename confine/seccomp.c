@@ -1,4 +1,4 @@
-/* filter: see filter.h.
+/* seccomp: see seccomp.h.
  *
  * Lists of calls are turned into BPF here: building that with libseccomp took 0.15 ms at every
  * start of a process, and there are three filters a session. When one is set, the kernel runs
@@ -12,6 +12,7 @@
 #ifdef KERNEL_ARCHITECTURE
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -20,19 +21,25 @@
 #define CALLS 64
 #define GROUP_CALLS 6
 #define GROUPS ((CALLS + GROUP_CALLS - 1) / GROUP_CALLS)
-#define LENGTH (3 + CALLS + GROUPS + 6)
+#define COMMANDS 4    /* of fcntl, at most */
+#define NONBLOCKING 5 /* instructions for that */
+#define LENGTH (3 + CALLS + GROUPS + 11 + COMMANDS + NONBLOCKING)
 
-/* Where a comparison goes to, counted from behind the last of them. */
+/* Where a comparison goes to. Each is a few instructions after the last comparison. */
 enum end {
-	END_OTHERWISE,
 	END_MEMORY,
-	END_ALLOW = 3,
+	END_NO_ADDRESS,
+	END_COMMAND,
+	END_OTHERWISE,
+	END_ALLOW,
 	END_REFUSE,
+	ENDS,
 	NO_END = 255, /* in no list */
 };
 
 struct plan {
 	uint8_t end_of[NUMBERS];
+	uint8_t at[ENDS];        /* counted from the first instruction after the comparisons */
 	uint16_t numbers[CALLS]; /* those in a list, ascending */
 	size_t count;
 };
@@ -67,10 +74,23 @@ static bool sort(struct plan *p)
 
 static bool make_plan(struct plan *p, const struct filter_wish *wish)
 {
+	const size_t otherwise =
+		8 + wish->commands.count + (wish->nonblocking ? NONBLOCKING : 0);
+
+	if (wish->commands.count > COMMANDS)
+		return false;
 	memset(p->end_of, NO_END, sizeof p->end_of);
+	p->at[END_MEMORY] = 1;
+	p->at[END_NO_ADDRESS] = 3;
+	p->at[END_COMMAND] = 7;
+	p->at[END_OTHERWISE] = (uint8_t)otherwise;
+	p->at[END_ALLOW] = (uint8_t)(otherwise + 1);
+	p->at[END_REFUSE] = (uint8_t)(otherwise + 2);
 	return add_calls(p, wish->allowed[0], END_ALLOW) &&
 	       add_calls(p, wish->allowed[1], END_ALLOW) &&
 	       add_calls(p, wish->memory, END_MEMORY) &&
+	       add_calls(p, wish->addressless, END_NO_ADDRESS) &&
+	       add_calls(p, wish->commanded, END_COMMAND) &&
 	       add_calls(p, wish->refused, END_REFUSE) && sort(p);
 }
 
@@ -90,31 +110,74 @@ static void emit_group(struct code *c, const struct plan *p, size_t first, size_
 	emit(c, BPF_JUMP_GREATER, p->numbers[first + calls - 1], calls, 0);
 	for (size_t i = 0; i < calls; i++) {
 		const uint16_t number = p->numbers[first + i];
-		const size_t behind = end - c->length - 1;
+		const size_t to_end = end - c->length - 1;
 
-		emit(c, BPF_JUMP_EQUAL, number, behind + p->end_of[number],
-			i + 1 < calls ? 0 : behind + END_OTHERWISE);
+		emit(c, BPF_JUMP_EQUAL, number, to_end + p->at[p->end_of[number]],
+			i + 1 < calls ? 0 : to_end + p->at[END_OTHERWISE]);
 	}
 }
 
-static void emit_all(struct code *c, const struct plan *p, uint32_t otherwise)
+/* How far it is from the instruction that comes next to an end. */
+static size_t distance(const struct code *c, const struct plan *p, size_t end, enum end to)
+{
+	return end + p->at[to] - c->length - 1;
+}
+
+static void emit_argument(struct code *c, size_t number, size_t half)
+{
+	emit(c, BPF_LOAD_WORD,
+		(uint32_t)(offsetof(struct kernel_seccomp_data, arguments) + 8 * number +
+			   4 * half),
+		0, 0);
+}
+
+static void emit_nonblocking(struct code *c, const struct plan *p, size_t end)
+{
+	emit(c, BPF_JUMP_EQUAL, F_SETFL, 0, distance(c, p, end, END_OTHERWISE));
+	emit_argument(c, 0, 0);
+	emit(c, BPF_JUMP_GREATER, 1, distance(c, p, end, END_OTHERWISE), 0);
+	emit_argument(c, 2, 0);
+	emit(c, BPF_JUMP_EQUAL, O_NONBLOCK, distance(c, p, end, END_ALLOW),
+		distance(c, p, end, END_OTHERWISE));
+}
+
+/* The ends, in the order and of the length that make_plan gave them. */
+static void emit_ends(struct code *c, const struct plan *p, const struct filter_wish *wish)
+{
+	const size_t end = c->length;
+
+	emit(c, BPF_RETURN, wish->otherwise, 0, 0); /* above the last group */
+	emit_argument(c, 2, 0);
+	emit(c, BPF_JUMP_ANY_BIT, PROT_EXEC, distance(c, p, end, END_OTHERWISE),
+		distance(c, p, end, END_ALLOW));
+	emit_argument(c, 4, 0);
+	emit(c, BPF_JUMP_EQUAL, 0, 0, distance(c, p, end, END_OTHERWISE));
+	emit_argument(c, 4, 1);
+	emit(c, BPF_JUMP_EQUAL, 0, distance(c, p, end, END_ALLOW),
+		distance(c, p, end, END_OTHERWISE));
+	emit_argument(c, 1, 0);
+	for (size_t i = 0; i < wish->commands.count; i++)
+		emit(c, BPF_JUMP_EQUAL, (uint32_t)wish->commands.numbers[i],
+			distance(c, p, end, END_ALLOW), 0);
+	if (wish->nonblocking)
+		emit_nonblocking(c, p, end);
+	emit(c, BPF_RETURN, wish->otherwise, 0, 0);
+	emit(c, BPF_RETURN, SECCOMP_ALLOW, 0, 0);
+	emit(c, BPF_RETURN, SECCOMP_ERRNO | EACCES, 0, 0);
+}
+
+static void emit_all(struct code *c, const struct plan *p, const struct filter_wish *wish)
 {
 	const size_t groups = (p->count + GROUP_CALLS - 1) / GROUP_CALLS;
 	const size_t end = 3 + p->count + groups;
 
 	c->length = 0;
 	emit(c, BPF_LOAD_WORD, offsetof(struct kernel_seccomp_data, architecture), 0, 0);
-	emit(c, BPF_JUMP_EQUAL, KERNEL_ARCHITECTURE, 0, end - 2 + END_OTHERWISE);
+	emit(c, BPF_JUMP_EQUAL, KERNEL_ARCHITECTURE, 0, distance(c, p, end, END_OTHERWISE));
 	emit(c, BPF_LOAD_WORD, offsetof(struct kernel_seccomp_data, number), 0, 0);
 	for (size_t first = 0; first < p->count; first += GROUP_CALLS)
 		emit_group(c, p, first, end);
-	/* the ends, as enum end counts them */
-	emit(c, BPF_RETURN, otherwise, 0, 0);
-	emit(c, BPF_LOAD_WORD, offsetof(struct kernel_seccomp_data, arguments[2]), 0, 0);
-	emit(c, BPF_JUMP_ANY_BIT, PROT_EXEC, 2, 0);
-	emit(c, BPF_RETURN, SECCOMP_ALLOW, 0, 0);
-	emit(c, BPF_RETURN, SECCOMP_ERRNO | EACCES, 0, 0);
-	emit(c, BPF_RETURN, otherwise, 0, 0);
+	emit_ends(c, p, wish);
 }
 
 bool filter_set(const struct filter_wish *wish)
@@ -127,7 +190,7 @@ bool filter_set(const struct filter_wish *wish)
 		errno = E2BIG;
 		return false;
 	}
-	emit_all(&code, &plan, wish->otherwise);
+	emit_all(&code, &plan, wish);
 	program.length = code.length;
 	/* EINVAL: a kernel that was built without it */
 	return prctl(PR_SET_SECCOMP, SECCOMP_FILTER, &program, 0, 0) == 0 || errno == EINVAL;

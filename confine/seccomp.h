@@ -1,6 +1,6 @@
-/* filter: which system calls this process may make from here on, by a seccomp filter. */
-#ifndef FILTER_H
-#define FILTER_H
+/* seccomp: which system calls this process may make from here on, by a seccomp filter. */
+#ifndef SECCOMP_H
+#define SECCOMP_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,10 +15,15 @@ struct filter_calls {
 /* What becomes of which calls. A call that stands in several lists is the last one's. */
 struct filter_wish {
 	struct filter_calls allowed[2];
-	struct filter_calls memory;  /* allowed where their third argument lacks PROT_EXEC */
-	struct filter_calls refused; /* EACCES */
-	uint32_t otherwise;          /* all else, and calls of another architecture: a
-					return value of a seccomp filter (seccomp(2)) */
+	struct filter_calls memory; /* allowed where their third argument lacks PROT_EXEC */
+	struct filter_calls addressless; /* allowed where the fifth argument is 0: sendto */
+	struct filter_calls commanded; /* allowed where the second is one of commands: fcntl */
+	bool nonblocking; /* of those, also F_SETFL with O_NONBLOCK alone, on descriptors 0 and
+			     1 */
+	struct filter_calls commands; /* at most 4 */
+	struct filter_calls refused;  /* EACCES */
+	uint32_t otherwise;           /* all else, and calls of another architecture: a
+					 return value of a seccomp filter (seccomp(2)) */
 };
 
 /* Sets the filter, which cannot be taken back and is inherited. Needs no_new_privs. Returns

@@ -127,11 +127,10 @@ static void prepare_client(void)
 	setsockopt(1, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
+/* No other flag of a socket or pipe counts here, and the engine's filter takes no other. */
 static bool never_block(int fd)
 {
-	const int flags = fcntl(fd, F_GETFL);
-
-	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+	return fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
 /* Starts a keeper; what it must not have of the engine's ends is in close_too. */

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define PAGE 4096
@@ -51,6 +52,9 @@ static char page[PAGE] __attribute__((aligned(PAGE)));
 static char shell[] = "/bin/sh";
 static const char *const shell_arguments[] = {shell, NULL};
 static const struct sockaddr_in internet = {.sin_family = AF_INET, .sin_port = 0x1900};
+static const struct sockaddr_un control_socket = {
+	.sun_family = AF_UNIX, .sun_path = "/run/systemd/notify"};
+static const int owner[2] = {1, 1}; /* struct f_owner_ex: F_OWNER_PID, init */
 static const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
 static struct iovec own_part = {page, 16}, their_part = {page, 16};
 static struct msghdr message = {.msg_iov = &own_part, .msg_iovlen = 1};
@@ -178,6 +182,26 @@ static const struct attempt attempts[] = {
 		{NUMBER(0), NUMBER(SOL_SOCKET), NUMBER(SO_KEEPALIVE), page, NUMBER(4)}, PLAIN},
 	{"pass-descriptor", SYS_sendmsg, {NUMBER(0), &message}, PLAIN},
 	{"receive-descriptor", SYS_recvmsg, {NUMBER(0), &message, NUMBER(MSG_DONTWAIT)}, PLAIN},
+
+	{"send-to-address", SYS_sendto,
+		{NUMBER(0), page, NUMBER(0), NUMBER(0), &internet, NUMBER(sizeof internet)},
+		PLAIN},
+	{"send-to-unix-socket", SYS_sendto,
+		{NUMBER(0), page, NUMBER(0), NUMBER(MSG_DONTWAIT), &control_socket,
+			NUMBER(sizeof control_socket)},
+		PLAIN},
+
+	/* The commands of fcntl. */
+	{"signal-owner", SYS_fcntl, {NUMBER(0), NUMBER(F_SETOWN), NUMBER(1)}, PLAIN},
+	{"signal-owner-ex", SYS_fcntl, {NUMBER(0), NUMBER(F_SETOWN_EX), owner}, PLAIN},
+	{"signal-number", SYS_fcntl, {NUMBER(0), NUMBER(F_SETSIG), NUMBER(SIGKILL)}, PLAIN},
+	{"signal-on-input", SYS_fcntl, {NUMBER(0), NUMBER(F_SETFL), NUMBER(O_ASYNC)}, PLAIN},
+	{"clear-append", SYS_fcntl, {NUMBER(2), NUMBER(F_SETFL), NUMBER(0)}, PLAIN},
+	{"clear-append-of-log", SYS_fcntl, {NUMBER(2), NUMBER(F_SETFL), NUMBER(O_NONBLOCK)},
+		PLAIN},
+	{"dup-by-fcntl", SYS_fcntl, {NUMBER(0), NUMBER(F_DUPFD), NUMBER(0)}, PLAIN},
+	{"pipe-size", SYS_fcntl, {NUMBER(0), NUMBER(F_SETPIPE_SZ), NUMBER(1 << 20)}, PLAIN},
+	{"lease", SYS_fcntl, {NUMBER(2), NUMBER(F_SETLEASE), NUMBER(F_RDLCK)}, PLAIN},
 
 	/* Other processes and programs. */
 	{"fork", SYS_clone, {NUMBER(SIGCHLD)}, PLAIN},

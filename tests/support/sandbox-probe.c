@@ -70,7 +70,7 @@ enum command_end __wrap_command_loop(
 	if (longer.count > MAX_COMMANDS)
 		abort();
 	memcpy(commands, table->commands, table->count * sizeof *commands);
-	commands[table->count] = (struct command){"TRY", ARGUMENTS_TEXT, command_try};
+	commands[table->count] = (struct command){"TRY", ARGUMENTS_REST, command_try};
 	wire = w;
 	return __real_command_loop(w, &longer, state);
 }

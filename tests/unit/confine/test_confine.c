@@ -77,6 +77,11 @@ static bool greeter_with_a_log(void)
 	return confine_greeter(getuid(), getgid(), true);
 }
 
+static bool session(void)
+{
+	return confine_session(NULL, 0);
+}
+
 static bool monitor(void)
 {
 	confine_monitor();
@@ -94,6 +99,10 @@ static bool monitor(void)
 		{"bind", SYS_bind, {0}, KILLED}, {"socket", SYS_socket, {AF_INET}, EACCES},    \
 		{"connect", SYS_connect, {0}, EACCES}, {"getpid", SYS_getpid, {0}, WORKS},     \
 		{"close", SYS_close, {2}, WORKS},                                              \
+		{"sendto", SYS_sendto, {-1, 0, 0, 0, 0, 0}, EBADF},                            \
+		{"sendto an address", SYS_sendto, {-1, 0, 0, 0, 1, 0}, KILLED},                \
+		{"sendto a high address", SYS_sendto, {-1, 0, 0, 0, 1L << 32, 0}, KILLED},     \
+		{"F_SETOWN", SYS_fcntl, {0, F_SETOWN, 1}, KILLED},                             \
 	{                                                                                      \
 		"read", SYS_read, {-1}, EBADF                                                  \
 	}
@@ -109,7 +118,10 @@ TEST(engine_keeps_what_moving_octets_needs)
 			KILLED},
 		{"mprotect to code", SYS_mprotect, {0, 0, PROT_EXEC}, KILLED},
 		{"dup", SYS_dup, {0}, KILLED},
-		{"fcntl to a new descriptor", SYS_fcntl, {0, F_DUPFD, 3}, EINVAL},
+		{"O_NONBLOCK of its client's", SYS_fcntl, {1, F_SETFL, O_NONBLOCK}, WORKS},
+		{"O_NONBLOCK alone of its log", SYS_fcntl, {2, F_SETFL, O_NONBLOCK}, KILLED},
+		{"another flag", SYS_fcntl, {1, F_SETFL, O_NONBLOCK | O_ASYNC}, KILLED},
+		{"F_DUPFD", SYS_fcntl, {0, F_DUPFD, 3}, KILLED},
 		{"wait4", SYS_wait4, {-1}, ECHILD}};
 
 	make_attempts(engine, attempts, COUNT_OF(attempts));
@@ -146,12 +158,30 @@ TEST(monitor_is_refused_and_not_killed)
 		{"socket", SYS_socket, {AF_INET}, EACCES}, {"ptrace", SYS_ptrace, {0}, EPERM},
 		{"mmap of code", SYS_mmap, {0, 4096, PROT_EXEC, NEW_MEMORY}, EPERM},
 		{"kill", SYS_kill, {0, 0}, WORKS}, {"wait4", SYS_wait4, {-1}, ECHILD},
+		{"sendto", SYS_sendto, {-1, 0, 0, 0, 0, 0}, EBADF},
+		{"sendto an address", SYS_sendto, {-1, 0, 0, 0, 1, 0}, EPERM},
+		{"F_SETOWN", SYS_fcntl, {0, F_SETOWN, 1}, EPERM},
 		{"read", SYS_read, {-1}, EBADF}};
 
 	make_attempts(monitor, attempts, COUNT_OF(attempts));
 }
 
+/* The C libraries look at a descriptor before they list it. */
+TEST(session_keeps_two_commands_of_fcntl)
+{
+	static const struct attempt attempts[] = {IN_ALL,
+		{"F_GETFL", SYS_fcntl, {-1, F_GETFL}, EBADF},
+		{"F_SETFD", SYS_fcntl, {-1, F_SETFD, FD_CLOEXEC}, EBADF},
+		{"F_SETFL", SYS_fcntl, {0, F_SETFL, O_NONBLOCK}, KILLED},
+		{"F_SETSIG", SYS_fcntl, {0, F_SETSIG, SIGKILL}, KILLED},
+		{"F_DUPFD", SYS_fcntl, {0, F_DUPFD, 3}, KILLED},
+		{"F_SETOWN with more bits", SYS_fcntl, {-1, 1L << 32 | F_SETOWN}, KILLED}};
+
+	make_attempts(session, attempts, COUNT_OF(attempts));
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(session_keeps_two_commands_of_fcntl),
 	cmocka_unit_test(engine_keeps_what_moving_octets_needs),
 	cmocka_unit_test(greeter_keeps_what_talking_needs),
 	cmocka_unit_test(greeter_with_a_log_has_memory_but_no_code),

@@ -115,7 +115,7 @@ static void send_verdict(struct auth *m, enum request_verdict verdict)
 static enum connection change_connection(struct auth *m, const struct request *request)
 {
 	const bool taken =
-		request->kind == OFFER_PROXY ? take_proxied(m, request) : begin_tls(m);
+		request->kind == MECHANISM_PROXY ? take_proxied(m, request) : begin_tls(m);
 
 	if (taken) {
 		send_verdict(m, VERDICT_GRANTED);

@@ -17,7 +17,7 @@ static bool take_apop(void *settings, const char *value)
 	struct settings *const s = settings;
 
 	(void)value;
-	s->asked.opted |= 1U << OFFER_APOP;
+	s->asked.opted |= 1U << MECHANISM_APOP;
 	return true;
 }
 
@@ -95,11 +95,11 @@ static bool take_sasl(void *settings, const char *names)
 
 	while (*names != '\0') {
 		const size_t length = strcspn(names, ",");
-		const enum offer offer = offer_sasl(names, length);
+		const enum mechanism mechanism = mechanism_find_sasl(names, length);
 
-		if (offer == OFFER_COUNT)
+		if (mechanism == MECHANISM_COUNT)
 			return false;
-		s->asked.opted |= 1U << offer;
+		s->asked.opted |= 1U << mechanism;
 		names += length + (names[length] == ',');
 	}
 	return true;
@@ -137,9 +137,9 @@ static bool take_offered(void *settings, const char *text)
 	struct settings *const s = settings;
 	uint64_t set;
 
-	if (!argument_number(text, 0, (1U << OFFER_COUNT) - 1, &set))
+	if (!argument_number(text, 0, (1U << MECHANISM_COUNT) - 1, &set))
 		return false;
-	s->found.offered = (offer_set)set;
+	s->found.offered = (mechanism_set)set;
 	return true;
 }
 
@@ -371,9 +371,9 @@ int options_read(struct settings *s, char **words, bool no_stderr)
 	return puts("pop3d " VERSION) >= 0 && fflush(stdout) == 0 ? 0 : OPTIONS_EXIT_USAGE;
 }
 
-offer_set options_offer(const struct settings *s)
+mechanism_set options_offer(const struct settings *s)
 {
-	const struct offer_situation situation = {.proxy_awaited = s->found.proxy_awaited,
+	const struct policy_situation situation = {.proxy_awaited = s->found.proxy_awaited,
 		.tls = s->found.tls,
 		.local = s->found.local,
 		.stls = s->found.stls,
@@ -381,7 +381,7 @@ offer_set options_offer(const struct settings *s)
 		.require_tls = s->asked.require_tls,
 		.opted = s->asked.opted};
 
-	return offer_of(&situation);
+	return policy_offered(&situation);
 }
 
 void options_meet_proxy(struct settings *s, bool tls)

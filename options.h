@@ -24,9 +24,9 @@
 
 /* What the administrator asked for. It does not change after the command line was read. */
 struct options {
-	bool session;    /* --session: the user is authenticated already */
-	bool allow_root; /* the session may run as uid 0 */
-	offer_set opted; /* --apop and --sasl */
+	bool session;        /* --session: the user is authenticated already */
+	bool allow_root;     /* the session may run as uid 0 */
+	mechanism_set opted; /* --apop and --sasl */
 	bool long_credentials;
 	bool lock;         /* one session at a time on a maildrop */
 	bool verify_sizes; /* trust no size in a file name */
@@ -58,11 +58,11 @@ struct options {
 
 /* What was found out about the connection; a session is told by its command line. */
 struct found {
-	bool stls;          /* UCSPI-TLS is there */
-	bool proxy_awaited; /* a proxy has to say first whose connection it is */
-	bool tls;           /* it is protected */
-	bool local;         /* it comes from this host */
-	offer_set offered;  /* how a client may log in, as CAPA says */
+	bool stls;             /* UCSPI-TLS is there */
+	bool proxy_awaited;    /* a proxy has to say first whose connection it is */
+	bool tls;              /* it is protected */
+	bool local;            /* it comes from this host */
+	mechanism_set offered; /* how a client may log in, as CAPA says */
 	enum language language;
 	const char *client_ip; /* or NULL: to be found out */
 	int status_fd;         /* where the session says that it runs, or -1 */
@@ -91,7 +91,7 @@ int options_usage(const char *problem, const char *value, bool no_stderr);
 bool options_host_is_good(const char *name);
 
 /* What is offered as things stand. */
-offer_set options_offer(const struct settings *s);
+mechanism_set options_offer(const struct settings *s);
 
 /* The awaited proxy has spoken; tls: its client came to it over TLS, and needs no more. */
 void options_meet_proxy(struct settings *s, bool tls);

@@ -8,9 +8,9 @@
 static void list_mechanisms(struct conversation *c)
 {
 	reply_ok(&c->wire, TEXT_MECHANISMS);
-	for (int i = OFFER_PLAIN; i <= OFFER_OAUTHBEARER; i++)
-		if (offer_has(c->limits.offered, (enum offer)i))
-			wire_reply(&c->wire, "%s", offer_name((enum offer)i));
+	for (int i = MECHANISM_PLAIN; i <= MECHANISM_OAUTHBEARER; i++)
+		if (mechanism_set_has(c->limits.offered, (enum mechanism)i))
+			wire_reply(&c->wire, "%s", mechanism_name((enum mechanism)i));
 	wire_puts(&c->wire, ".\r\n");
 }
 
@@ -44,15 +44,28 @@ static enum text problem_of_credentials(enum sasl_problem problem)
 	}
 }
 
+/* The numbers of SASL mechanisms are those of all mechanisms, counted from PLAIN. */
+static enum mechanism mechanism_of(const struct sasl *sasl)
+{
+	_Static_assert(MECHANISM_PLAIN + SASL_PLAIN == MECHANISM_PLAIN, "same order");
+	_Static_assert(MECHANISM_PLAIN + SASL_LOGIN == MECHANISM_LOGIN, "same order");
+	_Static_assert(MECHANISM_PLAIN + SASL_CRAM_MD5 == MECHANISM_CRAM_MD5, "same order");
+	_Static_assert(MECHANISM_PLAIN + SASL_XOAUTH2 == MECHANISM_XOAUTH2, "same order");
+	_Static_assert(
+		MECHANISM_PLAIN + SASL_OAUTHBEARER == MECHANISM_OAUTHBEARER, "same order");
+	_Static_assert(SASL_OAUTHBEARER + 1 == SASL_MECHANISMS, "no other");
+	return (enum mechanism)(MECHANISM_PLAIN + (int)sasl->mechanism);
+}
+
 static enum command_result refuse_exchange(
 	struct conversation *c, const struct sasl *sasl, enum sasl_outcome outcome)
 {
-	const struct offer_situation best = {.tls = true, .opted = c->options->asked.opted};
-	const enum offer offer = (enum offer)(OFFER_PLAIN + sasl->mechanism);
+	const struct policy_situation best = {.tls = true, .opted = c->options->asked.opted};
+	const enum mechanism mechanism = mechanism_of(sasl);
 	const enum text problem = problem_of_credentials(sasl->problem);
 
-	if (outcome == SASL_NOT_ALLOWED && offer_has(offer_of(&best), offer))
-		login_attempt_is_forbidden(c, offer);
+	if (outcome == SASL_NOT_ALLOWED && mechanism_set_has(policy_offered(&best), mechanism))
+		login_attempt_is_forbidden(c, mechanism);
 	else if (outcome == SASL_NOT_ALLOWED || outcome == SASL_UNKNOWN_MECHANISM)
 		reply_error(&c->wire, REPLY_NO_CODE, TEXT_UNKNOWN_MECHANISM);
 	else if (outcome == SASL_CANCELLED)
@@ -73,9 +86,8 @@ static enum command_result run_exchange(
 		switch (outcome) {
 		case SASL_CONTINUE: outcome = next_step(c, sasl); break;
 		case SASL_CREDENTIALS:
-			attempt = login_attempt_make(c,
-				(enum offer)(OFFER_PLAIN + sasl->mechanism), sasl->login,
-				sasl->secret);
+			attempt = login_attempt_make(
+				c, mechanism_of(sasl), sasl->login, sasl->secret);
 			if (attempt != LOGIN_ATTEMPT_REFUSED &&
 				attempt != LOGIN_ATTEMPT_REPEATED)
 				return login_attempt_answer(c, attempt);
@@ -95,7 +107,7 @@ enum command_result exchange_command(void *state, const struct command_input *in
 	static struct sasl sasl; /* large */
 	struct conversation *const c = state;
 	const struct span timestamp = {c->timestamp, c->limits.timestamp_octets};
-	const unsigned allowed = c->limits.offered >> OFFER_PLAIN & SASL_SET_ALL;
+	const unsigned allowed = c->limits.offered >> MECHANISM_PLAIN & SASL_SET_ALL;
 	enum command_result result;
 
 	if (input->text.length == 0) {

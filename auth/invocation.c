@@ -85,7 +85,7 @@ static bool make_environment(struct setup *s, const struct settings *o, const st
 	fits = fits && add_known(s, "TCPLOCALIP", p->local_ip);
 	fits = fits && add_known(s, "TCPLOCALPORT", p->local_port);
 	fits = fits && add_variable(s, format(s, "SERVICE=pop3"));
-	s->mechanism = format(s, "AUTH_MECHANISM=%s", offer_name(OFFER_OAUTHBEARER));
+	s->mechanism = format(s, "AUTH_MECHANISM=%s", mechanism_name(MECHANISM_OAUTHBEARER));
 	fits = fits && add_variable(s, s->mechanism);
 	for (size_t i = 0; fits && i < o->asked.pass_env_count; i++)
 		fits = add_own(s, o->asked.pass_env[i]);
@@ -164,9 +164,9 @@ static bool make_arguments(struct setup *s, const struct settings *o)
 }
 
 /* The longest name there is was put there first, and all tags have two letters. */
-void setup_for_login(struct setup *s, enum offer mechanism, enum language language)
+void setup_for_login(struct setup *s, enum mechanism mechanism, enum language language)
 {
-	strcpy(strchr(s->mechanism, '=') + 1, offer_name(mechanism));
+	strcpy(strchr(s->mechanism, '=') + 1, mechanism_name(mechanism));
 	memcpy(strchr(s->language, '=') + 1, text_tag(language), 2);
 }
 

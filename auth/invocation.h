@@ -30,6 +30,6 @@ struct setup {
 bool setup_make(struct setup *s, const struct settings *o, const struct peer *p);
 
 /* Sets in the setup what each login brings: how the user logs in, and in which language. */
-void setup_for_login(struct setup *s, enum offer mechanism, enum language language);
+void setup_for_login(struct setup *s, enum mechanism mechanism, enum language language);
 
 #endif

@@ -23,7 +23,7 @@ static enum command_result command_user(void *state, const struct command_input 
 {
 	struct conversation *const c = state;
 
-	if (login_attempt_is_forbidden(c, OFFER_USER))
+	if (login_attempt_is_forbidden(c, MECHANISM_USER))
 		return COMMAND_BAD;
 	memcpy(c->user, input->text.octets, input->text.length);
 	c->user_octets = input->text.length;
@@ -36,14 +36,15 @@ static enum command_result command_pass(void *state, const struct command_input 
 	struct conversation *const c = state;
 	const struct span login = {c->user, c->user_octets};
 
-	if (login_attempt_is_forbidden(c, OFFER_USER))
+	if (login_attempt_is_forbidden(c, MECHANISM_USER))
 		return COMMAND_BAD;
 	if (login.length == 0) {
 		reply_error(&c->wire, REPLY_NO_CODE, TEXT_USER_FIRST);
 		return COMMAND_BAD;
 	}
 	c->user_octets = 0;
-	return login_attempt_answer(c, login_attempt_make(c, OFFER_USER, login, input->text));
+	return login_attempt_answer(
+		c, login_attempt_make(c, MECHANISM_USER, login, input->text));
 }
 
 /* RFC 1939 section 7: "APOP name digest", the digest 32 lower-case hex digits. */
@@ -54,10 +55,10 @@ static enum command_result command_apop(void *state, const struct command_input 
 	const char *const space = memchr(text.octets, ' ', text.length);
 	size_t name;
 
-	if (offer_has(c->options->asked.opted, OFFER_APOP) &&
-		login_attempt_is_forbidden(c, OFFER_APOP))
+	if (mechanism_set_has(c->options->asked.opted, MECHANISM_APOP) &&
+		login_attempt_is_forbidden(c, MECHANISM_APOP))
 		return COMMAND_BAD;
-	if (!offer_has(c->limits.offered, OFFER_APOP)) {
+	if (!mechanism_set_has(c->limits.offered, MECHANISM_APOP)) {
 		reply_error(&c->wire, REPLY_NO_CODE, TEXT_NO_APOP);
 		return COMMAND_BAD;
 	}
@@ -69,7 +70,7 @@ static enum command_result command_apop(void *state, const struct command_input 
 	}
 	c->user_octets = 0;
 	return login_attempt_answer(
-		c, login_attempt_make(c, OFFER_APOP, (struct span){text.octets, name},
+		c, login_attempt_make(c, MECHANISM_APOP, (struct span){text.octets, name},
 			   (struct span){space + 1, 32}));
 }
 
@@ -116,7 +117,7 @@ static enum command_result command_utf8(void *state, const struct command_input 
  * connection in clear. */
 static void forget_all(struct conversation *c)
 {
-	const struct offer_situation situation = {
+	const struct policy_situation situation = {
 		.tls = true, .opted = c->options->asked.opted};
 
 	c->tls = true;
@@ -125,7 +126,7 @@ static void forget_all(struct conversation *c)
 	c->user_octets = 0;
 	refusals_forget(&c->refusals);
 	c->wire.language = LANGUAGE_ENGLISH;
-	c->limits.offered = offer_of(&situation);
+	c->limits.offered = policy_offered(&situation);
 	wire_switch(&c->wire, UCSPI_READ_FD, UCSPI_WRITE_FD);
 	close(0);
 	close(1);
@@ -140,14 +141,14 @@ static enum command_result command_stls(void *state, const struct command_input 
 	static struct request request; /* without credentials */
 
 	(void)input;
-	if (!offer_has(c->limits.offered, OFFER_STLS)) {
+	if (!mechanism_set_has(c->limits.offered, MECHANISM_STLS)) {
 		reply_error(&c->wire, REPLY_NO_CODE, c->tls ? TEXT_TLS_RUNS : TEXT_NO_STLS);
 		return COMMAND_BAD;
 	}
 	if (!wire_discard_input(&c->wire))
 		return conversation_end(c, LOGIN_BROKEN);
 	reply_ok(&c->wire, TEXT_BEGIN_TLS);
-	request.kind = OFFER_STLS;
+	request.kind = MECHANISM_STLS;
 	if (!wire_flush(&c->wire) || login_attempt_ask_monitor(c, &request) != VERDICT_GRANTED)
 		return conversation_end(c, LOGIN_BROKEN);
 	forget_all(c);
@@ -213,7 +214,7 @@ static void greet(struct conversation *c, const char *timestamp)
 	const struct text_values values = {{0, 0}, c->options->asked.host};
 
 	text_fill(line, sizeof line, TEXT_READY, c->wire.language, &values);
-	if (offer_has(c->options->asked.opted, OFFER_APOP))
+	if (mechanism_set_has(c->options->asked.opted, MECHANISM_APOP))
 		wire_reply(&c->wire, "+OK %s %s", line, timestamp);
 	else
 		wire_reply(&c->wire, "+OK %s", line);
@@ -235,7 +236,7 @@ static enum login_end end_of_proxy(enum proxy_read found)
 static enum proxy_read meet_proxy(struct conversation *c)
 {
 	static struct request request = {
-		.kind = OFFER_PROXY, .login_octets = sizeof(struct proxied)};
+		.kind = MECHANISM_PROXY, .login_octets = sizeof(struct proxied)};
 	const int64_t deadline_ms = clock_now_ms() + PROXY_READ_MS;
 	struct proxy_header header = {.reason = NULL};
 	const enum proxy_read found = proxy_read(0,

@@ -8,16 +8,16 @@
 #include "lib/utf8.h"
 #include "pop3/reply.h"
 
-bool login_attempt_is_forbidden(struct conversation *c, enum offer offer)
+bool login_attempt_is_forbidden(struct conversation *c, enum mechanism mechanism)
 {
-	const offer_set offered = c->limits.offered;
+	const mechanism_set offered = c->limits.offered;
 
-	if (offer_has(offered, offer))
+	if (mechanism_set_has(offered, mechanism))
 		return false;
 	c->refused_cleartext = true;
 	reply_error(&c->wire, REPLY_AUTH,
-		offer_has(offered, OFFER_APOP) ? TEXT_NO_CLEARTEXT_BUT_APOP
-					       : TEXT_NO_CLEARTEXT);
+		mechanism_set_has(offered, MECHANISM_APOP) ? TEXT_NO_CLEARTEXT_BUT_APOP
+							   : TEXT_NO_CLEARTEXT);
 	return true;
 }
 
@@ -79,7 +79,7 @@ static enum login_attempt ask_checker(struct conversation *c, struct request *re
 }
 
 enum login_attempt login_attempt_make(
-	struct conversation *c, enum offer kind, struct span login, struct span password)
+	struct conversation *c, enum mechanism kind, struct span login, struct span password)
 {
 	static struct request request; /* large: only what is used of it is touched */
 	enum login_attempt attempt;

@@ -18,7 +18,7 @@ enum login_attempt {
 /* Whether the policy of the host forbids this way to log in; then a reply has said what the
  * client can do instead (RFC 2449 section 8.1.2, RFC 3206). Clients that ask first learn it
  * before they send a password. */
-bool login_attempt_is_forbidden(struct conversation *c, enum offer offer);
+bool login_attempt_is_forbidden(struct conversation *c, enum mechanism mechanism);
 
 /* Sends a request to the monitor and waits for its answer, an enum request_verdict; 0 if the
  * monitor is gone. The request is wiped. */
@@ -27,7 +27,7 @@ unsigned char login_attempt_ask_monitor(struct conversation *c, struct request *
 /* Has login and password (digest, token) checked. The command's input is wiped. Replies that
  * wait are sent before: they must not come after the session's. */
 enum login_attempt login_attempt_make(
-	struct conversation *c, enum offer kind, struct span login, struct span password);
+	struct conversation *c, enum mechanism kind, struct span login, struct span password);
 
 /* Replies and counts; for the command that made the attempt to return. */
 enum command_result login_attempt_answer(struct conversation *c, enum login_attempt attempt);

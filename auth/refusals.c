@@ -10,12 +10,12 @@
  * no password. */
 static bool secret_kind(const struct request *request, char *kind)
 {
-	switch ((enum offer)request->kind) {
-	case OFFER_USER:
-	case OFFER_PLAIN:
-	case OFFER_LOGIN: *kind = 'p'; return true;
-	case OFFER_XOAUTH2:
-	case OFFER_OAUTHBEARER: *kind = 't'; return true;
+	switch ((enum mechanism)request->kind) {
+	case MECHANISM_USER:
+	case MECHANISM_PLAIN:
+	case MECHANISM_LOGIN: *kind = 'p'; return true;
+	case MECHANISM_XOAUTH2:
+	case MECHANISM_OAUTHBEARER: *kind = 't'; return true;
 	default: return false;
 	}
 }

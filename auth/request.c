@@ -11,15 +11,15 @@
  * this, and only what is offered. */
 static bool kind_permitted(const struct request *request, const struct request_limits *limits)
 {
-	if (request->kind >= OFFER_COUNT || request->language >= LANGUAGE_COUNT ||
-		!offer_has(limits->offered, (enum offer)request->kind))
+	if (request->kind >= MECHANISM_COUNT || request->language >= LANGUAGE_COUNT ||
+		!mechanism_set_has(limits->offered, (enum mechanism)request->kind))
 		return false;
 	return !request_is_login(request) || limits->tries <= REQUEST_TRIES;
 }
 
 bool request_is_login(const struct request *request)
 {
-	return request->kind < OFFER_STLS;
+	return request->kind < MECHANISM_STLS;
 }
 
 size_t request_length(const struct request *request)
@@ -34,7 +34,8 @@ bool request_permitted(const struct request *request, const struct request_limit
 	if (!kind_permitted(request, limits))
 		return false;
 	if (!request_is_login(request))
-		return login == (request->kind == OFFER_PROXY ? sizeof(struct proxied) : 0) &&
+		return login == (request->kind == MECHANISM_PROXY ? sizeof(struct proxied)
+								  : 0) &&
 		       password == 0;
 	if (login == 0 || password == 0 || login + password > REQUEST_OCTETS ||
 		login + password + limits->timestamp_octets + 3 > limits->credentials_most)

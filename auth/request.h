@@ -18,10 +18,11 @@
 #define REQUEST_OCTETS 13312
 
 /* Greeter to monitor, one datagram of exactly request_length octets. octets begins with the
- * login, the password (the digest, the token) follows at once; with OFFER_PROXY it begins with
- * a struct proxied instead, whose size is login_octets. Behind it nothing is sent. */
+ * login, the password (the digest, the token) follows at once; with MECHANISM_PROXY it begins
+ * with a struct proxied instead, whose size is login_octets. Behind it nothing is sent. */
 struct request {
-	uint16_t kind;     /* enum offer: a way to log in, or OFFER_STLS and OFFER_PROXY */
+	uint16_t kind; /* enum mechanism: a way to log in, or MECHANISM_STLS and MECHANISM_PROXY
+			*/
 	uint16_t language; /* enum language: for the session */
 	uint16_t login_octets;
 	uint16_t password_octets;
@@ -44,7 +45,7 @@ enum request_verdict {
 
 /* What a request is measured by. */
 struct request_limits {
-	offer_set offered;       /* on this connection, as it stands */
+	mechanism_set offered;   /* on this connection, as it stands */
 	size_t credentials_most; /* octets on descriptor 3 */
 	size_t timestamp_octets;
 	unsigned tries; /* logins asked for, this one included */

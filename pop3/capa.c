@@ -3,15 +3,15 @@
 
 #include "pop3/reply.h"
 
-void capa_put_mechanisms(struct wire *w, offer_set offered, const char *separator)
+void capa_put_mechanisms(struct wire *w, mechanism_set offered, const char *separator)
 {
-	const offer_set mechanisms = offer_sasl_part(offered);
+	const mechanism_set mechanisms = mechanism_set_sasl(offered);
 
-	for (int i = 0; i < OFFER_COUNT; i++) {
-		if (!offer_has(mechanisms, (enum offer)i))
+	for (int i = 0; i < MECHANISM_COUNT; i++) {
+		if (!mechanism_set_has(mechanisms, (enum mechanism)i))
 			continue;
 		wire_puts(w, separator);
-		wire_puts(w, offer_name((enum offer)i));
+		wire_puts(w, mechanism_name((enum mechanism)i));
 	}
 }
 
@@ -20,14 +20,15 @@ void capa_reply(struct wire *w, const struct capa *capa)
 	reply_ok(w, TEXT_CAPABILITIES);
 	wire_puts(w, "TOP\r\n"
 		     "UIDL\r\n");
-	if (offer_has(capa->offered, OFFER_USER))
+	if (mechanism_set_has(capa->offered, MECHANISM_USER))
 		wire_puts(w, "USER\r\n");
-	if (offer_sasl_part(capa->offered) != 0) {
+	if (mechanism_set_sasl(capa->offered) != 0) {
 		wire_puts(w, "SASL");
 		capa_put_mechanisms(w, capa->offered, " ");
 		wire_puts(w, "\r\n");
 	}
-	if (capa->state == CAPA_AUTHORIZATION && offer_has(capa->offered, OFFER_STLS))
+	if (capa->state == CAPA_AUTHORIZATION &&
+		mechanism_set_has(capa->offered, MECHANISM_STLS))
 		wire_puts(w, "STLS\r\n");
 	wire_puts(w, "RESP-CODES\r\n"
 		     "AUTH-RESP-CODE\r\n"

@@ -10,8 +10,8 @@ enum capa_state { CAPA_AUTHORIZATION, CAPA_TRANSACTION };
 /* What the list depends on. */
 struct capa {
 	enum capa_state state;
-	offer_set offered; /* how a client may log in on this connection */
-	bool utf8;         /* --utf8: announce the UTF8 command, which is served in any case */
+	mechanism_set offered; /* how a client may log in on this connection */
+	bool utf8; /* --utf8: announce the UTF8 command, which is served in any case */
 };
 
 /* Puts the whole reply to CAPA on the wire. What is announced before login is announced after
@@ -21,6 +21,6 @@ struct capa {
 void capa_reply(struct wire *w, const struct capa *capa);
 
 /* Puts the names of the SASL mechanisms of the set on the wire, each after separator. */
-void capa_put_mechanisms(struct wire *w, offer_set offered, const char *separator);
+void capa_put_mechanisms(struct wire *w, mechanism_set offered, const char *separator);
 
 #endif

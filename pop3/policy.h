@@ -1,56 +1,61 @@
-/* offer: the ways to log in, and which of them a connection is offered. Pure functions. */
-#ifndef OFFER_H
-#define OFFER_H
+/* policy: the mechanisms for a login, and which of them a connection is offered. Pure
+ * functions.
+ */
+#ifndef POLICY_H
+#define POLICY_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What a client can ask for before login; also the kinds of requests to the monitor. */
-enum offer {
-	OFFER_USER,
-	OFFER_APOP,
-	OFFER_PLAIN,
-	OFFER_LOGIN,
-	OFFER_CRAM_MD5,
-	OFFER_XOAUTH2,
-	OFFER_OAUTHBEARER,
+/* What a client can ask for before login. The greeter's requests to the monitor have the same
+ * numbers, and so have the SASL mechanisms of pop3/sasl.h, counted from MECHANISM_PLAIN. */
+enum mechanism {
+	MECHANISM_USER,
+	MECHANISM_APOP,
+	MECHANISM_PLAIN,
+	MECHANISM_LOGIN,
+	MECHANISM_CRAM_MD5,
+	MECHANISM_XOAUTH2,
+	MECHANISM_OAUTHBEARER,
 	/* these bring no credentials */
-	OFFER_STLS,
-	OFFER_PROXY, /* what a proxy in front says of its client */
-	OFFER_COUNT
+	MECHANISM_STLS,
+	MECHANISM_PROXY, /* what a proxy in front says of its client */
+	MECHANISM_COUNT
 };
 
-/* A set of them: bits 1 << offer. */
-typedef unsigned offer_set;
+/* A set of mechanisms: bits 1 << mechanism. */
+typedef unsigned mechanism_set;
 
-/* How the connection stands. */
-struct offer_situation {
-	bool proxy_awaited;   /* a proxy in front has yet to say whose connection it is */
-	bool tls;             /* it is protected */
-	bool local;           /* it comes from this host */
-	bool stls;            /* it can be protected */
+/* What the policy depends on. */
+struct policy_situation {
+	bool proxy_awaited;   /* a proxy in front has yet to say who its client is */
+	bool tls;             /* the connection is protected */
+	bool local;           /* the client is on this host */
+	bool stls;            /* STLS can protect the connection */
 	bool allow_cleartext; /* --allow-cleartext */
 	bool require_tls;     /* --require-tls */
-	offer_set opted;      /* what the administrator switched on: APOP, CRAM-MD5, XOAUTH2,
-				 OAUTHBEARER */
+	mechanism_set opted;  /* what the administrator switched on: APOP, CRAM-MD5, XOAUTH2,
+			     OAUTHBEARER */
 };
 
-/* What is offered. Whatever shows a password (or a token) only where clear text is permitted:
- * under TLS, from this host, or if the administrator says so; with --require-tls nothing but
- * STLS without TLS. While a proxy is awaited, nothing but what it says. */
-offer_set offer_of(const struct offer_situation *situation);
+/* The mechanisms that are offered. Those that show a password or a token are offered only where
+ * clear text is permitted: under TLS, from this host, or if the administrator says so. With
+ * --require-tls and without TLS, only STLS is offered. While a proxy is awaited, only PROXY. */
+mechanism_set policy_offered(const struct policy_situation *situation);
 
-/* Whether the set holds it. */
-bool offer_has(offer_set set, enum offer offer);
+/* Whether the mechanism is in the set. */
+bool mechanism_set_has(mechanism_set set, enum mechanism mechanism);
 
-/* The name of a way to log in: "USER", "PLAIN", "CRAM-MD5" ...; AUTH_MECHANISM for checkers. */
-const char *offer_name(enum offer offer);
-
-/* Finds a SASL mechanism by its name, case ignored; OFFER_COUNT if there is none of that name.
+/* The name of a mechanism: "USER", "PLAIN", "CRAM-MD5" ... Checkers get it in AUTH_MECHANISM.
  */
-enum offer offer_sasl(const char *name, size_t length);
+const char *mechanism_name(enum mechanism mechanism);
 
-/* The SASL mechanisms of a set, which are all but USER, APOP, STLS and PROXY. */
-offer_set offer_sasl_part(offer_set set);
+/* Finds a SASL mechanism by its name, case ignored; MECHANISM_COUNT if no
+ * mechanism has that name.
+ */
+enum mechanism mechanism_find_sasl(const char *name, size_t length);
+
+/* The SASL mechanisms of a set: all except USER, APOP, STLS and PROXY. */
+mechanism_set mechanism_set_sasl(mechanism_set set);
 
 #endif

@@ -14,7 +14,7 @@ typedef enum sasl_outcome take_function(struct sasl *s, struct span message);
 
 static take_function take_plain, take_login, take_cram_md5, take_xoauth2, take_oauthbearer;
 
-static const struct mechanism {
+static const struct sasl_row {
 	const char *name;
 	const char *challenge; /* the first, unencoded; NULL: the timestamp */
 	size_t message_octets;
@@ -147,7 +147,7 @@ static enum sasl_problem check_secret(struct span secret, size_t most)
 }
 
 /* The last check of all mechanisms. */
-static enum sasl_outcome offer(
+static enum sasl_outcome accept_credentials(
 	struct sasl *s, struct span login, struct span secret, size_t secret_most)
 {
 	enum sasl_problem problem = check_login(login);
@@ -176,7 +176,7 @@ static enum sasl_outcome take_plain(struct sasl *s, struct span message)
 		return malformed(s, SASL_PROBLEM_OTHER_USER);
 	if (!utf8_is_valid(message.octets, message.length))
 		return malformed(s, SASL_PROBLEM_UTF8);
-	return offer(s, login, message, SASL_PASSWORD_OCTETS);
+	return accept_credentials(s, login, message, SASL_PASSWORD_OCTETS);
 }
 
 /* The name, then the password: two messages. Some clients send passwords that are no UTF-8. */
@@ -185,7 +185,7 @@ static enum sasl_outcome take_login(struct sasl *s, struct span message)
 	enum sasl_problem problem;
 
 	if (s->login.length > 0)
-		return offer(s, s->login, message, SASL_PASSWORD_OCTETS);
+		return accept_credentials(s, s->login, message, SASL_PASSWORD_OCTETS);
 	problem = check_login(message);
 	if (problem != SASL_NO_PROBLEM)
 		return malformed(s, problem);
@@ -208,12 +208,12 @@ static enum sasl_outcome take_cram_md5(struct sasl *s, struct span message)
 		if (digest.octets[i] == '\0' ||
 			strchr("0123456789abcdef", digest.octets[i]) == NULL)
 			return malformed(s, SASL_PROBLEM_FORM);
-	return offer(s, name, digest, SASL_DIGEST_OCTETS);
+	return accept_credentials(s, name, digest, SASL_DIGEST_OCTETS);
 }
 
 /* Takes "Bearer" (in any case), blanks and a token (RFC 6750 section 2.1; but some tokens have
  * other visible characters than it lists). */
-static enum sasl_outcome offer_bearer(
+static enum sasl_outcome accept_bearer(
 	struct sasl *s, struct span login, struct span authorization)
 {
 	if (!skip_prefix(&authorization, "Bearer "))
@@ -223,7 +223,7 @@ static enum sasl_outcome offer_bearer(
 	for (size_t i = 0; i < authorization.length; i++)
 		if (authorization.octets[i] < '!' || authorization.octets[i] > '~')
 			return malformed(s, SASL_PROBLEM_FORM);
-	return offer(s, login, authorization, SASL_TOKEN_OCTETS);
+	return accept_credentials(s, login, authorization, SASL_TOKEN_OCTETS);
 }
 
 /* "user=" name ^A "auth=Bearer " token ^A ^A */
@@ -235,7 +235,7 @@ static enum sasl_outcome take_xoauth2(struct sasl *s, struct span message)
 		!is(message, "\x01") || !skip_prefix(&user, "user=") ||
 		!skip_prefix(&authorization, "auth="))
 		return malformed(s, SASL_PROBLEM_FORM);
-	return offer_bearer(s, user, authorization);
+	return accept_bearer(s, user, authorization);
 }
 
 /* RFC 5801 section 4: in a name "=2C" stands for a comma and "=3D" for "=", which may not stand
@@ -340,7 +340,7 @@ static enum sasl_outcome take_oauthbearer(struct sasl *s, struct span message)
 		!find_authorization(message, &authorization))
 		return malformed(s, SASL_PROBLEM_FORM);
 	if (authorization.length > 0)
-		return offer_bearer(s, login, authorization);
+		return accept_bearer(s, login, authorization);
 	problem = check_login(login);
 	if (problem != SASL_NO_PROBLEM)
 		return malformed(s, problem);
@@ -350,7 +350,7 @@ static enum sasl_outcome take_oauthbearer(struct sasl *s, struct span message)
 
 static enum sasl_outcome take(struct sasl *s, struct span base64)
 {
-	const struct mechanism *const m = &mechanisms[s->mechanism];
+	const struct sasl_row *const m = &mechanisms[s->mechanism];
 	char *const octets = s->message + s->message_octets;
 	const size_t left = SASL_MESSAGE_OCTETS - s->message_octets;
 	const size_t room = m->message_octets < left ? m->message_octets : left;

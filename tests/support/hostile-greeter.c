@@ -90,7 +90,7 @@ static void put_valid(void)
 	for (size_t i = 0; i < total; i++)
 		if (strchr("\r\n", out.request.octets[i]) != NULL) /* and NUL */
 			out.request.octets[i] = 'x';
-	out.request.kind = (uint16_t)(chance(2) == 0 ? chance(OFFER_STLS) : OFFER_USER);
+	out.request.kind = (uint16_t)(chance(2) == 0 ? chance(MECHANISM_STLS) : MECHANISM_USER);
 	out.request.language = (uint16_t)chance(LANGUAGE_COUNT);
 	out.request.login_octets = (uint16_t)login;
 	out.request.password_octets = (uint16_t)(total - login);
@@ -107,7 +107,7 @@ static void put_nearly_valid(void)
 	const size_t used = (put_valid(), (size_t)r->login_octets + r->password_octets);
 
 	switch (chance(7)) {
-	case 0: r->kind = (uint16_t)chance(chance(2) == 0 ? OFFER_COUNT + 2 : 65536); break;
+	case 0: r->kind = (uint16_t)chance(chance(2) == 0 ? MECHANISM_COUNT + 2 : 65536); break;
 	case 1: r->language = (uint16_t)chance(chance(2) == 0 ? 5 : 65536); break;
 	case 2: r->login_octets = edges[chance(count)]; break;
 	case 3: r->password_octets = edges[chance(count)]; break;
@@ -246,7 +246,7 @@ static void send_good(int fd)
 	static const char credentials[] = "kermitgeheim";
 
 	memset(&out, 0, sizeof out);
-	out.request.kind = OFFER_USER;
+	out.request.kind = MECHANISM_USER;
 	out.request.login_octets = 6;
 	out.request.password_octets = 6;
 	memcpy(out.request.octets, credentials, sizeof credentials - 1);

@@ -38,7 +38,7 @@ static int teardown(void **state)
 	return chdir("/");
 }
 
-static struct request request_of(enum offer kind, const char *login, const char *password)
+static struct request request_of(enum mechanism kind, const char *login, const char *password)
 {
 	struct request request = {.kind = (uint16_t)kind,
 		.login_octets = (uint16_t)strlen(login),
@@ -70,7 +70,7 @@ static void start(const char *script)
 {
 	static char text[2048];
 	static char *shell[] = {"/bin/sh", "-c", text, NULL};
-	const struct request request = request_of(OFFER_USER, "joe", "sesame");
+	const struct request request = request_of(MECHANISM_USER, "joe", "sesame");
 
 	snprintf(text, sizeof text, "%s", script);
 	prepare(shell);
@@ -111,7 +111,7 @@ TEST(credentials_of_512_octets_arrive_whole)
 	memset(password, ' ', 200);
 	memset(timestamp, 't', 109);
 	login[200] = password[200] = timestamp[109] = '\0';
-	request = request_of(OFFER_APOP, login, password);
+	request = request_of(MECHANISM_APOP, login, password);
 	memcpy(expected, login, 201);
 	memcpy(expected + 201, password, 201);
 	memcpy(expected + 402, timestamp, 110);
@@ -130,7 +130,7 @@ TEST(longest_credentials_arrive_whole)
 	char *const got = malloc(2 * REQUEST_OCTETS);
 
 	assert_non_null(got);
-	request = request_of(OFFER_OAUTHBEARER, "joe", "");
+	request = request_of(MECHANISM_OAUTHBEARER, "joe", "");
 	request.password_octets = REQUEST_OCTETS - 3;
 	memset(request.octets + 3, 't', REQUEST_OCTETS - 3);
 	prepare(shell);
@@ -146,8 +146,8 @@ TEST(longest_credentials_arrive_whole)
 TEST(checker_knows_the_mechanism)
 {
 	static char *shell[] = {"/bin/sh", "-c", "echo $AUTH_MECHANISM >>got", NULL};
-	static const enum offer mechanisms[] = {
-		OFFER_USER, OFFER_OAUTHBEARER, OFFER_APOP, OFFER_CRAM_MD5, OFFER_USER};
+	static const enum mechanism mechanisms[] = {MECHANISM_USER, MECHANISM_OAUTHBEARER,
+		MECHANISM_APOP, MECHANISM_CRAM_MD5, MECHANISM_USER};
 
 	prepare(shell);
 	for (size_t i = 0; i < COUNT_OF(mechanisms); i++) {
@@ -163,7 +163,7 @@ TEST(checker_knows_the_mechanism)
 TEST(checker_gets_the_environment_that_was_built)
 {
 	static char *env[] = {"/bin/sh", "-c", "exec /usr/bin/env >got", NULL};
-	const struct request request = request_of(OFFER_USER, "joe", "x");
+	const struct request request = request_of(MECHANISM_USER, "joe", "x");
 	char expected[2000];
 
 	assert_int_equal(setenv("LD_LIBRARY_PATH", "/nowhere", 1), 0);
@@ -326,7 +326,7 @@ TEST(standard_error_is_inherited_else)
 static void cannot_be_run(char *program, int error_number)
 {
 	char *checker[] = {program, NULL};
-	const struct request request = request_of(OFFER_USER, "joe", "x");
+	const struct request request = request_of(MECHANISM_USER, "joe", "x");
 	char octets[64];
 	int got;
 
@@ -368,7 +368,7 @@ TEST(program_that_cannot_be_run_is_told_with_its_errno)
 TEST(script_is_a_checker_as_well)
 {
 	char *checker[] = {"./script", "argument", NULL};
-	const struct request request = request_of(OFFER_USER, "joe", "x");
+	const struct request request = request_of(MECHANISM_USER, "joe", "x");
 
 	put_script(
 		"script", "#!/bin/sh\ncat <&3 >/dev/null\necho \"$1 $3\" >got\nexit 3\n", 0755);
@@ -473,7 +473,7 @@ TEST(terminal_keeps_its_foreground_group)
 static int start_with_few_descriptors(void)
 {
 	static char *checker[] = {"/bin/true", NULL};
-	const struct request request = request_of(OFFER_USER, "joe", "x");
+	const struct request request = request_of(MECHANISM_USER, "joe", "x");
 	const size_t fds = unit_count_fds();
 	const int next = dup(0);
 	int failures = 0;

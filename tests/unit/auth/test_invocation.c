@@ -70,7 +70,7 @@ TEST(session_gets_the_options_that_concern_it)
 	use_checker(checker);
 	o.asked.allow_root = o.asked.lock = o.asked.verify_sizes = o.asked.debug =
 		o.asked.utf8 = o.found.tls = true;
-	o.found.offered = 1U << OFFER_USER | 1U << OFFER_PLAIN;
+	o.found.offered = 1U << MECHANISM_USER | 1U << MECHANISM_PLAIN;
 	o.asked.idle_seconds = 86400;
 	o.asked.exec_text = exec_text;
 	o.asked.maildir = "--a Maildir";
@@ -205,12 +205,12 @@ TEST(login_sets_mechanism_and_language)
 
 	assert_true(setup_make(&s, &o, &p));
 	for (int round = 0; round < 2; round++)
-		for (enum offer offer = 0; offer < OFFER_STLS; offer++)
+		for (enum mechanism mechanism = 0; mechanism < MECHANISM_STLS; mechanism++)
 			for (enum language language = 0; language < LANGUAGE_COUNT;
 				language++) {
-				setup_for_login(&s, offer, language);
+				setup_for_login(&s, mechanism, language);
 				snprintf(expected, sizeof expected, "AUTH_MECHANISM=%s",
-					offer_name(offer));
+					mechanism_name(mechanism));
 				assert_string_equal(
 					s.environment[s.variable_count - 1], expected);
 				snprintf(expected, sizeof expected, "--language=%s",

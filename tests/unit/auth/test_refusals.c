@@ -3,7 +3,7 @@
 
 #include "auth/refusals.h"
 
-static struct request request_of(enum offer kind, const char *login, const char *password)
+static struct request request_of(enum mechanism kind, const char *login, const char *password)
 {
 	static struct request r;
 	const size_t login_octets = strlen(login), password_octets = strlen(password);
@@ -17,7 +17,8 @@ static struct request request_of(enum offer kind, const char *login, const char 
 	return r;
 }
 
-static void add(struct refusals *r, enum offer kind, const char *login, const char *password)
+static void add(
+	struct refusals *r, enum mechanism kind, const char *login, const char *password)
 {
 	const struct request request = request_of(kind, login, password);
 
@@ -25,7 +26,7 @@ static void add(struct refusals *r, enum offer kind, const char *login, const ch
 }
 
 static bool have(
-	const struct refusals *r, enum offer kind, const char *login, const char *password)
+	const struct refusals *r, enum mechanism kind, const char *login, const char *password)
 {
 	const struct request request = request_of(kind, login, password);
 
@@ -36,66 +37,67 @@ TEST(the_same_password_is_known_in_each_command)
 {
 	struct refusals r = {.count = 0};
 
-	assert_false(have(&r, OFFER_PLAIN, "kermit", "wrong"));
-	add(&r, OFFER_PLAIN, "kermit", "wrong");
-	assert_true(have(&r, OFFER_PLAIN, "kermit", "wrong"));
-	assert_true(have(&r, OFFER_LOGIN, "kermit", "wrong"));
-	assert_true(have(&r, OFFER_USER, "kermit", "wrong"));
+	assert_false(have(&r, MECHANISM_PLAIN, "kermit", "wrong"));
+	add(&r, MECHANISM_PLAIN, "kermit", "wrong");
+	assert_true(have(&r, MECHANISM_PLAIN, "kermit", "wrong"));
+	assert_true(have(&r, MECHANISM_LOGIN, "kermit", "wrong"));
+	assert_true(have(&r, MECHANISM_USER, "kermit", "wrong"));
 }
 
 TEST(another_login_or_password_is_not)
 {
 	struct refusals r = {.count = 0};
 
-	add(&r, OFFER_USER, "kermit", "wrong");
-	assert_false(have(&r, OFFER_USER, "kermit", "right"));
-	assert_false(have(&r, OFFER_USER, "kermi", "twrong"));
-	assert_false(have(&r, OFFER_USER, "Kermit", "wrong"));
-	assert_false(have(&r, OFFER_USER, "kermit", "wron"));
+	add(&r, MECHANISM_USER, "kermit", "wrong");
+	assert_false(have(&r, MECHANISM_USER, "kermit", "right"));
+	assert_false(have(&r, MECHANISM_USER, "kermi", "twrong"));
+	assert_false(have(&r, MECHANISM_USER, "Kermit", "wrong"));
+	assert_false(have(&r, MECHANISM_USER, "kermit", "wron"));
 }
 
 TEST(digests_are_not_remembered)
 {
 	struct refusals r = {.count = 0};
 
-	add(&r, OFFER_APOP, "kermit", "0123456789abcdef0123456789abcdef");
-	add(&r, OFFER_CRAM_MD5, "kermit", "0123456789abcdef0123456789abcdef");
+	add(&r, MECHANISM_APOP, "kermit", "0123456789abcdef0123456789abcdef");
+	add(&r, MECHANISM_CRAM_MD5, "kermit", "0123456789abcdef0123456789abcdef");
 	assert_int_equal(r.count, 0);
-	add(&r, OFFER_USER, "kermit", "0123456789abcdef0123456789abcdef");
-	assert_false(have(&r, OFFER_APOP, "kermit", "0123456789abcdef0123456789abcdef"));
-	assert_false(have(&r, OFFER_CRAM_MD5, "kermit", "0123456789abcdef0123456789abcdef"));
+	add(&r, MECHANISM_USER, "kermit", "0123456789abcdef0123456789abcdef");
+	assert_false(have(&r, MECHANISM_APOP, "kermit", "0123456789abcdef0123456789abcdef"));
+	assert_false(
+		have(&r, MECHANISM_CRAM_MD5, "kermit", "0123456789abcdef0123456789abcdef"));
 }
 
 TEST(a_token_is_not_a_password)
 {
 	struct refusals r = {.count = 0};
 
-	add(&r, OFFER_XOAUTH2, "kermit", "token");
-	assert_true(have(&r, OFFER_OAUTHBEARER, "kermit", "token"));
-	assert_false(have(&r, OFFER_USER, "kermit", "token"));
+	add(&r, MECHANISM_XOAUTH2, "kermit", "token");
+	assert_true(have(&r, MECHANISM_OAUTHBEARER, "kermit", "token"));
+	assert_false(have(&r, MECHANISM_USER, "kermit", "token"));
 }
 
 TEST(as_many_are_remembered_as_there_are_tries)
 {
 	struct refusals r = {.count = 0};
 
-	add(&r, OFFER_USER, "kermit", "one");
-	add(&r, OFFER_USER, "kermit", "two");
-	add(&r, OFFER_USER, "kermit", "three");
-	add(&r, OFFER_USER, "kermit", "four");
-	assert_true(have(&r, OFFER_USER, "kermit", "one"));
-	assert_true(have(&r, OFFER_USER, "kermit", "three"));
+	add(&r, MECHANISM_USER, "kermit", "one");
+	add(&r, MECHANISM_USER, "kermit", "two");
+	add(&r, MECHANISM_USER, "kermit", "three");
+	add(&r, MECHANISM_USER, "kermit", "four");
+	assert_true(have(&r, MECHANISM_USER, "kermit", "one"));
+	assert_true(have(&r, MECHANISM_USER, "kermit", "three"));
 	assert_int_equal(r.count, REQUEST_TRIES);
 	refusals_forget(&r);
-	assert_false(have(&r, OFFER_USER, "kermit", "one"));
+	assert_false(have(&r, MECHANISM_USER, "kermit", "one"));
 }
 
 TEST(nothing_of_the_password_is_kept)
 {
 	struct refusals r = {.count = 0}, other = {.count = 0};
 
-	add(&r, OFFER_USER, "kermit", "password-in-clear");
-	add(&other, OFFER_USER, "kermit", "password-in-clear");
+	add(&r, MECHANISM_USER, "kermit", "password-in-clear");
+	add(&other, MECHANISM_USER, "kermit", "password-in-clear");
 	assert_null(memmem(&r, sizeof r, "password", 8));
 	/* Another key gives another hash. */
 	assert_memory_not_equal(r.hashes, other.hashes, sizeof r.hashes[0]);

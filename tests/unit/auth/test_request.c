@@ -11,7 +11,7 @@
 /* A request with a login and a password of these lengths. */
 static struct request make(size_t login, size_t password)
 {
-	struct request request = {.kind = OFFER_USER,
+	struct request request = {.kind = MECHANISM_USER,
 		.login_octets = (uint16_t)login,
 		.password_octets = (uint16_t)password};
 
@@ -19,7 +19,7 @@ static struct request make(size_t login, size_t password)
 	return request;
 }
 
-#define EVERYTHING ((1U << OFFER_COUNT) - 1)
+#define EVERYTHING ((1U << MECHANISM_COUNT) - 1)
 
 /* The first login of a connection on which everything is offered. */
 static bool permitted(const struct request *request, size_t timestamp)
@@ -99,9 +99,9 @@ TEST(kind_and_language_must_be_known)
 
 	for (unsigned kind = 0; kind <= UINT16_MAX; kind++) {
 		request.kind = (uint16_t)kind;
-		assert_int_equal(permitted(&request, 0), kind < OFFER_STLS);
+		assert_int_equal(permitted(&request, 0), kind < MECHANISM_STLS);
 	}
-	request.kind = OFFER_USER;
+	request.kind = MECHANISM_USER;
 	for (unsigned language = 0; language <= UINT16_MAX; language++) {
 		request.language = (uint16_t)language;
 		assert_int_equal(permitted(&request, 0), language < LANGUAGE_COUNT);
@@ -110,10 +110,11 @@ TEST(kind_and_language_must_be_known)
 
 TEST(what_is_not_offered_is_refused)
 {
-	for (unsigned kind = 0; kind < OFFER_COUNT; kind++) {
-		struct request request = kind == OFFER_STLS    ? make(0, 0)
-					 : kind == OFFER_PROXY ? make(sizeof(struct proxied), 0)
-							       : make(5, 5);
+	for (unsigned kind = 0; kind < MECHANISM_COUNT; kind++) {
+		struct request request = kind == MECHANISM_STLS ? make(0, 0)
+					 : kind == MECHANISM_PROXY
+						 ? make(sizeof(struct proxied), 0)
+						 : make(5, 5);
 		struct request_limits limits = {.credentials_most = 512, .tries = 1};
 
 		request.kind = (uint16_t)kind;
@@ -127,7 +128,7 @@ TEST(three_logins_are_permitted)
 {
 	struct request_limits limits = {.offered = EVERYTHING, .credentials_most = 512};
 
-	for (unsigned kind = 0; kind < OFFER_STLS; kind++)
+	for (unsigned kind = 0; kind < MECHANISM_STLS; kind++)
 		for (limits.tries = 1; limits.tries < 10; limits.tries++) {
 			struct request request = make(5, 5);
 
@@ -136,7 +137,7 @@ TEST(three_logins_are_permitted)
 				request_permitted(&request, &limits), limits.tries <= 3);
 		}
 	limits.tries = UINT32_MAX;
-	assert_false(request_permitted(&(struct request){.kind = OFFER_USER}, &limits));
+	assert_false(request_permitted(&(struct request){.kind = MECHANISM_USER}, &limits));
 }
 
 TEST(what_a_proxy_said_has_its_size_and_counts_as_no_login)
@@ -144,7 +145,7 @@ TEST(what_a_proxy_said_has_its_size_and_counts_as_no_login)
 	struct request request = make(0, 0);
 	const struct request_limits limits = {.offered = EVERYTHING, .credentials_most = 512};
 
-	request.kind = OFFER_PROXY;
+	request.kind = MECHANISM_PROXY;
 	assert_false(request_is_login(&request));
 	for (unsigned octets = 0; octets <= UINT16_MAX; octets++) {
 		request.login_octets = (uint16_t)octets;
@@ -160,7 +161,7 @@ TEST(stls_carries_no_credentials)
 {
 	struct request request = make(0, 0);
 
-	request.kind = OFFER_STLS;
+	request.kind = MECHANISM_STLS;
 	assert_true(permitted(&request, 40));
 	request.login_octets = 1;
 	assert_false(permitted(&request, 40));

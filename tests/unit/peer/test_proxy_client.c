@@ -116,15 +116,15 @@ TEST(until_the_proxy_has_spoken_nothing_else_is_offered)
 	struct settings o = {
 		.found = {.proxy_awaited = true, .tls = true, .local = true, .stls = true}};
 
-	assert_int_equal(options_offer(&o), 1U << OFFER_PROXY);
+	assert_int_equal(options_offer(&o), 1U << MECHANISM_PROXY);
 	o.found.tls = o.found.local = false;
 	options_meet_proxy(&o, false);
-	assert_int_equal(options_offer(&o), 1U << OFFER_STLS);
+	assert_int_equal(options_offer(&o), 1U << MECHANISM_STLS);
 	o.found.proxy_awaited = true;
 	options_meet_proxy(&o, true);
-	assert_true(offer_has(options_offer(&o), OFFER_USER));
-	assert_false(offer_has(options_offer(&o), OFFER_STLS));
-	assert_false(offer_has(options_offer(&o), OFFER_PROXY));
+	assert_true(mechanism_set_has(options_offer(&o), MECHANISM_USER));
+	assert_false(mechanism_set_has(options_offer(&o), MECHANISM_STLS));
+	assert_false(mechanism_set_has(options_offer(&o), MECHANISM_PROXY));
 }
 
 static const struct CMUnitTest tests[] = {

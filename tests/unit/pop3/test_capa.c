@@ -3,8 +3,8 @@
 
 #include "pop3/capa.h"
 
-#define BIT(offer) (1U << (offer))
-#define PASSWORDS (BIT(OFFER_USER) | BIT(OFFER_PLAIN) | BIT(OFFER_LOGIN))
+#define BIT(mechanism) (1U << (mechanism))
+#define PASSWORDS (BIT(MECHANISM_USER) | BIT(MECHANISM_PLAIN) | BIT(MECHANISM_LOGIN))
 
 static char before[1024], after[1024];
 
@@ -25,7 +25,7 @@ static void list_all(const struct capa *capa, char *text)
 	close(out);
 }
 
-static void list(enum capa_state state, offer_set offered, char *text)
+static void list(enum capa_state state, mechanism_set offered, char *text)
 {
 	const struct capa capa = {.state = state, .offered = offered};
 
@@ -96,7 +96,7 @@ TEST(list_after_login_is_the_same_and_the_name_of_the_program)
 
 TEST(what_is_not_offered_is_not_announced)
 {
-	list(CAPA_AUTHORIZATION, BIT(OFFER_APOP), before);
+	list(CAPA_AUTHORIZATION, BIT(MECHANISM_APOP), before);
 	assert_false(has_line(before, "USER"));
 	assert_null(strstr(before, "SASL"));
 	assert_null(strstr(before, "APOP"));
@@ -109,22 +109,22 @@ TEST(what_is_not_offered_is_not_announced)
 TEST(sasl_mechanisms_are_listed_before_and_after_login)
 {
 	static const char line[] = "SASL PLAIN LOGIN CRAM-MD5 XOAUTH2 OAUTHBEARER";
-	const offer_set all = BIT(OFFER_COUNT) - 1;
+	const mechanism_set all = BIT(MECHANISM_COUNT) - 1;
 
 	list(CAPA_AUTHORIZATION, all, before);
 	assert_true(has_line(before, line));
 	list(CAPA_TRANSACTION, all, after);
 	assert_true(has_line(after, line));
-	list(CAPA_AUTHORIZATION, BIT(OFFER_CRAM_MD5), before);
+	list(CAPA_AUTHORIZATION, BIT(MECHANISM_CRAM_MD5), before);
 	assert_true(has_line(before, "SASL CRAM-MD5"));
 }
 
 /* RFC 2595 section 4: STLS only while it is permitted. */
 TEST(stls_is_announced_before_login_only)
 {
-	list(CAPA_AUTHORIZATION, BIT(OFFER_STLS), before);
+	list(CAPA_AUTHORIZATION, BIT(MECHANISM_STLS), before);
 	assert_true(has_line(before, "STLS"));
-	list(CAPA_TRANSACTION, BIT(OFFER_STLS), after);
+	list(CAPA_TRANSACTION, BIT(MECHANISM_STLS), after);
 	assert_false(has_line(after, "STLS"));
 }
 

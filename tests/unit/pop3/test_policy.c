@@ -3,27 +3,28 @@
 
 #include "pop3/policy.h"
 
-#define BIT(offer) (1U << (offer))
-#define ALL (BIT(OFFER_COUNT) - 1)
+#define BIT(mechanism) (1U << (mechanism))
+#define ALL (BIT(MECHANISM_COUNT) - 1)
 
 /* What an administrator can switch on. */
-static const offer_set optional =
-	BIT(OFFER_APOP) | BIT(OFFER_CRAM_MD5) | BIT(OFFER_XOAUTH2) | BIT(OFFER_OAUTHBEARER);
+static const mechanism_set optional = BIT(MECHANISM_APOP) | BIT(MECHANISM_CRAM_MD5) |
+				      BIT(MECHANISM_XOAUTH2) | BIT(MECHANISM_OAUTHBEARER);
 
 /* Ways to log in that show an eavesdropper nothing that he could use later. */
-static const offer_set secret_keeping = BIT(OFFER_APOP) | BIT(OFFER_CRAM_MD5);
+static const mechanism_set secret_keeping = BIT(MECHANISM_APOP) | BIT(MECHANISM_CRAM_MD5);
 
-static const offer_set passwords = BIT(OFFER_USER) | BIT(OFFER_PLAIN) | BIT(OFFER_LOGIN);
+static const mechanism_set passwords =
+	BIT(MECHANISM_USER) | BIT(MECHANISM_PLAIN) | BIT(MECHANISM_LOGIN);
 
 /* Calls check for all situations: five switches, and each set of optional ways. */
 static size_t for_all(
-	bool awaited, void (*check)(const struct offer_situation *s, offer_set set))
+	bool awaited, void (*check)(const struct policy_situation *s, mechanism_set set))
 {
 	size_t count = 0;
 
 	for (unsigned bits = 0; bits < 32; bits++)
-		for (offer_set opted = 0; opted <= ALL; opted++) {
-			const struct offer_situation s = {.tls = (bits & 1) != 0,
+		for (mechanism_set opted = 0; opted <= ALL; opted++) {
+			const struct policy_situation s = {.tls = (bits & 1) != 0,
 				.local = (bits & 2) != 0,
 				.stls = (bits & 4) != 0,
 				.allow_cleartext = (bits & 8) != 0,
@@ -33,21 +34,21 @@ static size_t for_all(
 
 			if ((opted & ~optional) != 0)
 				continue;
-			check(&s, offer_of(&s));
+			check(&s, policy_offered(&s));
 			count++;
 		}
 	return count;
 }
 
 /* RFC 5034 section 4, RFC 8314: by default no password is asked for in clear text. */
-static void keeps_passwords(const struct offer_situation *s, offer_set set)
+static void keeps_passwords(const struct policy_situation *s, mechanism_set set)
 {
 	const bool may_show = s->tls || (!s->require_tls && (s->allow_cleartext || s->local));
 
 	assert_int_equal((set & passwords) == passwords, may_show);
 	assert_int_equal((set & passwords) == 0, !may_show);
 	if (!may_show)
-		assert_int_equal(set & ~(secret_keeping | BIT(OFFER_STLS)), 0);
+		assert_int_equal(set & ~(secret_keeping | BIT(MECHANISM_STLS)), 0);
 }
 
 TEST(passwords_are_asked_for_only_where_that_is_permitted)
@@ -55,7 +56,7 @@ TEST(passwords_are_asked_for_only_where_that_is_permitted)
 	assert_int_equal(for_all(false, keeps_passwords), 512);
 }
 
-static void offers_what_was_opted(const struct offer_situation *s, offer_set set)
+static void offers_what_was_opted(const struct policy_situation *s, mechanism_set set)
 {
 	const bool may_show = s->tls || (!s->require_tls && (s->allow_cleartext || s->local));
 
@@ -71,10 +72,10 @@ TEST(what_is_optional_is_offered_where_it_was_opted_for)
 	for_all(false, offers_what_was_opted);
 }
 
-static void demands_tls(const struct offer_situation *s, offer_set set)
+static void demands_tls(const struct policy_situation *s, mechanism_set set)
 {
 	if (s->require_tls && !s->tls)
-		assert_int_equal(set & ~BIT(OFFER_STLS), 0);
+		assert_int_equal(set & ~BIT(MECHANISM_STLS), 0);
 }
 
 TEST(where_tls_is_required_nothing_but_stls_comes_before)
@@ -83,9 +84,9 @@ TEST(where_tls_is_required_nothing_but_stls_comes_before)
 }
 
 /* RFC 2595 section 4: STLS is an error under TLS. */
-static void offers_stls(const struct offer_situation *s, offer_set set)
+static void offers_stls(const struct policy_situation *s, mechanism_set set)
 {
-	assert_int_equal(offer_has(set, OFFER_STLS), s->stls && !s->tls);
+	assert_int_equal(mechanism_set_has(set, MECHANISM_STLS), s->stls && !s->tls);
 }
 
 TEST(stls_is_offered_where_it_can_be_had_and_tls_does_not_run)
@@ -93,16 +94,16 @@ TEST(stls_is_offered_where_it_can_be_had_and_tls_does_not_run)
 	for_all(false, offers_stls);
 }
 
-static void offers_nothing(const struct offer_situation *s, offer_set set)
+static void offers_nothing(const struct policy_situation *s, mechanism_set set)
 {
 	(void)s;
-	assert_int_equal(set, BIT(OFFER_PROXY));
+	assert_int_equal(set, BIT(MECHANISM_PROXY));
 }
 
-static void awaits_nobody(const struct offer_situation *s, offer_set set)
+static void awaits_nobody(const struct policy_situation *s, mechanism_set set)
 {
 	(void)s;
-	assert_false(offer_has(set, OFFER_PROXY));
+	assert_false(mechanism_set_has(set, MECHANISM_PROXY));
 }
 
 TEST(a_proxy_has_the_first_word)
@@ -113,29 +114,29 @@ TEST(a_proxy_has_the_first_word)
 
 TEST(names)
 {
-	static const char *const names[OFFER_COUNT] = {[OFFER_USER] = "USER",
-		[OFFER_APOP] = "APOP",
-		[OFFER_PLAIN] = "PLAIN",
-		[OFFER_LOGIN] = "LOGIN",
-		[OFFER_CRAM_MD5] = "CRAM-MD5",
-		[OFFER_XOAUTH2] = "XOAUTH2",
-		[OFFER_OAUTHBEARER] = "OAUTHBEARER",
-		[OFFER_STLS] = "STLS",
-		[OFFER_PROXY] = "PROXY"};
+	static const char *const names[MECHANISM_COUNT] = {[MECHANISM_USER] = "USER",
+		[MECHANISM_APOP] = "APOP",
+		[MECHANISM_PLAIN] = "PLAIN",
+		[MECHANISM_LOGIN] = "LOGIN",
+		[MECHANISM_CRAM_MD5] = "CRAM-MD5",
+		[MECHANISM_XOAUTH2] = "XOAUTH2",
+		[MECHANISM_OAUTHBEARER] = "OAUTHBEARER",
+		[MECHANISM_STLS] = "STLS",
+		[MECHANISM_PROXY] = "PROXY"};
 
-	for (int i = 0; i < OFFER_COUNT; i++)
-		assert_string_equal(offer_name((enum offer)i), names[i]);
+	for (int i = 0; i < MECHANISM_COUNT; i++)
+		assert_string_equal(mechanism_name((enum mechanism)i), names[i]);
 }
 
 TEST(mechanisms_are_found_by_name)
 {
-	assert_int_equal(offer_sasl("PLAIN", 5), OFFER_PLAIN);
-	assert_int_equal(offer_sasl("plain", 5), OFFER_PLAIN);
-	assert_int_equal(offer_sasl("Cram-Md5", 8), OFFER_CRAM_MD5);
-	assert_int_equal(offer_sasl("OAUTHBEARER", 11), OFFER_OAUTHBEARER);
-	for (int i = OFFER_PLAIN; i <= OFFER_OAUTHBEARER; i++)
-		assert_int_equal(offer_sasl(offer_name((enum offer)i),
-					 strlen(offer_name((enum offer)i))),
+	assert_int_equal(mechanism_find_sasl("PLAIN", 5), MECHANISM_PLAIN);
+	assert_int_equal(mechanism_find_sasl("plain", 5), MECHANISM_PLAIN);
+	assert_int_equal(mechanism_find_sasl("Cram-Md5", 8), MECHANISM_CRAM_MD5);
+	assert_int_equal(mechanism_find_sasl("OAUTHBEARER", 11), MECHANISM_OAUTHBEARER);
+	for (int i = MECHANISM_PLAIN; i <= MECHANISM_OAUTHBEARER; i++)
+		assert_int_equal(mechanism_find_sasl(mechanism_name((enum mechanism)i),
+					 strlen(mechanism_name((enum mechanism)i))),
 			i);
 }
 
@@ -145,19 +146,20 @@ TEST(what_is_no_mechanism_is_not_found)
 		"STLS", "XOAUTH", "PROXY", "CRAM_MD5"};
 
 	for (size_t i = 0; i < COUNT_OF(wrong); i++)
-		assert_int_equal(offer_sasl(wrong[i], strlen(wrong[i])), OFFER_COUNT);
+		assert_int_equal(
+			mechanism_find_sasl(wrong[i], strlen(wrong[i])), MECHANISM_COUNT);
 	/* The length counts, not the octets after it. */
-	assert_int_equal(offer_sasl("PLAINX", 5), OFFER_PLAIN);
-	assert_int_equal(offer_sasl("PLAIN", 4), OFFER_COUNT);
+	assert_int_equal(mechanism_find_sasl("PLAINX", 5), MECHANISM_PLAIN);
+	assert_int_equal(mechanism_find_sasl("PLAIN", 4), MECHANISM_COUNT);
 }
 
 TEST(the_mechanisms_of_a_set)
 {
-	assert_int_equal(offer_sasl_part(ALL),
-		BIT(OFFER_PLAIN) | BIT(OFFER_LOGIN) | BIT(OFFER_CRAM_MD5) | BIT(OFFER_XOAUTH2) |
-			BIT(OFFER_OAUTHBEARER));
-	assert_int_equal(offer_sasl_part(BIT(OFFER_USER) | BIT(OFFER_APOP) | BIT(OFFER_STLS) |
-					 BIT(OFFER_PROXY)),
+	assert_int_equal(mechanism_set_sasl(ALL),
+		BIT(MECHANISM_PLAIN) | BIT(MECHANISM_LOGIN) | BIT(MECHANISM_CRAM_MD5) |
+			BIT(MECHANISM_XOAUTH2) | BIT(MECHANISM_OAUTHBEARER));
+	assert_int_equal(mechanism_set_sasl(BIT(MECHANISM_USER) | BIT(MECHANISM_APOP) |
+					    BIT(MECHANISM_STLS) | BIT(MECHANISM_PROXY)),
 		0);
 }
 
@@ -175,5 +177,5 @@ static const struct CMUnitTest tests[] = {
 
 int main(void)
 {
-	return UNIT_RUN("offer", tests);
+	return UNIT_RUN("policy", tests);
 }

@@ -1,9 +1,8 @@
-/* checkpw HOMES PASSWORD program [argument ...]: the cheapest honest checkpassword program.
- *
- * Lets in the users u0, u1, ... whose home is a directory of that name in HOMES, all with one
- * password; becomes the owner of the home, who must not be root. Exits 1 if login or password
- * is wrong, 2 if misused, 111 if something fails. Only for measurements: it makes no mystery of
- * the time that a comparison takes. */
+/* checkpw HOMES PASSWORD program [argument ...]: the cheapest correct checkpassword program.
+ * It accepts the users u0, u1, ... whose home is a directory of that name in HOMES, all with
+ * one password, and becomes the owner of the home, who must not be root. It exits 1 if login
+ * or password is wrong, 2 if misused, and 111 if something fails. It is only for
+ * measurements: the time of a comparison is not hidden. */
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>

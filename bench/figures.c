@@ -58,7 +58,7 @@ static void print_latency(const struct figures *f, enum latency which, FILE *out
 		latency_names[which], percentile(s, 50), percentile(s, 99), percentile(s, 100));
 }
 
-/* A server's words may hold anything. */
+/* A server's words can contain anything. */
 static void print_text(const char *text, FILE *out)
 {
 	fputc('"', out);

@@ -1,4 +1,4 @@
-/* figures: what has been measured, and how it is written. */
+/* figures: what was measured, and how it is written. */
 #ifndef BENCH_FIGURES_H
 #define BENCH_FIGURES_H
 
@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Times that are kept for each session or each reply. */
+/* Times that are recorded for each session or each reply. */
 enum latency {
 	LATENCY_GREETING,     /* connect to greeting */
 	LATENCY_PASS,         /* PASS to its answer */

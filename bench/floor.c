@@ -1,5 +1,6 @@
-/* floor: answers +OK to every line and has no mail. Not a server: what a process for each
- * connection costs by itself, below which no server of that kind can come. */
+/* floor: answers +OK to every line and has no mail. It is not a server. It shows what one
+ * process for each connection costs by itself, which is the lower limit for every server of
+ * that kind. */
 #include <string.h>
 #include <unistd.h>
 

@@ -9,7 +9,7 @@ import maildirs
 
 BENCH = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(BENCH)
-OWNER = (4000, 4000)  # of the homes: sessions run as this user
+OWNER = (4000, 4000)  # The owner of the homes, who is also the user of the sessions.
 PASSWORD = "secret"
 TOOLS = {
     "load": (["load.c", "talk.c", "reply.c", "figures.c"], []),
@@ -23,7 +23,7 @@ class Failed(Exception):
 
 
 class Lab:
-    """Everything lies below one directory, which is removed at the end unless it was named."""
+    """Everything is in one directory, which is removed at the end unless it was named."""
 
     def __init__(self, build, state=None, quick=False):
         self.quick = quick
@@ -41,7 +41,7 @@ class Lab:
         return self.at("bin", name)
 
     def copy_programs(self):
-        """Copies of what is measured: mail users may not be let into the tree."""
+        """Copies of the programs to measure, because mail users may not be able to enter the tree."""
         for name in ("pop3d", "pop3d-checkpw"):
             shutil.copy(os.path.join(self.build, name), self.program(name))
 
@@ -53,21 +53,23 @@ class Lab:
                 check=True)
 
     def homes(self, owner_name):
-        """The directory of the homes of one server: each changes its own in its own way."""
+        """The directory of the homes of one server. Each server changes its homes in its own way."""
         path = self.at("homes", owner_name)
         os.makedirs(path, exist_ok=True)
         return path
 
     def home(self, homes, user, count, **kind):
-        """Makes the home of a user, unless it is there already from an earlier run."""
+        """Makes the home of a user, unless an earlier run has made it."""
         path = os.path.join(homes, f"u{user}")
         if not os.path.isdir(path):
             maildirs.make_home(path, count, owner=OWNER, **kind)
         return path
 
     def load(self, server=None, patience=300, home=None, **options):
-        """Runs the load generator and returns its figures. Options are those of load.c; with a
-        home it runs as the owner of the homes, there."""
+        """Runs the load generator and returns its figures.
+
+        Options are those of load.c. With a home it runs there, as the owner of the homes.
+        """
         command = self.load_command(server, options)
         as_owner = {"user": OWNER[0], "group": OWNER[1], "extra_groups": []} if home else {}
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,

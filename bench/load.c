@@ -1,8 +1,7 @@
-/* load: drives a POP3 server with many sessions at once and measures it; Linux.
- *
- * The server listens on TCP already, or is started for each session with one end of a TCP
- * connection as its descriptors 0 and 1, as a superserver would. The figures are written to
- * standard output as one line of JSON. Exit status 1: a session failed; 2: wrong use. */
+/* load: drives a POP3 server with many sessions at once and measures it; Linux only. The
+ * server listens on TCP already, or load starts it for each session with one end of a TCP
+ * connection as descriptors 0 and 1, as a superserver does. The figures go to standard output
+ * as one line of JSON. Exit status 1: a session failed; 2: wrong use. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -102,7 +101,7 @@ static void link_watch(struct load *l, struct link *link, int operation, bool fo
 		die("epoll_ctl");
 }
 
-/* Writes what the script has to say now. */
+/* Writes what the script has to send now. */
 static void link_speak(struct load *l, struct link *link)
 {
 	struct talk *const t = &link->talk;
@@ -221,7 +220,7 @@ static int64_t microseconds(struct timeval t)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_usec;
 }
 
-/* Counts what the programs that were started have used, with the children they waited for. */
+/* Counts what the started programs have used, including the children they waited for. */
 static void reap(struct load *l, int options)
 {
 	while (l->unreaped > 0) {
@@ -265,7 +264,8 @@ static unsigned count_held(const struct load *l)
 	return held;
 }
 
-/* SCENARIO_IDLE: says so when all sessions are in, and waits for the end of standard input. */
+/* SCENARIO_IDLE: reports when all sessions are logged in, and waits for the end of standard
+ * input. */
 static void hold(struct load *l)
 {
 	char octet;
@@ -282,8 +282,8 @@ static void hold(struct load *l)
 			link_speak(l, &l->links[i]);
 }
 
-/* Opens as many sessions as may be open. An idle run has all at a time but lets only a few log
- * in at once, as neighbours refuse a rush of connections. */
+/* Opens as many sessions as may be open. An idle run has all open at a time but lets only a
+ * few log in at once, because other servers refuse a rush of connections. */
 static void open_links(struct load *l)
 {
 	unsigned busy = 0;

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes Maildirs for measurements: the same arguments make the same names and octets.
 
-As a program:  maildirs.py HOME [--count N] [--size mail|OCTETS] [--names plain|S|SW]
-               [--body text|base64] [--crlf] [--new SHARE] [--seed N] [--owner UID:GID]
+As a program:  maildirs.py HOME [--count N] [--size mail|OCTETS] [--names plain|S|SW] [--body
+text|base64] [--crlf] [--new SHARE] [--seed N] [--owner UID:GID]
 """
 import argparse
 import base64
@@ -14,7 +14,7 @@ import shutil
 POOL_OCTETS = 1 << 20
 FIRST_SECOND = 1700000000
 HOST = "mx1.example.org"
-# Lines that have to be doubled or must not be taken for the end, in some of the messages.
+# Lines whose dots must be doubled, or that look like the end, in some of the messages.
 DOTS = b".\n..\n.leading dot\n...three\n. \n"
 LONG_LINE = (b"x" * 71 + b" ") * 28 + b"end\n"
 
@@ -36,12 +36,12 @@ def text_pool(rng):
 
 
 def base64_pool(rng):
-    """What an attachment looks like: lines of 76 octets."""
+    """Lines of 76 octets, like those of an attachment."""
     return base64.encodebytes(rng.randbytes(57 * (POOL_OCTETS // 77)))
 
 
 def mail_size(rng):
-    """Octets of a message as people get them: lognormal, median 8 KiB, at most 5 MiB."""
+    """Octets of a typical message: lognormal, median 8 KiB, at most 5 MiB."""
     return int(min(5 << 20, max(600, 8192 * math.exp(1.5 * rng.gauss(0, 1)))))
 
 
@@ -78,7 +78,7 @@ class Maker:
             at = self.pool.find(b"\n", at + 1)
 
     def pieces(self, number):
-        """The octets of a message, piece by piece, ending in a line end."""
+        """The octets of a message, piece by piece. The last piece ends in a line end."""
         left = mail_size(self.rng) if self.size == "mail" else int(self.size)
         first = header(number, self.body)
         if self.size == "mail" and self.rng.random() < 0.1:
@@ -95,7 +95,7 @@ class Maker:
             yield piece if left > 0 else piece[:-1] + b"\n"
 
     def wire_pieces(self, number):
-        """The same as they lie on disk, each with its length on the wire."""
+        """The same as on disk, each with its length on the wire."""
         for piece in self.pieces(number):
             lines = piece.count(b"\n")
             if self.crlf:
@@ -119,7 +119,7 @@ def write_all(fd, octets):
 
 
 def add_message(dir_fd, maker, number, seconds, name_with):
-    """Writes a message; name_with makes its name from its octets on disk and on the wire."""
+    """Writes a message. name_with makes its name from its octets on disk and on the wire."""
     if maker.size == "mail" or maker.size < POOL_OCTETS:
         pieces = list(maker.wire_pieces(number))
         octets = b"".join(piece for piece, _ in pieces)
@@ -157,7 +157,7 @@ def add_messages(maildir, maker, first, count, names="plain", new=0.3, seed=1):
 
 
 def make_home(home, count, names="plain", new=0.3, seed=1, owner=None, **kind):
-    """Makes a home with a Maildir of count messages, in the place of what was there."""
+    """Makes a home with a Maildir of count messages, and replaces an existing one."""
     maildir = os.path.join(home, "Maildir")
     shutil.rmtree(home, ignore_errors=True)
     os.makedirs(home, 0o755)

@@ -12,8 +12,10 @@ PROGRAM = re.compile(r'execve\("([^"]+)", \[(.*?)\]')
 
 
 def traced(lab, server, user, **options):
-    """Runs one session of a per-connection program under strace; returns the directory that has
-    a file for each process."""
+    """Runs one session of a per-connection program under strace.
+
+    Returns the directory, which has a file for each process.
+    """
     program, environment = server.program()
     directory = lab.at("run", "strace")
     shutil.rmtree(directory, ignore_errors=True)
@@ -82,8 +84,11 @@ def table_calls(lab):
 
 
 def opened_messages(directory):
-    """(opened, tried) before the answer of STAT: calls that open a file of new/ or cur/, in all
-    processes, counted up to the time at which the session sent its answer of STAT."""
+    """(opened, tried) before the answer of STAT.
+
+    These are calls that open a file of new/ or cur/, in all processes, up to the time at which the
+    session sent its answer of STAT.
+    """
     lines = []
     for process in processes(directory):
         for _, part in process:

@@ -23,7 +23,7 @@ def login_sessions(lab, server, user, sessions):
 
 
 def table_logins(lab, title, user, kind):
-    """All on one and the same Maildir, except for those that leave files of their own in it."""
+    """All on the same Maildir, except those that leave files of their own in it."""
     shared = lab.homes("shared")
     servers = [Pop3d(lab, shared), Mailfront(lab, shared), MailfrontSession(lab, shared),
                Floor(lab, shared)]
@@ -53,7 +53,7 @@ def table_logins(lab, title, user, kind):
 
 
 def session_programs(lab):
-    """The programs that serve a user who is logged in, started in the Maildir's home."""
+    """The programs that serve a user who has logged in, started in the home of the Maildir."""
     return {"pop3d --session": lab.program("pop3d") + " --session Maildir",
             "pop3front-maildir": shutil.which("pop3front-maildir", path="/usr/sbin:/usr/bin")
             + " Maildir"}

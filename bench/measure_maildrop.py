@@ -1,4 +1,4 @@
-"""How long a login takes as the maildrop grows, and LIST and UIDL of a large one."""
+"""How long a login takes as the maildrop grows, and LIST and UIDL of a large maildrop."""
 import os
 import shutil
 import time
@@ -10,8 +10,8 @@ from report import Goal, Range, Table
 from rounds import Results, alternate, cell, running
 from servers import Courier, Dovecot, DovecotHp, Mailfront, Pop3d
 
-SETTLED = 3  # seconds: a directory that changed just now may change again with the same time
-WARM = 3  # later logins that are measured after each first one
+SETTLED = 3  # Seconds. A directory that has just changed can change again with the same time.
+WARM = 3  # Later logins that are measured after each first one.
 
 
 def sizes(lab):
@@ -19,7 +19,7 @@ def sizes(lab):
 
 
 def rounds_of(lab, count):
-    """Fresh maildrops of each size: fewer of those that take minutes to make."""
+    """Fresh maildrops of each size, and fewer of those that take minutes to make."""
     if lab.quick:
         return 2
     return 3 if count <= 100000 else 1
@@ -43,7 +43,7 @@ def add_one(server, user, number):
 
 def logins(lab, server, user, count, names, seed):
     """Milliseconds from PASS to the answer of STAT, by what the login was."""
-    lab.load(server, scenario="login", users=1)  # the programs are in memory
+    lab.load(server, scenario="login", users=1)  # The programs are in memory.
     home = os.path.join(server.homes, f"u{user}")
     maildirs.make_home(home, count, names, seed=seed, owner=OWNER, size=1024)
     time.sleep(SETTLED)
@@ -54,7 +54,7 @@ def logins(lab, server, user, count, names, seed):
         found[kind].append(figures["pass_to_stat_us"]["p50"] / 1e3)
         return figures
     login("first")
-    time.sleep(SETTLED)  # QUIT may have moved messages
+    time.sleep(SETTLED)  # QUIT may have moved messages.
     for _ in range(WARM):
         figures = login("later", "poll")
         found["list"].append(figures["list_us"]["p50"] / 1e3)
@@ -154,7 +154,9 @@ def growth_goal(found):
 
 
 def servers_for(started, count):
-    """Of large maildrops, the servers that goals are set against; others need minutes a login."""
+    """Of large maildrops, only the servers that goals are set against; others need minutes for a
+    login.
+    """
     if count <= 10000:
         return started
     names = ["pop3d", "dovecot-hp"] + ["mailfront"] * (count <= 100000)
@@ -167,7 +169,7 @@ def tables(lab):
     for server in servers:
         lab.home(server.homes, 1, count=10)
         for names in ("SW", "plain"):
-            for count in sizes(lab):  # so that the list of users is complete at the start
+            for count in sizes(lab):  # So that the list of users is complete at the start.
                 os.makedirs(os.path.join(server.homes, f"u{user_of(count, names)}"), exist_ok=True)
     with running(servers) as started:
         found = []

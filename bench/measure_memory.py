@@ -1,4 +1,4 @@
-"""Memory of sessions that wait: many of them, and one on a large maildrop."""
+"""Memory of waiting sessions: many of them, and one on a large maildrop."""
 import subprocess
 import time
 
@@ -8,12 +8,12 @@ from report import Goal, Range, Table
 from rounds import cell, measure, running
 from servers import Courier, Dovecot, DovecotHp, Floor, Mailfront, Pop3d
 
-FEW = 10  # messages of each of the many
-FIRST = 101  # users that the many are
+FEW = 10  # Messages in each of the many maildrops.
+FIRST = 101  # Users of the many sessions.
 
 
 def held(lab, server, sessions, users):
-    """What the server's processes take with that many sessions logged in, and without."""
+    """The memory of the server's processes with so many sessions logged in, and with none."""
     server.await_quiet()
     idle = tree_memory(server.process.pid)
     command = lab.load_command(server, {"scenario": "idle", "sessions": sessions, "users": users,

@@ -51,7 +51,7 @@ def table_sessions(lab, at_once):
 
 
 def table_messages(lab):
-    # the other neighbours take 40 ms for each message: see the slowest replies
+    # The other servers take 40 ms for each message: see the slowest replies.
     servers = [kind(lab) for kind in
                [Pop3d, MailfrontNoDelay] + ([] if lab.quick else [Dovecot, DovecotHp])]
     for server in servers:

@@ -1,4 +1,4 @@
-"""How fast one large message goes out, compared with cat, and what memory that takes."""
+"""How fast one large message is sent, compared with cat, and how much memory that takes."""
 import os
 
 import plot
@@ -15,7 +15,7 @@ MESSAGES = [
 
 
 def second_name(lab, home, user):
-    """The one message under a name that no session changes: what cat reads."""
+    """The message under a name that no session changes, which cat reads."""
     path = lab.at("run", f"message-{user}")
     for sub in ("new", "cur"):
         directory = os.path.join(home, "Maildir", sub)
@@ -26,8 +26,11 @@ def second_name(lab, home, user):
 
 
 def rate(lab, server, user, octets):
-    """Octets of the file a second, in MB: by cat from the first octet to the end of file, by a
-    server from RETR to the last octet of its answer."""
+    """Octets of the file for a second, in MB.
+
+    For cat from the first octet to the end of file, for a server from RETR to the last octet of its
+    answer.
+    """
     if isinstance(server, Cat):
         seconds = lab.load(server, scenario="raw")["raw_s"]
     else:
@@ -36,7 +39,7 @@ def rate(lab, server, user, octets):
 
 
 def table_rates(lab, title, user, size, kinds, **mail):
-    """How fast a message goes out, by cat and by each of the kinds of servers."""
+    """How fast a message is sent, by cat and by each of the kinds of servers."""
     shared = lab.homes("shared")
     home = lab.home(shared, user, count=1, size=size, new=0, **mail)
     servers = [Cat(lab, second_name(lab, home, user))]
@@ -65,7 +68,7 @@ def table_rates(lab, title, user, size, kinds, **mail):
 
 
 def process_name(line, is_first):
-    """What a process of pop3d is: a checker becomes the session in the same process."""
+    """The role of a process of pop3d: a checker becomes the session in the same process."""
     program = os.path.basename(line[0])
     if program != "pop3d":
         return program if program == "checkpw" else None
@@ -114,7 +117,7 @@ def tables(lab):
             table.plots["retr"] = plot.bars(f"RETR of {size >> 20} MiB, {title}", "x cat",
                                             table.series)
         yield table
-    # a size in the name has to be verified before it is promised to the client
+    # A size in the name has to be verified before it is promised to the client.
     yield table_rates(lab, "base64, LF, size in the name", 14, size, kinds[:2], body="base64",
                       names="SW")
     if lab.quick:

@@ -40,7 +40,7 @@ def client(lab, *arguments):
 
 
 class Pop3dTls(UnderTcpserver):
-    """pop3d behind pop3d-tls; the clock says in the log what each handshake took."""
+    """pop3d under pop3d-tls. The clock logs what each handshake took."""
 
     name = "pop3d-tls"
 
@@ -174,7 +174,7 @@ def table_logins(lab):
 
 
 def private_kilobytes(lab, server, busy):
-    """Private memory of each of four engines, idle after login or in the midst of a download."""
+    """Private memory of each of four engines, idle after login or during a download."""
     clients = []
     try:
         for _ in range(4):

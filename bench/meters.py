@@ -28,7 +28,7 @@ def command_line(pid):
 
 
 def _unified_group():
-    """Where control groups of version 2 can be made; None where they cannot."""
+    """Where control groups of version 2 can be made; None if they cannot."""
     with open("/proc/mounts", encoding="utf-8") as file:
         for line in file:
             _, path, kind, *_ = line.split()
@@ -38,8 +38,11 @@ def _unified_group():
 
 
 class CpuMeter:
-    """CPU seconds of a server: by a control group of its own, to the microsecond, or else by what
-    /proc says of its processes, to the clock tick."""
+    """CPU seconds of a server.
+
+    From a control group of its own, to the microsecond, or otherwise from /proc for its processes,
+    to the clock tick.
+    """
 
     _count = 0
 
@@ -55,7 +58,7 @@ class CpuMeter:
                 self.group = None
 
     def enter(self):
-        """Called in the process that is to be measured, before it becomes the server."""
+        """Called in the process to be measured, before it becomes the server."""
         if self.group:
             with open(os.path.join(self.group, "cgroup.procs"), "w", encoding="ascii") as file:
                 file.write(str(os.getpid()))
@@ -123,8 +126,10 @@ def parent(pid):
 
 
 class MemorySampler(threading.Thread):
-    """Looks again and again at the processes that a superserver started: what is in seen is the
-    private memory in kB, by what the process is."""
+    """Looks repeatedly at the processes that a superserver started.
+
+    seen has the private memory in kB, by the role of the process.
+    """
 
     def __init__(self, pid, name_of, seconds=0.002):
         super().__init__(daemon=True)
@@ -138,7 +143,7 @@ class MemorySampler(threading.Thread):
             name = self.name_of(line, parent(process) == self.pid) if line else None
             private = memory(process)["private"]
         except (OSError, KeyError):
-            return  # it has just ended
+            return  # It has just ended.
         if name:
             self.seen.setdefault(name, []).append(private)
 

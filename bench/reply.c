@@ -12,7 +12,7 @@ void reply_expect(struct reply *r, enum reply_shape shape, bool checked)
 	r->problem = NULL;
 	r->lines = r->sum_octets = r->wire_octets = r->octets = r->line_octets = 0;
 	r->line_length = 0;
-	memcpy(r->tail, "   \r\n", sizeof r->tail); /* as if a line had just ended */
+	memcpy(r->tail, "   \r\n", sizeof r->tail); /* As if a line had just ended. */
 }
 
 static enum reply_event wrong(struct reply *r, const char *problem)
@@ -21,7 +21,8 @@ static enum reply_event wrong(struct reply *r, const char *problem)
 	return REPLY_WRONG;
 }
 
-/* Gathers a line; REPLY_COMPLETE when it is there, terminated and without its CRLF. */
+/* Gathers a line. Returns REPLY_COMPLETE when it is complete, terminated and without its
+ * CRLF. */
 static enum reply_event take_line(
 	struct reply *r, const char *octets, size_t length, size_t *used)
 {
@@ -70,7 +71,8 @@ static bool keep_size(struct reply_sizes *sizes, uint64_t octets)
 	return true;
 }
 
-/* A line of LIST or UIDL: messages are numbered from 1, without gaps as nothing is deleted. */
+/* A line of LIST or UIDL. Messages are numbered from 1, without gaps because nothing is
+ * deleted. */
 static enum reply_event judge_listing_line(struct reply *r)
 {
 	char *end;
@@ -115,7 +117,7 @@ static enum reply_event take_listing(
 	return REPLY_MORE;
 }
 
-/* A line of a message, or a piece of one; before is the octet in front of its last one. */
+/* A line of a message, or a piece of one. before is the octet before its last one. */
 static enum reply_event judge_message_line(struct reply *r, char before)
 {
 	const uint64_t length = r->line_octets;
@@ -163,8 +165,8 @@ static enum reply_event take_checked(
 	return REPLY_MORE;
 }
 
-/* Looks only at the end of what arrived. Within a message no line is a dot alone, so CRLF, dot,
- * CRLF is the end, provided that no other reply was asked for. */
+/* Looks only at the end of what arrived. Within a message no line is a dot alone, so CRLF,
+ * dot, CRLF is the end, provided that no other reply was asked for. */
 static enum reply_event take_unchecked(
 	struct reply *r, const char *octets, size_t length, size_t *used)
 {

@@ -1,4 +1,5 @@
-/* reply: what a POP3 server answers, taken apart piece by piece as it arrives, and checked. */
+/* reply: takes the answers of a POP3 server apart piece by piece as they arrive, and checks
+ * them. */
 #ifndef BENCH_REPLY_H
 #define BENCH_REPLY_H
 
@@ -47,10 +48,10 @@ struct reply {
 	char line[REPLY_LINE_OCTETS + 1];
 };
 
-/* Gets ready for the next reply. */
+/* Prepares for the next reply. */
 void reply_expect(struct reply *r, enum reply_shape shape, bool checked);
 
-/* Takes octets until something happens; used is set to how many were taken. A status line stays
+/* Takes octets until something happens. Sets used to how many were taken. A status line stays
  * in line, terminated and without its CRLF. */
 enum reply_event reply_take(struct reply *r, const char *octets, size_t length, size_t *used);
 

@@ -1,9 +1,9 @@
-"""Figures as people read them: medians with ranges, ratios of pairs, tables, goals."""
+"""Figures for people: medians with ranges, ratios of pairs, tables, goals."""
 import statistics
 
 
 def short(value):
-    """Three digits, as the spread of such measurements allows no more."""
+    """Three digits, because the spread of such measurements allows no more."""
     if value == 0:
         return "0"
     if abs(value) >= 100:
@@ -14,7 +14,7 @@ def short(value):
 
 
 class Range:
-    """Several measurements of one thing: the median, and between what they lay."""
+    """Several measurements of one thing: the median, and the range."""
 
     def __init__(self, values):
         self.values = list(values)
@@ -32,7 +32,7 @@ class Range:
 
 
 class Goal:
-    """A bound that a ratio or a size has to keep."""
+    """A bound for a ratio or a size."""
 
     def __init__(self, what, measured, bound, at_least=False, unit=""):
         self.what, self.measured, self.bound = what, measured, bound
@@ -49,12 +49,12 @@ class Goal:
 
 
 class Table:
-    """One table of results, what it says, and what may be drawn from it."""
+    """One table of results, its text, and what can be drawn from it."""
 
     def __init__(self, title, head, note=""):
         self.title, self.head, self.note = title, head, note
         self.rows, self.goals, self.problems = [], [], []
-        self.series = {}  # what a plot is made of, by server
+        self.series = {}  # The values of a plot, by server.
         self.plots = {}   # SVG texts by name
 
     def add(self, *cells):

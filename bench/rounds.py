@@ -1,4 +1,4 @@
-"""Measuring several things in turns, so that what else the machine does hits all alike."""
+"""Measures several things in turns, so that other load on the machine affects all alike."""
 import contextlib
 
 from lab import Failed
@@ -13,7 +13,7 @@ def alternate(count, things):
 
 
 class Results:
-    """Values by name; each name gets one value a round."""
+    """Values by name. Each name gets one value in each round."""
 
     def __init__(self):
         self.values = {}
@@ -26,7 +26,7 @@ class Results:
         self.problems.setdefault(name, str(problem))
 
     def range(self, name):
-        """None where there was a problem: a part of the rounds is not to be compared."""
+        """None if there was a problem, because a part of the rounds cannot be compared."""
         if name in self.problems or name not in self.values:
             return None
         return Range(self.values[name])
@@ -37,7 +37,7 @@ class Results:
 
 
 def measure(count, servers, once):
-    """Runs once(server) in turns; what it returns is a value, or a dict of values by name."""
+    """Runs once(server) in turns. It returns a value, or a dict of values by name."""
     results = Results()
     for server in alternate(count, servers):
         if server.name in results.problems:
@@ -57,7 +57,7 @@ def measure(count, servers, once):
 
 @contextlib.contextmanager
 def running(servers, say=print):
-    """Starts the servers; those that cannot be started are left out, and it is said why."""
+    """Starts the servers. Leaves out those that cannot be started, and says why."""
     started = []
     try:
         for server in servers:

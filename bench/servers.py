@@ -1,7 +1,7 @@
 """The servers that are measured, each started on a free port of the loopback interface.
 
-Neighbours come from Debian packages. Nothing outside the directory of the laboratory is changed:
-where a program knows only fixed paths, it gets a mount namespace of its own.
+Other servers than pop3d come from Debian packages. Nothing outside the directory of the laboratory
+is changed: a program that knows only fixed paths gets a mount namespace of its own.
 """
 import os
 import shutil
@@ -18,7 +18,7 @@ SBIN = ["/usr/local/sbin", "/usr/sbin", "/sbin"]
 
 
 class Missing(Exception):
-    """A program that is needed is not there."""
+    """A needed program is missing."""
 
 
 def find(name, package):
@@ -41,7 +41,7 @@ class Server:
 
     name = ""
     user_pattern = "u%"
-    fresh_process = True  # each session has processes of its own, all gone after it
+    fresh_process = True  # Each session has processes of its own, which have all ended after it.
 
     def __init__(self, lab, homes=None):
         self.lab = lab
@@ -51,7 +51,7 @@ class Server:
         self.port = self.process = self.meter = None
 
     def command(self):
-        """What to run, and its environment."""
+        """The command to run, and its environment."""
         raise NotImplementedError
 
     def start(self):
@@ -81,7 +81,7 @@ class Server:
         raise Missing(f"{self.name} does not listen; see {self.directory}/log")
 
     def await_quiet(self):
-        """Waits until the processes of past sessions are gone."""
+        """Waits until the processes of past sessions have ended."""
         if not self.fresh_process:
             time.sleep(0.3)
             return
@@ -136,7 +136,7 @@ class UnderTcpserver(Server):
 
 
 class Pop3d(UnderTcpserver):
-    """Ours, with the cheapest checker."""
+    """pop3d, with the cheapest checker."""
 
     name = "pop3d"
     options = []
@@ -162,14 +162,16 @@ class Mailfront(UnderTcpserver):
 
 
 class MailfrontNoDelay(Mailfront):
-    """mailfront with what it leaves to the superserver: without it, replies wait 40 ms."""
+    """mailfront with TCP_NODELAY, which it leaves to the superserver. Without it, replies wait 40
+    ms.
+    """
 
     name = "mailfront, tcpserver -D"
     no_delay = True
 
 
 class MailfrontSession(UnderTcpserver):
-    """mailfront's session program behind pop3d's front and the same checker."""
+    """mailfront's session program after pop3d's front end and the same checker."""
 
     name = "mailfront-session"
 
@@ -189,7 +191,7 @@ class Floor(UnderTcpserver):
 
 
 class Cat(UnderTcpserver):
-    """No server: what tcpserver and cat put through the same kind of socket."""
+    """No server: the throughput of tcpserver and cat with the same kind of socket."""
 
     name = "cat"
 
@@ -278,12 +280,14 @@ class DovecotHp(Dovecot):
 
 
 class Courier(Server):
-    """Courier's POP3 server with couriertcpd and authdaemond. Its package refuses to be installed
-    beside other POP3 servers, so that it is only unpacked; /etc/courier and /run/courier are
-    those of a mount namespace."""
+    """Courier's POP3 server with couriertcpd and authdaemond.
+
+    Its package refuses to be installed beside other POP3 servers, so it is only unpacked.
+    /etc/courier and /run/courier are those of a mount namespace.
+    """
 
     name = "courier"
-    # one shell as the parent of both, with a mount namespace of its own
+    # One shell as the parent of both, with a mount namespace of its own.
     script = """
         mount --make-rprivate / && mount --bind "$D/etc" /etc/courier &&
         mount -t tmpfs none /run && mkdir -p /run/courier/authdaemon || exit 1
@@ -319,7 +323,7 @@ class Courier(Server):
                        "DEFAULTOPTIONS=\"\"\nLOGGEROPTS=\"\"\n")
 
     def write_users(self, path):
-        # the cheapest hash that its modules know
+        # The cheapest hash that its modules know.
         hashed = subprocess.run(["perl", "-e", "print crypt(shift, 'ab')", PASSWORD],
                                 capture_output=True, text=True, check=True).stdout
         with open(path, "w", encoding="utf-8") as file:

@@ -86,7 +86,7 @@ void talk_begin(
 		await_reply(t, TALK_GREETING, 0);
 }
 
-/* The pattern of user names with the number in the place of "%". */
+/* The pattern of user names, with the number in place of "%". */
 static void write_user(const struct talk *t, char *line, size_t capacity)
 {
 	const char *const pattern = t->plan->user;
@@ -136,8 +136,8 @@ static bool step_message(struct talk *t)
 	return true;
 }
 
-/* Sends what the script has at its present step and goes on to the next one; false when it has
- * to wait for replies first. */
+/* Sends what the script has at its present step and goes on to the next one. Returns false if
+ * it has to wait for replies first. */
 static bool take_step(struct talk *t)
 {
 	const enum scenario scenario = t->plan->scenario;
@@ -181,7 +181,7 @@ void talk_prompt(struct talk *t)
 	if (t->plan->scenario == SCENARIO_RAW)
 		return;
 	for (;;) {
-		/* one by one up to and including LIST, whose answer the rest needs */
+		/* One by one up to and including LIST, whose answer the rest needs. */
 		const bool in_turn =
 			t->step <= STEP_LIST || (t->step == STEP_MESSAGES && t->next == 1);
 		const size_t window = in_turn ? 1 : t->plan->window;

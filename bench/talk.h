@@ -1,5 +1,5 @@
-/* talk: one POP3 session as a client has it: the script of its commands, what is still to be
- * answered, and what the answers took. */
+/* talk: one POP3 session from the client's side: the script of its commands, the outstanding
+ * answers, and the times of the answers. */
 #ifndef BENCH_TALK_H
 #define BENCH_TALK_H
 
@@ -10,7 +10,7 @@
 #include "figures.h"
 #include "reply.h"
 
-#define TALK_WINDOW 128 /* commands that may wait for an answer */
+#define TALK_WINDOW 128 /* Commands that can wait for an answer. */
 #define TALK_OUTPUT_OCTETS 16384
 
 enum scenario {
@@ -89,13 +89,13 @@ int64_t talk_now_ns(void);
 void talk_begin(
 	struct talk *t, const struct talk_plan *plan, struct figures *figures, unsigned user);
 
-/* Writes the commands that may be sent now to out. */
+/* Writes the commands that can be sent now to out. */
 void talk_prompt(struct talk *t);
 
-/* Takes what the server sent. Returns false when something was wrong; figures know what. */
+/* Takes what the server sent. Returns false if something was wrong; figures has the problem. */
 bool talk_hear(struct talk *t, const char *octets, size_t length);
 
-/* The server closed the connection. Returns false when that was too early. */
+/* The server closed the connection. Returns false if that was too early. */
 bool talk_end(struct talk *t);
 
 /* Notes the first problem of all; always returns false. */

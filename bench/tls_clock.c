@@ -1,5 +1,5 @@
 /* tls_clock: loaded before the TLS library (LD_PRELOAD), writes to standard error how many
- * microseconds of CPU a handshake took that came to its end. */
+ * microseconds of CPU each completed handshake took. */
 #include <dlfcn.h>
 #include <openssl/ssl.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* fuzz: what the fuzz targets share. */
+/* fuzz: shared by the fuzz targets. */
 #ifndef FUZZ_H
 #define FUZZ_H
 
@@ -7,14 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What must hold. */
+/* A condition that must hold. */
 #define CHECK(condition)                                                                       \
 	do {                                                                                   \
 		if (!(condition))                                                              \
 			abort();                                                               \
 	} while (0)
 
-/* Octets in memory of their own length, so that a sanitizer sees a step beyond. */
+/* Octets in an allocation of exactly their length, so that a sanitizer sees a read beyond it.
+ */
 static inline char *fuzz_copy(const void *octets, size_t length)
 {
 	char *const copy = malloc(length + !length);

@@ -1,6 +1,6 @@
-/* fuzz_encode: a message in pieces that the input chooses, encoded with vectors, without, and
- * octet by octet: all give the same, which is as long as counting says, and decodes to the
- * message. The first octet of the input seeds the pieces. */
+/* fuzz_encode: encodes a message in pieces that the input chooses, with vectors, without, and
+ * octet by octet. All give the same result, whose length is what counting says, and which
+ * decodes to the message. The first octet of the input seeds the pieces. */
 #include "fuzz.h"
 
 #include "tests/unit/unit_encode.h"
@@ -15,7 +15,7 @@ struct way {
 static const struct way ways[] = {
 	{encode_plain, encode_count}, {encode, portable_encode_count}, {portable_encode, NULL}};
 
-/* One octet, and never past the input, as long as the pieces. */
+/* A random length below PIECE, and never more than what is left. */
 static uint64_t next_piece(uint64_t *random, size_t left)
 {
 	uint64_t piece;
@@ -25,7 +25,7 @@ static uint64_t next_piece(uint64_t *random, size_t left)
 	return piece < left ? piece : left;
 }
 
-/* Encodes the message in pieces; returns the octets, and checks what counting says of them. */
+/* Encodes the message in pieces. Returns the octets, and checks what counting says of them. */
 static size_t run(
 	const struct way *way, const char *in, size_t length, unsigned seed, char *out)
 {
@@ -49,7 +49,7 @@ static size_t run(
 	return used;
 }
 
-/* A client's view: lines end in CRLF, none begins with a single dot. */
+/* A client's view: lines end in CRLF, and none begins with a single dot. */
 static void check_wire(const char *out, size_t length)
 {
 	size_t line = 0;

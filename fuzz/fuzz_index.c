@@ -1,5 +1,5 @@
 /* fuzz_index: a file of any content in the place of the index. Every second input has its
- * checksums put right first, as a forger would: what lies behind them is to be reached. */
+ * checksums corrected first, as a forger would do, so that the code after them is reached. */
 #include "fuzz.h"
 
 #include <fcntl.h>
@@ -37,7 +37,7 @@ static void seal(size_t octets)
 	}
 }
 
-/* What the input does not say: so that its length is the right one as well. */
+/* Fills the last page with zeros, so that the length is that of an index. */
 static size_t pad(size_t octets)
 {
 	const size_t rest = octets % INDEX_PAGE_OCTETS;
@@ -79,7 +79,7 @@ static void read_all(struct index *ix)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct index ix;
-	/* both ways to read an index, by the second bit */
+	/* Both ways to read an index, chosen by the second bit. */
 	const struct index_wish wish = {directory(), geteuid(), size > 0 && (data[0] & 2) != 0};
 	size_t octets = size > 1 ? size - 1 : 0;
 	int fd;

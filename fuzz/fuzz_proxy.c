@@ -1,10 +1,11 @@
-/* fuzz_proxy: a header of the PROXY protocol and what follows it; also addresses and rules. */
+/* fuzz_proxy: a header of the PROXY protocol and the octets after it; also addresses and
+ * rules. */
 #include "fuzz.h"
 
 #include "lib/utf8.h"
 #include "peer/proxy_header.h"
 
-/* A text that was written is read back as what it stands for, and written the same. */
+/* A text that was written is read back as the same value, and written the same. */
 static void check_ip(const char text[ADDRESS_TEXT_OCTETS])
 {
 	struct address a;
@@ -56,7 +57,7 @@ static void check_header(const struct proxy_header *h)
 	check_text(h->tls_client_name, sizeof h->tls_client_name, h->tls_client_verified);
 }
 
-/* What a part of a header is, the whole must agree with. */
+/* The result for a part of a header must agree with the result for the whole. */
 static void check_part(const char *octets, size_t part, enum proxy_result result,
 	const struct proxy_header *whole)
 {

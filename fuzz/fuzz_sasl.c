@@ -1,6 +1,6 @@
 /* fuzz_sasl: a SASL exchange. The first octet of the input is the set of allowed mechanisms,
- * the first line the arguments of AUTH, each further line one that the client sends.
- * Credentials are refused, so that the exchange goes on where it can. */
+ * the first line is the arguments of AUTH, and each further line is one that the client
+ * sends. Credentials are refused, so that the exchange goes on where it can. */
 #include "fuzz.h"
 
 #include "lib/utf8.h"
@@ -65,7 +65,7 @@ static enum sasl_outcome check(enum sasl_outcome outcome)
 	return outcome;
 }
 
-/* Takes the next line off. */
+/* Removes and returns the next line. */
 static struct span next_line(const char **data, size_t *size)
 {
 	const char *const end = *size > 0 ? memchr(*data, '\n', *size) : NULL;

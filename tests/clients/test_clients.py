@@ -1,4 +1,4 @@
-"""Real clients fetch, keep and delete, behind tcpserver."""
+"""Real clients fetch, keep and delete, under tcpserver."""
 import poplib
 import subprocess
 

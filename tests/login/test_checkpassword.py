@@ -1,4 +1,4 @@
-"""The contract with checkpassword programs: what they are given, and what their ends mean."""
+"""The interface of checkpassword programs: what they are given, and what their exit statuses mean."""
 import hashlib
 import os
 import re
@@ -22,12 +22,12 @@ REFUSED, MISCONFIGURED, TEMPORARY = "-ERR [AUTH]", "-ERR [SYS/PERM]", "-ERR [SYS
 
 @pytest.fixture(params=["root", "user"] if ROOT else ["user"])
 def uid(request):
-    """Whom the server runs as."""
+    """The user that the server runs as."""
     return None if request.param == "root" else MAIL_UID
 
 
 def start(lab, home, command, *options, **how):
-    """A server with this checker; the greeting is read."""
+    """A server with this checker, after its greeting."""
     server = lab.serve(home, *options, checker=command, **how)
     greeting = server.line()
     assert greeting is not None and greeting.startswith("+OK "), server.report()
@@ -50,7 +50,7 @@ def ask(server, command, wanted):
 
 
 def log_line(server, *parts):
-    """Asserts that one line of the log has all the parts, and returns it."""
+    """Asserts that one line of the log has all the parts. Returns the line."""
     def find():
         return [line for line in server.log().splitlines() if all(part in line for part in parts)]
     found = retry_until(find, 5)
@@ -59,7 +59,7 @@ def log_line(server, *parts):
 
 
 def serves(server, home):
-    """Goes through a session to its clean end."""
+    """Plays a session to its regular end."""
     expect(server, log_in(server, home.login, home.password), "+OK 4 messages (2007 octets)")
     ask(server, "STAT", "+OK 4 2007")
     expect(server, server.quit(), "+OK ")
@@ -76,7 +76,7 @@ def verdict_of(status):
 
 
 def test_every_exit_status_has_its_reply_and_log_line(lab, home):
-    # the login is the status: three of them can be tried on a connection
+    # The login is the status, so three statuses can be tried on a connection.
     checker = Script(home, "exit $(tr '\\0' ' ' <&3 | cut -d ' ' -f 1)\n")
     wrong = []
     for first in range(0, 256, 3):
@@ -186,7 +186,7 @@ def test_a_checker_that_closes_all_above_2_does_no_harm(lab, home, uid):
             expect(server, log_in(server, home.login, home.password),
                    "+OK 4 messages (2007 octets)")
             servers.append(server)
-    time.sleep(3)  # the login timeout is over, and nobody was killed
+    time.sleep(3)  # The login time-out is over, and nothing was killed.
     for server in servers:
         ask(server, "STAT", "+OK 4 2007")
         expect(server, server.ask_multi("RETR 2")[0], "+OK 508 octets")
@@ -215,7 +215,7 @@ def test_a_checker_that_hangs_is_killed_at_the_login_timeout(lab, home, uid, kin
     server.send(b"PASS x\r\n")
     assert server.rest() == b"", server.report()
     assert time.monotonic() - begin < 4, server.report()
-    assert server.ended() != 0, server.report()  # and ended() finds no process left
+    assert server.ended() != 0, server.report()  # ended() also finds no process.
     log_line(server, checker.path, "login-timeout")
 
 
@@ -241,7 +241,7 @@ def test_standard_error_that_is_a_log_is_passed_on(lab, home, uid):
 
 
 def test_standard_output_is_the_clients(lab, home, uid):
-    """As with qmail-popup: a checker that writes there writes to the client."""
+    """As with qmail-popup: if a checker writes to standard output, the client gets it."""
     checker = Script(home, READS + "printf 'hello\\r\\n'\nexit 1\n")
     server = start(lab, home, [checker.path], uid=uid)
     expect(server, log_in(server, "kermit", "x"), "hello")
@@ -249,7 +249,7 @@ def test_standard_output_is_the_clients(lab, home, uid):
 
 
 class Syslog:
-    """A /dev/log of our own, which only what runs behind the wrapper sees."""
+    """A /dev/log that only the programs inside the wrapper see."""
 
     def __init__(self, directory):
         self.lines = []
@@ -320,7 +320,7 @@ def test_logins_and_failures_under_inetd_go_to_syslog(lab, home, syslog):
     syslog.find(" login ip=127.0.0.1", "user=kermit")
 
 
-# -- what it is
+# -- which program it is
 
 
 def test_a_checker_that_forks_may_stay_the_parent_of_the_session(lab, home, uid):
@@ -361,7 +361,7 @@ int main(int argc, char **argv)
 
 
 def test_a_set_uid_checker_gets_its_rights(lab, home):
-    """So neither no_new_privs nor a sandbox may bind the process that runs it."""
+    """Neither no_new_privs nor a sandbox may bind the process that runs it."""
     if not ROOT:
         pytest.skip("needs root to make a program set-uid")
     if os.statvfs(lab.directory).f_flag & os.ST_NOSUID:
@@ -399,7 +399,7 @@ done
     checker = Script(home, LETS_IN)
     server = start(lab, home, [checker.path], "--exec", f"{session} one  two",
                    "--login-timeout", "2", uid=uid, transport="tcp")
-    # all in one piece: what follows PASS is still there for the other program
+    # All in one piece: the commands after PASS must reach the other program.
     server.send(f"USER kermit\r\nPASS {home.password}\r\nSTAT\r\nNOOP\r\n".encode())
     replies = [server.line() for _ in range(4)]
     mail_uid = MAIL_UID if ROOT else os.getuid()
@@ -437,7 +437,7 @@ def test_maildir_in_the_environment_beats_the_default(lab, home, uid, setting):
 
 
 def test_a_checker_may_change_the_last_argument_which_is_a_maildir(lab, home, uid):
-    """As checkvpw does; others make a directory of that name."""
+    """checkvpw does this. Other checkers make a directory of that name."""
     home.add_seeds()
     other = harness.Maildir(os.path.join(home.path, "Other"))
     other.add("1.a", b"Subject: x\n\nother\n")
@@ -462,7 +462,7 @@ def test_the_servers_own_maildir_variable_is_not_the_checkers(lab, home, uid):
 
 
 def credentials(checker):
-    """The three fields, after a check that there is nothing else."""
+    """The three fields. Asserts that there is nothing else."""
     octets = checker.wait_for("credentials", lambda octets: octets.count(b"\0") >= 3)
     assert octets.endswith(b"\0") and octets.count(b"\0") == 3, octets
     assert len(octets) <= 512, octets
@@ -474,7 +474,7 @@ def test_descriptor_3_has_login_password_and_a_random_short_timestamp(lab, home,
     for _ in range(3):
         checker = Script(home, READS + "exit 1\n", f"checker{len(stamps)}")
         server = start(lab, home, [checker.path], uid=uid)
-        # PASS takes all the rest of the line
+        # PASS takes the whole rest of the line.
         expect(server, log_in(server, "kermit@example.org", " two  blanks\t. "), REFUSED)
         login, password, stamp = credentials(checker)
         assert (login, password) == (b"kermit@example.org", b" two  blanks\t. ")
@@ -590,7 +590,7 @@ def test_pass_env_passes_a_variable_on_and_no_other(lab, home, uid):
 
 
 def test_off_a_socket_the_environment_names_the_client(lab, home, uid):
-    """As behind a TLS wrapper that speaks over pipes."""
+    """As with a TLS wrapper that speaks through pipes."""
     for given, wanted in (
             ({"REMOTE_HOST": "::ffff:192.0.2.7"}, {"PROTO": "TCP", "TCPREMOTEIP": "192.0.2.7"}),
             ({"TCPREMOTEIP": "192.0.2.7", "TCPREMOTEPORT": "4711", "TCPLOCALIP": "192.0.2.1",
@@ -601,7 +601,7 @@ def test_off_a_socket_the_environment_names_the_client(lab, home, uid):
              {"PROTO": "TCP6", "TCPREMOTEIP": "2001:db8::1", "TCPREMOTEPORT": "99"}),
             ({"REMOTE_HOST": "x\ny", "REMOTE_PORT": "99999"}, {})):
         checker = Script(home, NOTES_ENVIRONMENT, f"checker{len(os.listdir(lab.directory))}")
-        # a client elsewhere that is not known to have come by TLS
+        # A client on another host that is not known to use TLS.
         noted = noted_environment(lab, home, checker, "--allow-cleartext", uid=uid,
                                   transport="pipes", env=given)[1]
         del noted["PATH"], noted["SERVICE"], noted["AUTH_MECHANISM"]
@@ -618,7 +618,7 @@ def test_there_is_always_a_path(lab, home):
 
 
 def places_with(secret):
-    """Command lines and environments of this machine that hold the octets."""
+    """Command lines and environments on this machine that contain the octets."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         for name in ("cmdline", "environ"):
@@ -707,7 +707,7 @@ with open("/proc/self/status") as status, open("@NOTES@/status", "w") as note:
 os._exit(1)
 """
 
-# What superservers leave behind, and worse.
+# What superservers leave set, and worse.
 LEFT_BEHIND = """import os, signal, sys
 os.umask(0)
 for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGHUP, signal.SIGINT, signal.SIGTERM,
@@ -735,7 +735,7 @@ def test_what_a_superserver_left_behind_reaches_no_checker(lab, home, uid):
         status = dict(line.split(":\t", 1) for line in checker.note("status").decode().splitlines()
                       if ":\t" in line)
         assert status["SigBlk"] == "0" * 16, status
-        # Python itself ignores SIGPIPE and SIGXFSZ; those from 32 on are the C library's
+        # Python itself ignores SIGPIPE and SIGXFSZ. Signals from 32 on belong to the C library.
         assert int(status["SigIgn"], 16) & 0x7fffffff & ~(1 << 12 | 1 << 24) == 0, status
         assert int(status["Umask"], 8) & 0o022 == 0o022, status
 
@@ -753,7 +753,7 @@ def test_the_session_holds_nothing_but_the_connection_and_its_maildrop(lab, home
                    stderr="client")
     expect(server, log_in(server, home.login, home.password), "+OK 4 messages")
     ask(server, "NOOP", "+OK")
-    # the greeter is told that it is over at about the time at which the session begins
+    # The greeter is told that it is over at about the time when the session begins.
     assert retry_until(lambda: len(tree_of(server.process.pid)) == 2, 5), server.report()
     session = tree_of(server.process.pid)[1]
     status = status_of(session)
@@ -762,7 +762,7 @@ def test_the_session_holds_nothing_but_the_connection_and_its_maildrop(lab, home
     assert status["Gid"].split() == [str(MAIL_GID)] * 4, status
     held = {number: os.readlink(f"/proc/{session}/fd/{number}")
             for number in os.listdir(f"/proc/{session}/fd")}
-    # beside these: the way to syslog, since standard error is the client's
+    # Besides these there is the way to syslog, because standard error is the client's.
     with open("/proc/net/unix", encoding="ascii") as table:
         local_sockets = {f"socket:[{line.split()[6]}]" for line in list(table)[1:]}
     foreign = {number: target for number, target in held.items() if int(number) > 2
@@ -787,7 +787,7 @@ def test_the_monitor_is_confined_though_the_checker_closed_the_status_descriptor
 
 
 def test_the_mark_of_one_session_is_not_taken_for_another_on_the_same_file(lab, home, uid):
-    """Two sessions that a script runs one behind the other, into one pipe."""
+    """A script runs two sessions one after another, into one pipe."""
     home.add_seeds()
     closer = Script(home, READS + CLOSES + "@SESSION@\n")
     reader, writer = os.pipe()

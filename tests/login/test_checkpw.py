@@ -1,8 +1,8 @@
-"""pop3d-checkpw: every way in, and every way it must not let anybody in.
+"""pop3d-checkpw: every way to log in, and every login that it must refuse.
 
-The program is run as the front end runs it: credentials on descriptor 3, standard output and
-standard error apart from each other. Most tests run twice where root runs them: as root (the entry
-is another user) and as an ordinary user (the entry is that user).
+The program runs as a front end runs it: credentials on descriptor 3, standard output and standard
+error separate. If root runs the tests, most run twice: as root (the entry is another user) and as
+an ordinary user (the entry is that user).
 """
 import contextlib
 import ctypes
@@ -29,15 +29,15 @@ TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("POP3D_BUILD", os.path.join(os.path.dirname(TESTS), "build"))
 ROOT = os.getuid() == 0
 UID, GID = (4321, 4322) if ROOT else (os.getuid(), os.getgid())
-SECONDS = 120  # after which a program that hangs is killed; nothing that works takes as long
+SECONDS = 120  # Seconds after which a program that hangs is killed. Nothing that works takes as long.
 
 REFUSED, MISUSED, MISCONFIGURED, TEMPORARY, NOT_EXECUTABLE, NOT_FOUND = 1, 2, 100, 111, 126, 127
 
-TIOCGPTPEER = 0x5441  # opens the other end of a pseudo-terminal
+TIOCGPTPEER = 0x5441  # Opens the other end of a pseudo-terminal.
 
 needs_root = pytest.mark.skipif(not ROOT, reason="becoming another user needs root")
 
-# Runs in place of the mail session and tells what it was given.
+# Runs in place of the mail session, and reports what it was given.
 PROBE = r"""
 import fcntl, json, os, sys
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
@@ -55,9 +55,9 @@ json.dump({"uid": status["Uid"].split(), "gid": status["Gid"].split(),
           sys.stdout)
 """
 
-# Put in front of the C library: it lies about identity changes, notes what goes to syslog, and
-# counts the places in writable memory where a text stands. The text comes with every octet
-# changed (^ 0x55), so that it stands nowhere on its own account.
+# Preloaded before the C library. It lies about identity changes, notes what goes to syslog, and
+# counts the places in writable memory that contain a text. The text is given with every octet
+# changed (^ 0x55), so that the copy that was given is not counted.
 PRELOAD = r"""
 #define _GNU_SOURCE
 #include <crypt.h>
@@ -163,7 +163,7 @@ char *crypt_r(const char *phrase, const char *setting, struct crypt_data *data)
 		return NULL;
 	}
 	note_memory("crypt");
-	/* the hash behind the last $ must not stay in a buffer of ours */
+	/* the hash after the last $ must not stay in a buffer of ours */
 	note("standard descriptors %d %d %d\n", fcntl(0, F_GETFD) >= 0, fcntl(1, F_GETFD) >= 0,
 		fcntl(2, F_GETFD) >= 0);
 	note("setting %.*s\n", (int)(strrchr(setting, '$') - setting), setting);
@@ -194,13 +194,13 @@ libcrypt.crypt_gensalt.argtypes = [ctypes.c_char_p, ctypes.c_ulong, ctypes.c_cha
 
 
 def crypt_hash(password, kind="$5$", cost=0):
-    """A hash of this kind (a prefix of crypt(5)), or None where crypt(3) has it not."""
+    """A hash of this kind (a prefix of crypt(5)), or None if crypt(3) does not support it."""
     setting = libcrypt.crypt_gensalt(kind.encode(), cost, b"0123456789abcdefghijklmnopqrstuv", 32)
     hashed = setting and libcrypt.crypt(password.encode(), setting)
     return hashed.decode() if hashed and not hashed.startswith(b"*") else None
 
 
-# cheap ones, for tests that are not about hashes
+# Cheap hashes, for tests that are not about hashes.
 HASH = crypt_hash("secret", "$5$", 1000)
 OTHER_HASH = crypt_hash("another", "$5$", 1000)
 
@@ -228,7 +228,7 @@ def credentials(login, password, timestamp="<1.2@host>"):
 
 
 def start(argv, fds, env, user=None):
-    """Forks and executes argv with exactly the descriptors of fds (number -> ours, or None)."""
+    """Forks and executes argv with exactly the descriptors of fds (number -> the test's, or None)."""
     pid = os.fork()
     if pid != 0:
         return pid
@@ -252,7 +252,7 @@ def start(argv, fds, env, user=None):
 
 
 class Checker:
-    """pop3d-checkpw run by this user, and the directory in which it is tried."""
+    """pop3d-checkpw as this user runs it, and the directory of the test."""
 
     def __init__(self, binary, directory, as_root):
         self.binary, self.as_root = binary, as_root
@@ -269,7 +269,7 @@ class Checker:
         return ":".join(fields + ([maildir] if maildir is not None else []))
 
     def write(self, *lines, end="\n", mode=0o600):
-        """The password file, of these lines (text as Latin-1, or octets)."""
+        """The password file, with these lines (text as Latin-1, or octets)."""
         octets = (line if isinstance(line, bytes) else line.encode("latin-1") for line in lines)
         if os.path.lexists(self.file):
             os.unlink(self.file)
@@ -280,7 +280,7 @@ class Checker:
             os.chown(self.file, UID, GID)
 
     def run(self, *arguments, data=None, env=None, fds=None, options=None, probe=True):
-        """Runs it with these octets on descriptor 3; by default the program tells what it sees."""
+        """Runs it with these octets on descriptor 3. By default the program reports what it sees."""
         options = ["-f", self.file] if options is None else options
         program = [sys.executable, "-c", PROBE, *arguments] if probe else list(arguments)
         environment = {"PATH": "/usr/bin:/bin", "TCPREMOTEIP": "192.0.2.1",
@@ -322,7 +322,7 @@ class Checker:
 
 @pytest.fixture(scope="session")
 def workshop():
-    """A directory that every user may enter, with the binary and the preloaded library."""
+    """A directory that every user can enter, with the binary and the preloaded library."""
     directory = os.path.realpath(tempfile.mkdtemp(prefix="pop3d-checkpw-test."))
     os.chmod(directory, 0o755)
     shutil.copy(os.path.join(BUILD, "pop3d-checkpw"), directory)
@@ -363,7 +363,7 @@ def user_checker(workshop):
 
 @pytest.fixture
 def notes(checker, workshop):
-    """Preloads the library; call it for the lines that were noted."""
+    """Preloads the library. Call it for the lines that were noted."""
     checker.preload = os.path.join(workshop, "preload.so")
     path = os.path.join(checker.directory, "notes")
     with open(path, "w", encoding="latin-1"):
@@ -399,7 +399,7 @@ def test_good_login_becomes_the_user_in_the_home(checker):
 @needs_root
 def test_root_gives_up_groups_and_capabilities(root_checker):
     before = os.getgroups()
-    os.setgroups([0, 4, 27, 4323])  # inherited: some to lose
+    os.setgroups([0, 4, 27, 4323])  # Inherited groups, which must be lost.
     try:
         seen = root_checker.login().seen
     finally:
@@ -439,7 +439,9 @@ def test_descriptor_3_is_closed_and_others_survive(checker):
 
 
 def test_closed_standard_descriptors_are_taken_while_it_works(checker, notes):
-    """Else what it opens lands there, and what a module of PAM prints goes into that."""
+    """Otherwise the next file that it opens gets that number, and output of a PAM module goes
+    there.
+    """
     checker.run(fds={0: None, 1: None, 2: None}, data=credentials("joe", "secret"),
                 env=checker.notes_env)
     assert "standard descriptors 1 1 1" in notes(), notes()
@@ -539,7 +541,7 @@ def test_more_than_512_octets_are_refused(checker, octets):
     assert result.status == REFUSED and result.out == "", result
 
 
-def test_octets_behind_the_timestamp_are_ignored(checker):
+def test_octets_after_the_timestamp_are_ignored(checker):
     data = credentials("joe", "secret")
     for more in (b"x" * (512 - len(data)), b"\0\0\0", b"joe\0wrong\0"):
         assert checker.run(data=data + more).seen["cwd"] == checker.home
@@ -559,7 +561,7 @@ def test_timestamp_need_not_be_complete(checker, data):
 
 
 def test_credentials_in_single_octets(checker):
-    """Short reads; the pipe may even be non-blocking."""
+    """Short reads. The pipe can even be non-blocking."""
     for nonblocking in (False, True):
         reader, writer = os.pipe()
         os.set_blocking(reader, not nonblocking)
@@ -695,7 +697,7 @@ def test_other_failures_of_exec(checker, notes, error, status):
     assert result.status == status and os.strerror(error) in result.err, result
 
 
-# ---- the password file: may it be trusted? --------------------------------------------------
+# ---- the password file: can it be trusted? --------------------------------------------------
 
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o640, 0o644])
 def test_file_that_only_its_owner_can_write_is_used(checker, mode):
@@ -818,7 +820,7 @@ def test_file_without_entries_refuses_everybody(checker, lines):
 
 BAD_FIELDS = {
     "uid is a word": {"uid": "x"}, "uid is empty": {"uid": ""}, "uid has a sign": {"uid": "-1"},
-    "uid has a plus": {"uid": "+1"}, "uid with more behind": {"uid": "1x"},
+    "uid has a plus": {"uid": "+1"}, "uid with more after": {"uid": "1x"},
     "uid after a blank": {"uid": " 1"}, "uid is hexadecimal": {"uid": "0x10"},
     "uid is -1 unsigned": {"uid": 2**32 - 1}, "uid of 33 bits": {"uid": 2**32 + UID},
     "uid of 65 bits": {"uid": 2**64 + UID}, "uid of root": {"uid": 0}, "uid 00": {"uid": "00"},
@@ -837,7 +839,7 @@ BAD_FIELDS = {
 
 @pytest.mark.parametrize("fields", BAD_FIELDS.values(), ids=BAD_FIELDS.keys())
 def test_malformed_field(checker, fields):
-    """Logged with its number, never matched, no harm to the line before and the one behind."""
+    """It is logged with its number and never matches. The lines before and after it still work."""
     bad = {"login": "bad", **fields}
     checker.write(checker.entry("first"), checker.entry(**bad), checker.entry("last"))
     for login in ("first", "last"):
@@ -875,7 +877,7 @@ def test_overlong_line_is_skipped_whole(checker, octets):
 
 
 def test_rest_of_an_overlong_line_is_no_entry(checker):
-    """Wherever a buffer may end: what stands behind that place must not count as a line."""
+    """Octets after the end of a buffer must not count as a line, wherever the buffer ends."""
     evil = checker.entry("evil")
     for octets in [*range(3050, 3080), *range(6120, 6150), 4096, 8192, 65536]:
         checker.write(checker.entry(), "x" * octets + evil)
@@ -885,7 +887,7 @@ def test_rest_of_an_overlong_line_is_no_entry(checker):
 
 
 def test_longest_line(checker):
-    """3071 octets: made with a comment, since no entry is as long."""
+    """3071 octets, in a comment, because no entry is as long."""
     checker.write("#" + "x" * 3070, checker.entry())
     result = checker.login()
     assert result.seen["cwd"] == checker.home and result.err == "", result
@@ -903,7 +905,7 @@ def test_longest_fields(checker):
 
 
 def test_many_entries(checker):
-    """More than one buffer full, so that lines lie across its end."""
+    """More than one buffer, so that lines cross its end."""
     entries = [checker.entry(f"user{i}", hashed=OTHER_HASH) for i in range(3000)]
     checker.write(*entries, checker.entry(), *entries)
     result = checker.login()
@@ -921,7 +923,7 @@ def test_first_entry_of_a_login_counts(checker):
 
 @pytest.mark.parametrize("lock", ["!", "*", "!!", "*LK*", "!" + HASH, "*" + HASH, "*0", "*1"])
 def test_locked_entry(checker, lock):
-    """Refused without a word about the line, and not opened by a second entry."""
+    """Refused without a word about the line, and a second entry does not open it."""
     checker.write(checker.entry(hashed=lock), checker.entry())
     result = checker.refuses()
     assert result.err.count("\n") == 1, result
@@ -984,7 +986,7 @@ def test_unknown_login_costs_the_time_of_a_wrong_password(user_checker, kind, co
         pytest.skip("crypt(3) has it not here")
 
     def cpu_seconds(logins):
-        """The least of several runs, taken in turn: what else runs here only adds."""
+        """The least of several runs in turns, because other load only adds time."""
         runs = [[user_checker.refuses(login, "wrong").cpu_seconds for login in logins]
                 for _ in range(7)]
         return dict(zip(logins, map(min, zip(*runs))))
@@ -1005,7 +1007,7 @@ def settings(lines):
 
 
 def test_unknown_login_is_compared_with_the_first_hash_of_the_file(checker, notes):
-    """The same as above without a clock: crypt(3) is asked for the same, once."""
+    """The same as above without a clock: crypt(3) is asked for the same computation, once."""
     checker.write(checker.entry("locked", "!" + HASH), checker.entry("weak", "$1$x$y"),
                   checker.entry("other", OTHER_HASH), checker.entry("jim"))
     for login in ("unknown", "locked", "weak", "not:possible", "other"):
@@ -1033,7 +1035,7 @@ def test_file_without_hashes_costs_a_usual_one(checker, notes):
 @needs_root
 @pytest.mark.parametrize("call", ["setgroups", "setgid", "setuid"])
 def test_identity_that_did_not_change_is_noticed(root_checker, workshop, call):
-    """The call says yes and does nothing: the program must not run."""
+    """The call reports success and does nothing, so the program must not run."""
     root_checker.preload = os.path.join(workshop, "preload.so")
     assert root_checker.login().status == 0
     before = os.getgroups()
@@ -1068,7 +1070,7 @@ def test_without_root_other_users_are_temporary_trouble(user_checker, uid, gid):
 def test_without_root_groups_are_left_alone(user_checker):
     user_checker.prefix = [shutil.which("setpriv"), f"--reuid={UID}", f"--regid={GID}",
                            "--groups=4444,4445"]
-    user_checker.as_root = True  # setpriv does it
+    user_checker.as_root = True  # setpriv does it.
     assert sorted(user_checker.login().seen["groups"]) == ["4444", "4445"]
 
 
@@ -1086,14 +1088,14 @@ def test_home_that_cannot_be_entered(checker, name, error):
 
 @needs_root
 def test_home_is_entered_as_the_user(checker):
-    """What root may enter and the user may not is no home."""
+    """A directory that root can enter and the user cannot is not a home."""
     os.chown(checker.home, 0, 0)
     os.chmod(checker.home, 0o700)
     result = checker.login()
     assert result.status == TEMPORARY and "Permission denied" in result.err, result
 
 
-# ---- where words go -------------------------------------------------------------------------
+# ---- where messages go ----------------------------------------------------------------------
 
 CLIENT_CASES = {
     "refusal": {"data": credentials("joe", "wrong")},
@@ -1109,7 +1111,7 @@ CLIENT_CASES = {
 @pytest.mark.parametrize("case", CLIENT_CASES.values(), ids=CLIENT_CASES.keys())
 @pytest.mark.parametrize("kind", ["socket", "pipe"])
 def test_nothing_reaches_the_client(checker, notes, case, kind):
-    """Under inetd descriptors 0, 1 and 2 are the client; what there is to say goes to syslog."""
+    """Under inetd descriptors 0, 1 and 2 are the client, so messages go to syslog."""
     if kind == "socket":
         ours, theirs = (end.detach() for end in socket.socketpair())
         given = {0: theirs, 1: theirs, 2: theirs}
@@ -1248,7 +1250,7 @@ def test_hash_to_a_full_device(checker):
 
 
 class Terminal:
-    """pop3d-checkpw --hash on a terminal of its own; its standard output is a file."""
+    """pop3d-checkpw --hash on a terminal of its own. Its standard output is a file."""
 
     def __init__(self, checker, *login):
         self.screen, self.echo_seen = b"", None
@@ -1258,7 +1260,7 @@ class Terminal:
             os.dup2(self.out.fileno(), 1)
             os.closerange(3, 256)
             signal.alarm(SECONDS)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell ignores it in the background
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # A shell ignores it in the background.
             environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
             os.execve(checker.binary, [checker.binary, "--hash", *login], environment)
 
@@ -1277,7 +1279,7 @@ class Terminal:
         os.write(self.master, octets)
 
     def end(self):
-        """The wait status; the terminal has been looked at while it still existed."""
+        """The wait status. The terminal was looked at while it still existed."""
         while True:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -1421,14 +1423,14 @@ PAM_SERVICE = "/etc/pam.d/pop3"
 
 
 def in_own_mounts(binds):
-    """A command that puts these files in the place of others, for itself and what it runs."""
+    """A command that puts these files in the place of others, for itself and the programs it runs."""
     mounts = " && ".join(f"mount --bind {ours} {theirs}" for theirs, ours in binds.items())
     return ["/usr/bin/unshare", "-m", "--propagation", "private", "/bin/sh", "-c",
             f"{mounts} && exec \"$@\"", "sh"]
 
 
 class OwnEtc:
-    """Accounts and the service live in copies that only the checker sees: nothing is changed."""
+    """Accounts and the service are in copies that only the checker sees, so nothing is changed."""
 
     def __init__(self, directory):
         self.directory = os.path.join(directory, "etc")
@@ -1463,7 +1465,7 @@ class OwnEtc:
 
 
 class RealEtc:
-    """Where mounts of one's own are not to be had: a temporary account of this host."""
+    """Where a private mount is not possible: a temporary account of this host."""
 
     def __init__(self, _directory):
         if os.path.exists(PAM_SERVICE):

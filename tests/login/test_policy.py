@@ -1,4 +1,4 @@
-"""Who may send a password in clear, what the server says about it, and what guessing costs."""
+"""Who may send a password in clear text, what the server says about it, and what guessing costs."""
 import concurrent.futures
 import hashlib
 import os
@@ -25,7 +25,7 @@ CIPHER_ONLY = {"SSL_CIPHER": "TLS_AES_256_GCM_SHA384"}
 
 TAKEN, TLS_FIRST, TLS_OR_APOP = "taken", "tls first", "tls first, or apop"
 
-# name -> environment, options, what becomes of a password in clear
+# Name -> environment, options, and what happens to a password in clear text.
 CASES = {
     "far": (FAR, [], TLS_FIRST),
     "far-ipv6": (FAR6, [], TLS_FIRST),
@@ -65,7 +65,7 @@ def capabilities(server):
 
 
 def offers_clear_text(lines):
-    """What of the list shows a password to who listens."""
+    """The ways to log in of the list that show an eavesdropper the password."""
     sasl = [word for line in lines if line.startswith("SASL") for word in line.split()[1:]]
     return [line for line in lines if line == "USER"] + \
         [word for word in sasl if word in ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")]
@@ -78,7 +78,7 @@ def says_what_to_do(reply, outcome):
 
 
 def try_login(server, home, outcome):
-    """CAPA, and USER and PASS as it lets expect; then CAPA again."""
+    """CAPA, then USER and PASS as CAPA promises, then CAPA again."""
     before = capabilities(server)
     assert (offers_clear_text(before) != []) is (outcome == TAKEN), server.report()
     reply = server.ask(f"USER {home.login}")
@@ -89,7 +89,7 @@ def try_login(server, home, outcome):
         return
     assert reply == "+OK password required", server.report()
     assert server.ask(f"PASS {home.password}").startswith("+OK 4 messages"), server.report()
-    # RFC 2449 section 5: what was announced stays announced
+    # RFC 2449 section 5: what was announced stays announced.
     assert set(before) <= set(capabilities(server)), server.report()
 
 
@@ -139,7 +139,7 @@ def test_apop_is_good_in_clear_unless_tls_is_required(lab, home, case, works):
 
 
 def test_a_client_that_is_named_counts_where_the_socket_is_a_wrappers(lab, home):
-    """What is connected over the loopback interface has a client of its own."""
+    """The socket is that of a wrapper on this host, whose client is elsewhere."""
     home.add_seeds()
     for environment, outcome in ((FAR, TLS_FIRST), ({"REMOTE_HOST": "client.example"}, TLS_FIRST),
                                  (LOOPBACK, TAKEN)):
@@ -150,7 +150,7 @@ def test_a_client_that_is_named_counts_where_the_socket_is_a_wrappers(lab, home)
 
 @pytest.mark.parametrize("named, taken", [(None, False), ("127.0.0.1", True), ("192.0.2.7", False)])
 def test_an_unnamed_socket_is_not_of_this_host(lab, named, taken):
-    """As socat, ncat and others give it to what they start: the client may be anywhere."""
+    """socat, ncat and others start programs with such a socket: the client can be anywhere."""
     ours, theirs = socket.socketpair()
     environment = {**lab.environment(), **({"TCPREMOTEIP": named} if named else {})}
     with ours, theirs, subprocess.Popen([lab.pop3d], stdin=theirs, stdout=theirs,
@@ -198,7 +198,7 @@ def connect(address, port):
 
 
 class Network:
-    """Two network namespaces with a pair of Ethernet ends between them."""
+    """Two network namespaces with a pair of Ethernet devices between them."""
 
     def __init__(self, ip):
         self.ip = ip
@@ -267,7 +267,7 @@ def network():
     ([], 1, TLS_FIRST), (["--allow-cleartext"], 1, TAKEN), ([], 0, TAKEN),
     (["--require-tls"], 0, TLS_FIRST)], ids=["far", "far-allowed", "same-host", "required"])
 def test_who_is_far_is_seen_from_the_socket(lab, home, network, address, options, client, outcome):
-    """client 1 is another host, client 0 is this one by its own address in the network."""
+    """Client 1 is another host. Client 0 is this host, by its own address in the network."""
     home.add_seeds()
     python = ["python3", "-IS", "-c"]
     server = subprocess.Popen(
@@ -294,13 +294,13 @@ def test_who_is_far_is_seen_from_the_socket(lab, home, network, address, options
 # -- guessing is slow
 
 
-SLOW, FAST = 0.3, 0.0  # seconds that the checker takes for a known and for an unknown user
-SLACK = 0.15           # seconds
+SLOW, FAST = 0.3, 0.0  # Seconds that the checker takes for a known and for an unknown user.
+SLACK = 0.15           # Seconds.
 DELAYS = [1, 2, 3]
 
 
 def guess(lab, home, checker, login):
-    """Three guesses; how long each took, and how much CPU all processes used meanwhile."""
+    """Three guesses: how long each took, and how much CPU all processes used."""
     server = lab.serve(home, "--fail-delay", str(DELAYS[0]), checker=[checker.path])
     server.line()
     taken = []
@@ -316,7 +316,7 @@ def guess(lab, home, checker, login):
 
 
 def test_an_unknown_user_and_a_wrong_password_are_answered_alike(lab, home):
-    """In the same words and after the same time, though the checker needs longer for one."""
+    """The same words after the same time, although the checker takes longer for one of them."""
     checker = Script(home, 'case $(tr "\\0" " " <&3) in\n'
                            f"known*) sleep {SLOW} ;;\nesac\nexit 1\n")
     logins = ["known", "unknown"] * 3
@@ -369,7 +369,7 @@ def test_a_delay_ends_with_the_login_timeout(lab, home):
 
 
 def test_a_client_that_leaves_during_a_delay_leaves_nothing_behind(lab, home):
-    """What it did not wait for it cannot have again at once: the processes end with the delay."""
+    """A client cannot skip the delay by leaving: the processes end with the delay."""
     server = lab.serve(home, "--fail-delay", "1")
     server.line()
     server.ask("USER kermit")
@@ -389,7 +389,7 @@ def test_no_delay_for_who_is_let_in(lab, home):
 
 
 def test_checkers_that_fail_are_delayed_as_well(lab, home):
-    """Or their failures would tell which users get as far as that."""
+    """Otherwise their failures would show which users get as far as that."""
     checker = Script(home, "exit 111\n")
     server = lab.serve(home, "--fail-delay", "1", checker=[checker.path])
     server.line()
@@ -400,7 +400,7 @@ def test_checkers_that_fail_are_delayed_as_well(lab, home):
 
 
 def test_a_socket_is_needed_for_none_of_this(lab, home):
-    """The third failure ends the connection, whatever it is made of."""
+    """The third failure ends the connection, whatever it consists of."""
     for transport in ("socketpair", "pipes", "tcp"):
         server = lab.serve(home, transport=transport)
         server.line()

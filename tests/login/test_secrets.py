@@ -1,4 +1,4 @@
-"""Passwords: in no process's memory once they were used, in no command line, environment or log."""
+"""Passwords: after use they are in no process's memory, command line, environment or log."""
 import base64
 import hashlib
 import os
@@ -13,7 +13,7 @@ from launch import LETS_IN, READS, Script
 from test_checkpassword import places_with
 
 SECRET = "Zq7-never-anywhere-K3x"
-WINDOW = 10  # octets; a part of the password as long as that counts as found
+WINDOW = 10  # Octets. A part of the password with this length counts as found.
 NEEDS_ROOT = pytest.mark.skipif(
     not ROOT or jail.SANITIZED,
     reason="only root may read the memory of the processes, and sanitizers have terabytes of it")
@@ -64,7 +64,7 @@ def check_nowhere_else(server, secret):
 
 @pytest.fixture
 def user(lab):
-    """A user whose password is like nothing else in this machine's memory."""
+    """A user whose password occurs nowhere else in this machine's memory."""
     home = harness.Home(lab, password=SECRET)
     home.add_seeds()
     return home
@@ -77,7 +77,7 @@ def serve(lab, home, *options, **how):
 
 
 def reply_to(server, octets, replies=1):
-    """Sends octets in one piece; returns the last of the replies."""
+    """Sends octets in one piece. Returns the last reply."""
     server.send(octets)
     for _ in range(replies):
         last = server.line()
@@ -90,7 +90,7 @@ LOGIN = f"USER kermit\r\nPASS {SECRET}\r\n".encode()
 TIMES = {"one-by-one": lambda server: [reply_to(server, line + b"\r\n")
                                        for line in LOGIN.splitlines()][-1],
          "in-one-piece": lambda server: reply_to(server, LOGIN, 2),
-         "with-more-behind": lambda server: reply_to(server, LOGIN + b"STAT\r\nNOOP\r\n" * 50, 2)}
+         "with-more-after": lambda server: reply_to(server, LOGIN + b"STAT\r\nNOOP\r\n" * 50, 2)}
 DEBUG = [[], ["--debug"]]
 DEBUG_NAMES = ["plain", "debug"]
 
@@ -100,7 +100,7 @@ DEBUG_NAMES = ["plain", "debug"]
 
 @NEEDS_ROOT
 def test_the_checker_that_runs_has_the_password_and_nobody_else(lab, user):
-    """And so the search works: it finds the password where it must be."""
+    """The search works: it finds the password where it must be."""
     checker = Script(user, "import os, time\n"
                            "held = os.read(3, 512)\n"
                            "open('@NOTES@/ready', 'w').close()\n"
@@ -125,7 +125,7 @@ def test_a_checker_that_never_reads_gets_no_copy_into_anybody(lab, user):
     check_memory(server, SECRET)
 
 
-# -- behind a login
+# -- after a login
 
 
 @NEEDS_ROOT
@@ -140,7 +140,7 @@ def test_no_process_of_a_session_has_the_password(lab, user, transport, time, op
     check_nowhere_else(server, SECRET)
 
 
-# -- behind a failure
+# -- after a failure
 
 
 @NEEDS_ROOT
@@ -149,7 +149,7 @@ def test_no_process_of_a_session_has_the_password(lab, user, transport, time, op
 @pytest.mark.parametrize("time", TIMES)
 def test_no_process_has_the_password_that_was_refused(lab, home, transport, time, options):
     server = serve(lab, home, *options, transport=transport)
-    if time == "with-more-behind":
+    if time == "with-more-after":
         reply = reply_to(server, LOGIN + b"CAPA\r\n", 2)
         server.body()
     else:
@@ -169,12 +169,12 @@ def test_no_process_has_a_password_whose_checker_failed(lab, home):
 
 
 def long_line(octets):
-    """A PASS whose line is so long, with the secret at its beginning, in its middle and its end."""
+    """A PASS with such a long line, with the secret at its beginning, in its middle and at its end."""
     filling = (octets - len("PASS ") - 3 * len(SECRET) - 2) // 2
     return ("PASS " + SECRET + "x" * filling + SECRET + "y" * filling + SECRET).encode()
 
 
-# lines that carry a password and run no checker; what comes before them; what is answered
+# Lines that carry a password and run no checker; the lines before them; the answer.
 NOT_TAKEN = {
     "too-long": (b"USER kermit", long_line(300), b"-ERR"),
     "far-too-long": (b"USER kermit", long_line(100000), b"-ERR"),
@@ -225,7 +225,7 @@ def test_no_process_has_a_password_that_policy_refused(lab, home, options):
     check_nowhere_else(server, SECRET)
 
 
-# -- APOP: what a digest was made for it is good for once, but it can be guessed at
+# -- APOP: the digest is good only once, but the secret could be guessed from it
 
 
 def digest_of(server, secret):
@@ -289,7 +289,7 @@ def test_no_process_has_a_password_that_came_again_in_the_session(lab, user):
     check_nowhere_else(server, SECRET)
 
 
-# -- logs, for everybody
+# -- logs, which others may read
 
 
 @pytest.mark.parametrize("options", DEBUG, ids=DEBUG_NAMES)
@@ -326,7 +326,7 @@ def test_debug_shows_no_message_contents(lab, user):
 
 @NEEDS_ROOT
 def test_the_credentials_leave_nothing_with_a_session_that_did_not_read_them(lab, user):
-    """A checker may leave descriptor 3 unread, and the session must not inherit it."""
+    """A checker can leave descriptor 3 unread, and the session must not inherit it."""
     checker = Script(user, LETS_IN.removeprefix(READS))
     server = serve(lab, user, checker=[checker.path])
     assert TIMES["one-by-one"](server).startswith("+OK"), server.report()

@@ -1,4 +1,4 @@
-"""The index beside a Maildir: what it saves, that it is never believed wrongly, and never missed."""
+"""The index of a Maildir: what it saves, that it is never wrongly believed, and never missed."""
 import errno
 import os
 import random
@@ -13,8 +13,8 @@ import pytest
 import harness
 from harness import HOST, ROOT, retry_until
 
-MODELS = int(os.environ.get("POP3D_INDEX_MODELS", "6"))  # random sequences
-LARGE = int(os.environ.get("POP3D_CHECK_LARGE", "0"))  # messages; make check-large sets it
+MODELS = int(os.environ.get("POP3D_INDEX_MODELS", "6"))  # Random sequences.
+LARGE = int(os.environ.get("POP3D_CHECK_LARGE", "0"))  # Messages; make check-large sets it.
 
 
 def index_of(box):
@@ -26,7 +26,7 @@ def age(box, seconds=3600):
     then = time.time() - seconds
     for sub in ("new", "cur"):
         os.utime(box.at(sub), (then, then))
-    time.sleep(0.06)  # the time of change, which cannot be set back, is past then
+    time.sleep(0.06)  # The time of change cannot be set back, so it must pass.
 
 
 def fill(box, count, sub="cur", sized=True, first=0):
@@ -37,7 +37,7 @@ def fill(box, count, sub="cur", sized=True, first=0):
 
 
 def session(lab, home, *commands, options=(), end="QUIT", **how):
-    """One session; what it says first, STAT, LIST and UIDL, and the replies of the commands."""
+    """One session: its first reply, STAT, LIST and UIDL, and the replies to the commands."""
     server = lab.session(home, *options, **how)
     first = server.line()
     assert first is not None and first.startswith("+OK"), server.report()
@@ -54,7 +54,7 @@ def session(lab, home, *commands, options=(), end="QUIT", **how):
 
 
 def same_as_without(lab, home, **how):
-    """What a session says with the index is what it says without."""
+    """A session with the index answers the same as one without."""
     expected = session(lab, home, options=["--no-index"], end="EOF", **how)
     assert session(lab, home, **how) == expected
     return expected
@@ -68,7 +68,7 @@ def make_index(lab, home):
 
 @pytest.fixture
 def traced(lab, home):
-    """Runs sessions and tells which files and directories they opened, and the calls on them."""
+    """Runs sessions and reports which files and directories they opened, and the calls on them."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
 
@@ -83,10 +83,10 @@ def traced(lab, home):
             trace = file.read()
         if "new" not in trace:
             pytest.skip("strace may not trace here")
-        # what happens behind the answer to QUIT is tmp/, and the index
+        # After the answer to QUIT come tmp/ and the index.
         return seen, trace
 
-    if ROOT:  # the session is root's here, and so must the index be
+    if ROOT:  # The session is root's in this test, so the index must be root's as well.
         for top, directories, files in os.walk(home.path):
             for name in directories + files:
                 os.chown(os.path.join(top, name), 0, 0, follow_symlinks=False)
@@ -105,7 +105,7 @@ def test_unchanged_maildrop_is_not_read(home, traced):
     traced()
     seen, trace = traced()
     assert seen == first
-    assert trace.count("getdents64") == 2, trace  # of tmp/
+    assert trace.count("getdents64") == 2, trace  # Of tmp/.
     assert ".host" not in trace, trace
 
 
@@ -118,7 +118,7 @@ def test_sizes_are_counted_once(lab, home, traced):
     seen, trace = traced()
     assert seen[2] == {**first[2], 21: "3"}
     assert trace.count('.host", O_RDONLY') == 1 and trace.count('.host:2,S", O_RDONLY') == 0
-    for name in home.maildir.names("cur"):  # other flags, another directory: the same message
+    for name in home.maildir.names("cur"):  # Other flags, another directory: the same message.
         os.rename(home.maildir.at(name), home.maildir.at(name.replace(b":2,S", b":2,RS")))
     seen, trace = traced()
     assert trace.count(".host") == 0, trace
@@ -134,7 +134,7 @@ def test_new_mail_needs_no_reading_of_cur(home, traced):
         os.chown(home.maildir.at("new", "2000000000.M1P1.host,W=3"), 0, 0)
     seen, trace = traced()
     assert seen[1] == f"+OK 121 {int(first[1].split()[2]) + 3}"
-    assert trace.count("getdents64") == 4, trace  # of new/ and tmp/
+    assert trace.count("getdents64") == 4, trace  # Of new/ and tmp/.
     assert seen[3] == {**first[3], 121: "2000000000.M1P1.host,W=3"}
 
 
@@ -163,7 +163,7 @@ def test_no_index_neither_reads_nor_writes_one(lab, home, traced):
     assert os.stat(index_of(home.maildir)) == before
 
 
-def test_no_index_reaches_the_session_behind_a_login(lab, home):
+def test_no_index_reaches_the_session_after_a_login(lab, home):
     fill(home.maildir, 150)
     age(home.maildir)
     for options in (["--no-index"], []):
@@ -207,7 +207,7 @@ def test_size_of_a_file_that_was_written_into_is_told_right_again(lab, home):
     fill(home.maildir, 150, sized=False)
     make_index(lab, home)
     name = home.maildir.names("cur")[0]
-    with open(home.maildir.at(name), "ab") as file:  # the directory's times stay
+    with open(home.maildir.at(name), "ab") as file:  # The times of the directory stay the same.
         file.write(b"more\n" * 20)
         right = file.tell() + 1 + 20
     server = lab.session(home)
@@ -252,7 +252,7 @@ def test_message_that_could_not_be_read_is_tried_again(lab, home):
 
 @pytest.mark.parametrize("where", ["disk", "tmpfs", "overlay"])
 def test_changes_in_the_tick_of_the_reading_are_seen(lab, home, where, tmpfs):
-    """Sessions and changes follow each other without a pause, so that times are the same."""
+    """Sessions and changes follow each other without a pause, so that times are equal."""
     if where != "disk":
         home = tmpfs(16, where == "overlay")
     box = home.maildir
@@ -268,7 +268,7 @@ def test_changes_in_the_tick_of_the_reading_are_seen(lab, home, where, tmpfs):
 
 
 def final_marks(box):
-    """Whether the index calls the times of new/ and of cur/ final (doc/INDEX)."""
+    """True if the index calls the times of new/ and of cur/ final (doc/INDEX)."""
     with open(index_of(box), "rb") as file:
         header = file.read(184)
     return [struct.unpack_from("=Q", header, at + 40)[0] for at in (24, 72)]
@@ -286,7 +286,8 @@ def test_times_that_are_young_or_ahead_are_not_final(home, traced, sub):
         os.utime(box.at(sub), (then, then))
         _, trace = traced()
         assert final_marks(box)[place] == 0 and final_marks(box)[1 - place] == 1, seconds
-        # nothing is changed, and yet it is read: new/ alone if it is that, else both
+        # Nothing has changed, and yet it is read: only new/ if only new/ is not final, otherwise
+        # both.
         _, trace = traced()
         assert trace.count("getdents64") >= (4 if sub == "new" else 6), (seconds, trace)
     shutil.rmtree(box.at("pop3d"))
@@ -298,7 +299,7 @@ def test_times_that_are_young_or_ahead_are_not_final(home, traced, sub):
 
 
 class Model:
-    """Random changes to a Maildir, and what must come of them."""
+    """Random changes to a Maildir, and the expected result."""
 
     def __init__(self, lab, home, seed):
         self.lab, self.home, self.box = lab, home, home.maildir
@@ -342,7 +343,7 @@ class Model:
                 harness.own(self.box.at(to))
 
     def step_clock(self):
-        """As when the clock is set back, or forward, or a backup is put in."""
+        """As if the clock were set back or forward, or a backup restored."""
         for sub in ("new", "cur"):
             if self.rng.random() < 0.7:
                 then = time.time() - self.rng.choice((-7200, 0, 3, 3600, 86400))
@@ -419,7 +420,7 @@ def test_index_removed_in_a_session_is_no_loss(lab, home):
 
 
 def ends_unanswered(server, command):
-    """The session ends, without an answer that could be wrong; the log says why."""
+    """The session ends without an answer that could be wrong, and the log says why."""
     server.send(command.encode() + b"\r\n")
     assert server.line() is None, server.report()
     server.ended()
@@ -488,7 +489,7 @@ def test_update_with_an_index_that_breaks_tells_what_is_left(lab, home):
     same_as_without(lab, home)
 
 
-# -- indexes that are whole, and lie
+# -- intact indexes that lie
 
 
 def stir(total, word):
@@ -509,7 +510,7 @@ def page_sum(nonce, number, payload):
 
 
 def forge(box, count=None, new_count=None):
-    """The index says that it is of the directories as they are now, and has so many messages."""
+    """The index claims to describe the directories as they are now, with so many messages."""
     with open(index_of(box), "r+b") as file:
         page = bytearray(file.read(4096))
         for at, sub in ((24, "new"), (72, "cur")):
@@ -537,7 +538,7 @@ def test_index_with_a_message_that_is_missing_is_not_used_twice(lab, home):
     forge(home.maildir)
     server = lab.session(home)
     server.line()
-    assert server.ask("STAT").startswith("+OK 150 ")  # and the new one is not among them
+    assert server.ask("STAT").startswith("+OK 150 ")  # The new one is not among them.
     assert server.ask("RETR 1").startswith("-ERR")
     assert server.ask_multi("RETR 2")[0].startswith("+OK")
     server.quit()
@@ -612,7 +613,7 @@ def test_two_sessions_that_delete_the_same_read_the_directories_once(lab, home):
     assert len(home.maildir.names("cur")) == 100
 
 
-# -- what stands where the index should be
+# -- other things in the place of the index
 
 
 def make_sparse(path):
@@ -669,7 +670,7 @@ def test_anything_else_in_the_place_of_its_directory_is_left_alone(lab, home, th
         assert os.listdir(path) == []
 
 
-# -- where it cannot be written
+# -- where the index cannot be written
 
 
 @pytest.fixture
@@ -783,11 +784,11 @@ def test_memory_does_not_grow_with_the_maildrop(lab, home):
             pass
     age(home.maildir)
     session(lab, home)
-    # the program itself, its stack and the vdso; entries in memory would take 2 MiB more
+    # The program itself, its stack and the vdso. Entries in memory would take 2 MiB more.
     limited = ["prlimit", f"--as={2200 << 10}", "--"]
     seen = session(lab, home, "DELE 20000", "RETR 1", "RSET", wrapper=limited)
     assert seen[1] == "+OK 20000 0" and len(seen[3]) == 20000
-    # the same without an index shows that it is a limit
+    # The same without an index shows that the limit works.
     server = lab.session(home, "--no-index", wrapper=limited)
     assert server.line().startswith("-ERR [SYS/TEMP]"), server.report()
 

@@ -199,7 +199,7 @@ ORDER = ["Aname.without.time", "nodot", "x.1.y", "0.M1.h", "9.M1.h", "9.M2.h", "
 
 
 def sorting_key(name):
-    """Seconds, microseconds, name; names without a time are of time 0."""
+    """Seconds, microseconds, name. Names without a time have time 0."""
     found = re.match(r"(\d+)\.([^.]*)", name)
     if not found:
         return (0, 0, name)

@@ -18,7 +18,7 @@ def logged_in(lab, home, *options, **how):
 
 
 def session(lab, home, *commands):
-    """A session with these commands and QUIT; returns the reply to QUIT."""
+    """A session with these commands and QUIT. Returns the reply to QUIT."""
     server = logged_in(lab, home)
     for command in commands:
         ask = server.ask_multi if command.startswith(("RETR", "TOP")) else server.ask
@@ -83,7 +83,7 @@ def test_message_whose_name_has_no_room_for_flags_is_kept(lab, home, length):
 
 @pytest.mark.parametrize("taken", ["1.a:2,", "1.a:2,S"])
 def test_quit_never_replaces_a_file(lab, home, taken):
-    """Another file gets, during the session, the very name that QUIT is about to give."""
+    """During the session another file gets the very name that QUIT will want to use."""
     home.maildir.add("1.a", b"the message\n")
     server = logged_in(lab, home)
     server.ask_multi("RETR 1")

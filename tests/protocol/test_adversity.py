@@ -1,4 +1,4 @@
-"""Clients that vanish, stall or flood, processes that are killed: mail stays, no process does."""
+"""Clients that vanish, stall or flood, and processes that are killed: mail stays, no process does."""
 import concurrent.futures
 import os
 import shutil
@@ -13,8 +13,8 @@ import harness
 from harness import HOST
 
 TRANSPORTS = ["socketpair", "pipes", "tcp"]
-SOON = 5  # seconds within which everything must be gone
-SLACK = 300000  # octets; what the memory of a process may grow by, less than any line here
+SOON = 5  # Seconds after which everything must have ended.
+SLACK = 300000  # Octets by which the memory of a process may grow, fewer than any line in these tests.
 BIG = b"Subject: big\n\n" + b"0123456789 line of a big message\n" * 400000
 
 
@@ -38,7 +38,7 @@ PREFIX_LOGIN = b"USER kermit\r\nPASS geheim\r\n"
 
 
 def end_after(lab, form, transport, octets, closing):
-    """One client that sends so much of a session and is gone; returns whether mail was touched."""
+    """A client sends this much of a session and leaves. Returns whether mail was touched."""
     home = harness.Home(lab)
     try:
         home.add_seeds()
@@ -116,7 +116,7 @@ def test_client_that_stops_reading_after_the_login_is_dropped(lab, home):
 @pytest.mark.parametrize("transport,octets,pause", [("socketpair", 3000000, 0.15),
                                                     ("pipes", 300000, 0.6)])
 def test_slow_client_that_reads_steadily_is_not_dropped(lab, home, transport, octets, pause):
-    """Any progress counts: over a pipe of 64 KiB a full buffer takes longer than the timeout."""
+    """Any progress counts: through a pipe of 64 KiB a full buffer takes longer than the time-out."""
     home.maildir.add("1.a", BIG[:octets])
     server = logged_in(lab, home, "--idle-timeout", "1", transport=transport)
     started = time.monotonic()
@@ -145,7 +145,7 @@ def test_client_gone_in_the_middle_of_retr_changes_nothing(lab, home, transport)
 # -- time
 
 def time_until_closed(server, octets=b"", every=0.1):
-    """Sends the octets one by one until the server closes; returns the seconds and what came."""
+    """Sends the octets one by one until the server closes. Returns the seconds and the reply."""
     started = time.monotonic()
     octets = iter(octets)
     while not server.at_eof:
@@ -307,7 +307,7 @@ VICTIMS = [(stage, victim) for stage, (_, victims) in STAGES.items() for victim 
 
 
 def find_victim(server, stage, victim):
-    """The process with that part; the processes of a stage are started in the order of their list."""
+    """The process with that role. The processes of a stage start in the order of their list."""
     roles = STAGES[stage][1]
     assert harness.retry_until(lambda: len(server.processes()) == len(roles)), server.processes()
     return dict(zip(roles, sorted(server.processes())))[victim]
@@ -322,7 +322,7 @@ def test_killed_process_leaves_the_mail_and_no_other_process(lab, home, stage, v
     before = home.maildir.state()
     os.kill(find_victim(server, stage, victim), number)
     if victim == "monitor" and number == signal.SIGTERM:
-        server.ended(SOON)  # also while the client stays
+        server.ended(SOON)  # Even if the client stays.
     time.sleep(0.05)
     server.close()
     server.ended(SOON)

@@ -38,7 +38,7 @@ def name_of(number, extra=""):
 
 
 def big_message(octets):
-    """Lines of many kinds, that many octets or a few more."""
+    """Lines of many kinds, of that many octets or a few more."""
     chance = random.Random(20)
     block = b"".join(bytes(chance.choice(b".abc \xe4\x00") for _ in range(chance.randrange(90)))
                      + chance.choice([b"\n", b"\r\n", b"\r\r\n", b"\r", b"\n.\n"])
@@ -100,7 +100,7 @@ def check_top(server, number, raw, counts):
 
 
 def check_message(server, number, raw, counts=(0, 1, 2, 3, 7, ALL_LINES)):
-    """LIST, RETR and TOP of one message against the model."""
+    """Compares LIST, RETR and TOP of one message with the model."""
     assert server.ask(f"LIST {number}") == f"+OK {number} {size_of(raw)}", harness.shorten(raw)
     first, body = server.ask_multi(f"RETR {number}")
     expected = sent(lines_of(raw))
@@ -250,14 +250,14 @@ def test_malformed_size_in_the_name_is_no_size(lab, home, field):
     check_message(server, 1, raw)
 
 
-def test_size_is_no_size_behind_the_colon(lab, home):
+def test_size_is_no_size_after_the_colon(lab, home):
     raw = MESSAGES["small"]
     server = one_named(lab, home, "1.a:2,S,W=12", raw, sub="cur")
     check_message(server, 1, raw)
 
 
 def test_sizes_of_sparse_gigabytes_do_not_overflow(lab, home):
-    """The sum of sizes passes 2^32; the sizes are taken from the names."""
+    """The sum of the sizes exceeds 2^32. The sizes are taken from the names."""
     for number in range(1, 4):
         home.maildir.add(name_of(number, ",S=3221225472,W=3221225472"), b"x")
     server = lab.session(home)

@@ -1,4 +1,4 @@
-"""Command lines and replies as such, options, and what a session finds at its start."""
+"""Command lines and replies in general, options, and what a session finds at its start."""
 import os
 import random
 import re
@@ -21,7 +21,7 @@ def logged_in(lab, home, *options, **how):
 
 
 def whole_conversation(server, octets):
-    """Sends all of it; returns all that the server ever sent."""
+    """Sends all of it. Returns everything that the server sent."""
     server.send(octets)
     server.shutdown()
     server.exchange(b"", lambda: False)
@@ -32,7 +32,7 @@ def whole_conversation(server, octets):
 # -- command lines
 
 def padded(octets, end):
-    """A good command line of that many octets: RETR 00...01."""
+    """A valid command line of that many octets: RETR 00...01."""
     return b"RETR " + b"1".rjust(octets - 5 - len(end), b"0") + end
 
 
@@ -158,7 +158,7 @@ def test_reply_lines_end_in_crlf_and_have_512_octets_at_most(lab, home):
 
 @pytest.mark.parametrize("octets", [0, 1, 100, 4000])
 def test_pipelined_batch_is_answered_in_few_writes(lab, home, octets):
-    """Every read of a packet pipe returns one write of the server; a write takes 4096 octets there."""
+    """Every read of a packet pipe returns one write of the server, of at most 4096 octets."""
     home.maildir.add("1.a", b"x" * octets)
     server = logged_in(lab, home, transport="packets")
     before, taken = server.reads, server.taken

@@ -1,7 +1,7 @@
 """Replies on the network: none in two small pieces, none that waits for an acknowledgement.
 
-A piece that is sent behind one which is not acknowledged yet waits for 40 ms, unless the socket
-has TCP_NODELAY. What is looked at here is that option, and how many segments arrive.
+A piece that is sent after an unacknowledged one waits for 40 ms, unless the socket has TCP_NODELAY.
+These tests look at that option, and at the number of segments that arrive.
 """
 import ctypes
 import os
@@ -15,8 +15,8 @@ from harness import MAIL_GID, MAIL_UID, ROOT, TIMEOUT
 from launch import SUPERSERVERS, Tcpserver, checker_options, checkpw, table_of
 from test_superservers import launch, pop3  # noqa: F401 (a fixture)
 
-PIDFD_OPEN, PIDFD_GETFD = 434, 438  # on every architecture
-DATA_SEGMENTS_IN = 152  # where tcp_info has them
+PIDFD_OPEN, PIDFD_GETFD = 434, 438  # On every architecture.
+DATA_SEGMENTS_IN = 152  # Where tcp_info has them.
 
 
 def no_delay(connection):
@@ -35,7 +35,7 @@ def socket_of(pid, descriptor):
 
 
 def segments(client):
-    """How many segments with data have arrived."""
+    """The number of segments with data that have arrived."""
     info = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 512)
     if len(info) < DATA_SEGMENTS_IN + 4:
         pytest.skip("this kernel does not count segments")
@@ -87,7 +87,7 @@ def test_no_reply_waits_for_an_acknowledgement(lab, home, launch, kind):  # noqa
     client.quit()
 
 
-def test_a_session_behind_another_front_end_does_not_wait_either(lab, home):
+def test_a_session_after_another_front_end_does_not_wait_either(lab, home):
     """As qmail-popup or mailfront would start it: nobody has set the option before."""
     home.add_seeds()
     listener = socket.create_server(("127.0.0.1", 0))
@@ -137,7 +137,7 @@ def test_a_pipelined_batch_is_answered_in_few_segments(large, home):
     assert count <= 4, f"{octets} octets in {count} segments"
     commands = [b"RETR %d" % number for number in range(1, 301)]
     octets, count = client.ask(commands)
-    # far fewer than messages: a write has 64 KiB or more, a segment of the loopback 64 KiB
+    # Far fewer than messages: a write has 64 KiB or more, a segment of the loopback 64 KiB.
     assert octets > 300 * 3900 and count <= octets // 20000, \
         f"{octets} octets in {count} segments"
     octets, count = client.ask([b"DELE %d" % number for number in range(1, 301)] + [b"RSET"])

@@ -1,4 +1,4 @@
-"""Scripted sessions: every transcript below sessions/, however the octets are cut on their way."""
+"""Scripted sessions: every transcript in sessions/, however the network cuts the octets."""
 import concurrent.futures
 import os
 import random
@@ -27,7 +27,7 @@ WAYS = {
 
 
 def play(lab, name, form, transport, way):
-    """Plays in a home of its own; returns what the server sent."""
+    """Plays in a home of its own. Returns what the server sent."""
     script = TRANSCRIPTS[name]
     home = harness.Home(lab, os.fsdecode(script.login), os.fsdecode(script.password))
     try:
@@ -37,7 +37,7 @@ def play(lab, name, form, transport, way):
 
 
 def comparable(name, octets):
-    """APOP's timestamp differs each time; all else must not."""
+    """The timestamp of APOP differs each time. Everything else must not."""
     script = TRANSCRIPTS[name]
     return octets.partition(b"\r\n")[2] if "{STAMP}" in script.steps[0].server[0] else octets
 

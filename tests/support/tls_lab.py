@@ -136,7 +136,7 @@ class Pki:
 
 
 class TlsClient:
-    """A client of a server behind TLS."""
+    """A client of a server under TLS."""
 
     def __init__(self, wrapped):
         self.socket = wrapped

@@ -1,10 +1,10 @@
 """NO STARTTLS: nothing that was sent in clear is ever answered inside TLS (RFC 2595 section 4).
 
-A man in the middle can put octets before, behind and around STLS, but cannot speak TLS for the
-client. Every test here lets him, then asks the same questions inside TLS and compares all octets
-of the answers with those that a connection gets which nobody touched. Where his octets meet the
-handshake, it fails, and no answer comes at all. All of it runs with our own engine and with one of
-another make (foreign_engine.py).
+A man in the middle can insert octets before, after and around STLS, but cannot speak TLS for the
+client. Every test here lets him do so, then asks the same questions inside TLS, and compares all
+octets of the answers with those of an untouched connection. If his octets meet the handshake, it
+fails, and there are no answers at all. Everything runs with pop3d-tls and with another engine
+(foreign_engine.py).
 """
 import base64
 import select
@@ -24,8 +24,8 @@ BEGIN = b"+OK begin TLS negotiation\r\n"
 BEGIN_GERMAN = b"+OK TLS-Verhandlung beginnt\r\n"
 PLAIN = base64.b64encode(b"\0kermit\0geheim")
 
-# What the client asks inside TLS. The answers show state that was kept: a login, a name, a
-# language, UTF-8, an exchange that is open, a reply too many.
+# The client's questions inside TLS. The answers show kept state: a login, a name, a
+# language, UTF-8, an open exchange, or a reply too many.
 PROBE = (b"NOOP\r\nPASS geheim\r\nSTLS\r\nCAPA\r\nUSER \xff\r\nPASS \xff\r\nXYZ\r\nAUTH PLAIN\r\n"
          b"*\r\nQUIT\r\n")
 
@@ -63,7 +63,7 @@ INJECTED = {
 
 @pytest.fixture(params=["own", "foreign"])
 def engine(request, lab, home, pki, own):
-    """Starts a server that offers STLS; home has messages that must be there afterwards."""
+    """Starts a server that offers STLS. home has messages that must be there afterwards."""
     home.add_seeds()
     before = home.maildir.contents()
 
@@ -77,12 +77,12 @@ def engine(request, lab, home, pki, own):
 
 
 def inside(server, pki, raw):
-    """All that is answered inside TLS; None where the handshake fails."""
+    """All answers inside TLS; None if the handshake fails."""
     try:
         client = server.connect(pki.context(), raw=raw)
     except (ssl.SSLError, ConnectionError):
         return None
-    if client.socket.version() is None:  # where the other side is gone Python does not even try
+    if client.socket.version() is None:  # If the other side has closed, Python does not even try.
         client.close()
         return None
     client.send(PROBE)
@@ -112,7 +112,7 @@ def greeted(server):
 
 
 def check_untouched(answers):
-    """That the comparison is with what must be."""
+    """The comparison is with the right answers."""
     lines = answers.decode("latin-1").split("\r\n")
     capabilities = lines[4:lines.index(".")]
     assert lines[:4] == ["-ERR log in first", "-ERR USER comes first", "-ERR TLS runs already",
@@ -123,7 +123,7 @@ def check_untouched(answers):
         "-ERR authentication cancelled", f"+OK {HOST} POP3 server signing off", ""], lines
 
 
-# -- behind STLS
+# -- after STLS
 
 
 def test_octets_in_the_segment_of_stls(engine, pki):
@@ -149,7 +149,7 @@ def test_octets_in_the_segment_of_stls_where_clear_text_is_allowed(engine, pki):
     assert "user=kermit" not in server.log(), server.report()
 
 
-def test_octets_behind_the_reply_break_the_handshake(engine, pki):
+def test_octets_after_the_reply_break_the_handshake(engine, pki):
     server = engine("--allow-cleartext")
     hello = client_hello(pki.context())
     for name, octets in INJECTED.items():
@@ -169,7 +169,7 @@ def test_octets_behind_the_reply_break_the_handshake(engine, pki):
 
 @pytest.mark.parametrize("waits", ["for nothing", "for the reply"])
 def test_every_split(engine, pki, waits):
-    """Sent in two pieces: what comes first is thrown away, or the handshake meets it."""
+    """Sent in two pieces: the first is discarded, or it meets the handshake."""
     server = engine("--allow-cleartext")
     expected = untouched(server, pki)
     text = b"STLS\r\nUSER kermit\r\nCAPA\r\n"
@@ -196,7 +196,7 @@ def test_every_split(engine, pki, waits):
 
 
 def test_every_octet_in_a_segment_of_its_own(engine, pki):
-    """The reply comes when the line is complete, so what is sent behind it meets the handshake."""
+    """The reply comes when the line is complete, so octets after the line meet the handshake."""
     server = engine("--allow-cleartext")
     for octet in b"USER kermit\r\nCAPA\r\n".split(b"\r\n")[:2]:
         raw = greeted(server)
@@ -208,12 +208,12 @@ def test_every_octet_in_a_segment_of_its_own(engine, pki):
             for at in range(len(octet)):
                 raw.sendall(octet[at:at + 1])
         except OSError:
-            pass  # the first one was enough to end the connection
+            pass  # The first one was enough to end the connection.
         assert inside(server, pki, raw) is None
         raw.close()
 
 
-def test_a_megabyte_behind_stls_is_answered_by_nobody(engine):
+def test_a_megabyte_after_stls_is_answered_by_nobody(engine):
     server = engine("--allow-cleartext")
     raw = greeted(server)
     try:
@@ -225,8 +225,8 @@ def test_a_megabyte_behind_stls_is_answered_by_nobody(engine):
     assert got.replace(BEGIN, b"", 1)[:1] in (b"", b"\x15") and b"-ERR" not in got, got
 
 
-def test_nothing_comes_in_clear_behind_the_reply(engine, pki):
-    """What a client would take for the first answers inside TLS (response injection)."""
+def test_nothing_comes_in_clear_after_the_reply(engine, pki):
+    """Octets that a client would take for the first answers inside TLS (response injection)."""
     server = engine("--allow-cleartext")
     for octets in (b"CAPA\r\nCAPA\r\nSTLS\r\nCAPA\r\n", b"STLS\r\nSTLS\r\nQUIT\r\n",
                    b"NOOP\r\nXYZ\r\nSTLS\r\n" + b"x" * 300 + b"\r\n"):
@@ -236,7 +236,7 @@ def test_nothing_comes_in_clear_behind_the_reply(engine, pki):
         assert got.count(b"\r\n.\r\n") == octets.split(b"STLS")[0].count(b"A\r\n"), got
         assert select.select([raw], [], [], 0.2)[0] == [], raw.recv(1000)
         raw.sendall(client_hello(pki.context()))
-        assert raw.recv(1) == b"\x16"  # the handshake begins
+        assert raw.recv(1) == b"\x16"  # The handshake begins.
         raw.close()
 
 
@@ -272,7 +272,7 @@ def test_what_was_said_before_is_forgotten(engine, pki, policy):
             answer = in_clear(raw, line + b"\r\n", end)
             assert answer.startswith((b"+", b"-ERR")), (name, answer)
         begin = BEGIN_GERMAN if b"LANG de" in lines else BEGIN
-        # where AUTH is not offered, the STLS that would be its response has begun TLS already
+        # If AUTH is not offered, the STLS that would be its response has already begun TLS.
         if not (answer == BEGIN and policy == "--require-tls" and lines[-1] == b"STLS"):
             assert answer != BEGIN and in_clear(raw, b"STLS\r\n", begin) == begin, name
         assert inside(server, pki, raw) == expected, name
@@ -280,14 +280,14 @@ def test_what_was_said_before_is_forgotten(engine, pki, policy):
 
 
 def test_what_was_said_before_and_sent_with_stls_is_forgotten(engine, pki):
-    """The same, and a second half of it behind STLS, in one segment."""
+    """The same, with a second half after STLS, in one segment."""
     server = engine("--allow-cleartext")
     expected = untouched(server, pki)
-    for before, behind in ((b"USER kermit\r\n", b"PASS geheim\r\nDELE 1\r\nQUIT\r\n"),
-                           (b"LANG de\r\n", b"NOOP\r\n"), (b"UTF8\r\n", b"USER \xff\r\n"),
-                           (b"NOOP\r\nNOOP\r\n", b"NOOP\r\n")):
+    for before, after in ((b"USER kermit\r\n", b"PASS geheim\r\nDELE 1\r\nQUIT\r\n"),
+                          (b"LANG de\r\n", b"NOOP\r\n"), (b"UTF8\r\n", b"USER \xff\r\n"),
+                          (b"NOOP\r\nNOOP\r\n", b"NOOP\r\n")):
         raw = greeted(server)
-        raw.sendall(before + b"STLS\r\n" + behind)
+        raw.sendall(before + b"STLS\r\n" + after)
         begin = BEGIN_GERMAN if b"LANG de" in before else BEGIN
         assert clear_until(raw, begin).count(b"\r\n") == before.count(b"\r\n") + 1
         assert inside(server, pki, raw) == expected, before
@@ -333,7 +333,7 @@ def test_stls_after_login_begins_nothing(engine, home):
 
 
 def test_password_of_a_client_that_was_kept_from_tls(engine, home):
-    """Who strips STLS from the list must still not see a login succeed."""
+    """An attacker who strips STLS from the list must still not see a login succeed."""
     server = engine("--require-tls")
     for octets in (f"USER {home.login}\r\nPASS {home.password}\r\n",
                    f"AUTH PLAIN {PLAIN.decode()}\r\nSTAT\r\n"):

@@ -1,4 +1,4 @@
-"""What a scanner finds out about pop3d-tls: TLS 1.2 and 1.3, and nothing that is old or weak."""
+"""What a scanner finds out about pop3d-tls: TLS 1.2 and 1.3, and nothing old or weak."""
 import re
 
 import pytest
@@ -7,7 +7,7 @@ from launch import find_program, run_client
 from tls_lab import TlsServer, pop3d, s_client
 from tls_lab import keys, pki  # fixtures, pylint: disable=unused-import
 
-# authenticated encryption with forward secrecy; the names of TLS 1.3 stand for both
+# Authenticated encryption with forward secrecy. The names of TLS 1.3 imply both.
 STRONG = re.compile(r"TLS_(AES_(128|256)_GCM_SHA(256|384)|CHACHA20_POLY1305_SHA256)|"
                     r"ECDHE-(ECDSA|RSA)-(AES(128-GCM-SHA256|256-GCM-SHA384)|CHACHA20-POLY1305)")
 
@@ -26,7 +26,7 @@ def server(request, lab, home, pki, keys, port):
 
 
 def lines_below(text, heading):
-    """The lines of one paragraph of sslscan's."""
+    """The lines of one paragraph of sslscan's output."""
     found = re.search(rf"^  {heading}:\n((?:.+\n)+)", text, re.MULTILINE)
     assert found, text
     return found[1].splitlines()

@@ -1,4 +1,4 @@
-"""pop3d-tls with the real pop3d behind it: sessions, how they begin and how they end."""
+"""pop3d-tls with the real pop3d: sessions, how they begin and how they end."""
 import os
 import poplib
 import re
@@ -119,7 +119,7 @@ def test_a_program_that_is_not_there_is_logged(lab, pki, own):
 
 
 def test_standard_error_of_the_program_stays_inside_tls(lab, pki, own):
-    """Under inetd descriptor 2 is the client's socket, and must not be written to in clear."""
+    """Under inetd descriptor 2 is the client's socket. Nothing may be written there in clear."""
     server = TlsServer(lab, own, ["sh", "-c", "echo out; echo error >&2"], stderr="client")
     assert server.connect(pki.context()).rest() == b"out\nerror\n"
     assert server.ended() == 0
@@ -130,7 +130,7 @@ def test_close_notify_from_either_side(lab, pki, own):
     client = server.connect(pki.context(), suppress_ragged_eofs=False)
     assert client.ask("hello") == "hello"
     client.send(b"last words")
-    # says close_notify, and waits for that of the other side; what comes before it is lost
+    # Sends close_notify and waits for that of the other side. Octets that arrive before are lost.
     with pytest.raises(ssl.SSLError, match="APPLICATION_DATA_AFTER_CLOSE_NOTIFY"):
         client.socket.unwrap()
     assert server.ended() == 0
@@ -141,7 +141,7 @@ def test_close_notify_from_either_side(lab, pki, own):
     assert server.ended() == 0
 
 
-# -- what is cut off
+# -- connections that are cut off
 
 
 def test_dele_without_quit_deletes_nothing_when_the_stream_is_cut(lab, home, pki, own):
@@ -253,7 +253,7 @@ def test_ciphers_may_be_chosen(lab, pki, own):
     assert server.ended() == 111
 
 
-# -- handshakes that do not end well
+# -- handshakes that fail
 
 
 @pytest.mark.parametrize("share", ["one-octet", "half", "nothing"])

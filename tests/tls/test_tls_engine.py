@@ -44,7 +44,7 @@ def test_the_engine_is_locked_in(lab, home, pki, own, starttls):
         assert [kinds.pop(fd) for fd in (0, 1)] == ["socket"] * 2
         assert kinds.pop(2) == server.log_path
         assert list(kinds.values()) == ["socket"], kinds
-    assert os.stat(f"/proc/{engine}/mem").st_uid == 0  # not dumpable
+    assert os.stat(f"/proc/{engine}/mem").st_uid == 0  # Not dumpable.
     limits = open(f"/proc/{engine}/limits", encoding="ascii").read()
     assert re.search(r"Max core file size +0 +0 ", limits)
     assert re.search(r"Max processes +0 +0 ", limits)
@@ -52,7 +52,7 @@ def test_the_engine_is_locked_in(lab, home, pki, own, starttls):
 
 
 def memory_of(pid):
-    """What is in the writable memory of a process."""
+    """The contents of the writable memory of a process."""
     found = []
     with open(f"/proc/{pid}/maps", encoding="ascii") as maps, \
             open(f"/proc/{pid}/mem", "rb") as memory:
@@ -125,7 +125,7 @@ def test_private_memory_of_an_engine(lab, home, pki, own):
 
 @pytest.fixture
 def double(lab, home, own):
-    """A server whose program is the double of an UCSPI-TLS server."""
+    """A server whose program is a double of a UCSPI-TLS server."""
     return TlsServer(lab, [*own, "--starttls"], [home.script("ucspi", UCSPI_DOUBLE)],
                      environment={"SSL_PROTOCOL": "TLSv1.3"})
 
@@ -154,7 +154,7 @@ def test_ucspi_tls_tells_the_variables_when_asked(double, pki):
 
 
 def test_ucspi_tls_that_is_not_wanted(double):
-    """The program goes its way, and its status is that of all."""
+    """The program continues, and its status is the status of all."""
     raw = double.raw()
     raw.sendall(b"QUIT\r\n")
     assert all_of(raw).endswith(b"bye\r\n")
@@ -181,7 +181,7 @@ def test_ucspi_tls_a_failed_handshake_is_an_end_of_file(double):
     clear_until(raw, b"begin\r\n")
     raw.sendall(b"CAPA\r\n" * 100)
     assert b"echo" not in all_of(raw)
-    assert double.ended() == 5  # the program's own
+    assert double.ended() == 5  # The program's own.
     double.logged('tls-failed ip=127.0.0.1 reason="not-tls"')
 
 

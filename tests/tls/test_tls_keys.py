@@ -1,4 +1,4 @@
-"""pop3d-tls: which certificate is shown, who may come in with one, sessions resumed by tickets."""
+"""pop3d-tls: which certificate is shown, which client certificates are accepted, resumed sessions."""
 import os
 import re
 import ssl
@@ -72,7 +72,7 @@ def test_a_name_is_never_a_path(lab, home, pki, cert_dir):
         hello = client_hello(context, asked).replace(asked.encode(), name.encode("latin-1"))
         with server.raw() as client:
             client.sendall(hello)
-            # the default certificate is served, or the name is refused by the library
+            # The default certificate is served, or the library refuses the name.
             assert client.recv(5)[:1] in (b"\x16", b"\x15"), name
     os.unlink(outside)
     assert "problem" not in server.log()
@@ -214,7 +214,7 @@ def test_rotated_keys_open_old_tickets_until_they_are_dropped(lab, home, pki, ow
     rotate(3)
     reused, renewed = resumes(server, context, old)
     assert reused
-    rotate(2)  # the key of old is gone, that of renewed is the second
+    rotate(2)  # The old key is gone; the key of the renewed session is the second.
     assert not resumes(server, context, old)[0]
     assert resumes(server, context, renewed)[0]
     rotate(1)
@@ -227,14 +227,14 @@ def test_without_a_file_there_is_no_ticket_and_no_session(lab, home, own):
     for version in ("-tls1_2", "-tls1_3"):
         got = s_client(server, version, "-ign_eof", "-sess_out", saved)
         assert "session ticket" not in got.lower().replace("no session ticket", ""), got
-        if os.path.exists(saved):  # TLS 1.2 leaves one without a ticket
+        if os.path.exists(saved):  # TLS 1.2 leaves one without a ticket.
             got = s_client(server, version, "-ign_eof", "-sess_in", saved)
             assert "New, TLSv1" in got, got
             os.unlink(saved)
 
 
 def test_tickets_do_not_stand_for_client_certificates(lab, home, pki, own, keys):
-    """A ticket of a server that asks for none is no good where one is required."""
+    """A ticket of a server that asks for no certificate is not accepted where one is required."""
     tickets = [*own, "--ticket-keys", keys]
     lax = TlsServer(lab, tickets, pop3d(lab, home))
     strict = TlsServer(lab, [*tickets, "--verify-client", pki.at("ca.crt"),

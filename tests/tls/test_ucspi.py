@@ -1,8 +1,8 @@
 """UCSPI-TLS: what a client sends in clear is never answered inside TLS (RFC 2595 section 4).
 
-The engine is a stand-in: once it is asked to begin, "inside TLS" is a second pair of sockets. What
-counts here is which octets go where; a real engine would find what is left over in clear in its
-handshake, and fail.
+The engine is a stand-in: after it is asked to begin, "inside TLS" is a second pair of sockets.
+These tests show which octets go where. A real engine would meet leftover octets in its handshake,
+and fail.
 """
 import select
 import socket
@@ -15,10 +15,10 @@ import harness
 GREETING = f"+OK {harness.HOST} POP3 server ready\r\n".encode()
 BEGIN = b"+OK begin TLS negotiation\r\n"
 INJECTIONS = {
-    "whole command behind": (b"STLS\r\nCAPA\r\n", b""),
+    "whole command after": (b"STLS\r\nCAPA\r\n", b""),
     "command cut in the middle": (b"STLS\r\nCA", b"PA\r\n"),
     "user before, password after": (b"USER {login}\r\nSTLS\r\nPASS {password}\r\n", b""),
-    "behind 255 octets of padding": (b"STLS\r\n" + b"x" * 255 + b"\r\nCAPA\r\n", b""),
+    "after 255 octets of padding": (b"STLS\r\n" + b"x" * 255 + b"\r\nCAPA\r\n", b""),
     "line without end": (b"STLS\r\nNOOP", b""),
     "with LF only": (b"STLS\nCAPA\n", b""),
 }
@@ -42,7 +42,7 @@ class Engine:
              "--", lab.checker, home.table],
             stdin=far_clear, stdout=far_clear, stderr=subprocess.DEVNULL, env=environment,
             pass_fds=[far_control.fileno(), far_inside.fileno()], start_new_session=True)
-        self.engines_clear = far_clear  # the engine holds the connection as well
+        self.engines_clear = far_clear  # The engine holds the connection as well.
         for end in (far_control, far_inside):
             end.close()
 
@@ -58,7 +58,7 @@ class Engine:
 
 
 def came(end, enough=None, seconds=5.0, quiet=0.3):
-    """What comes until it ends with enough; without that, all until it is quiet."""
+    """Everything that arrives until it ends with enough, or, without enough, until it is quiet."""
     octets, deadline = b"", time.monotonic() + seconds
     while time.monotonic() < deadline:
         ready, _, _ = select.select([end], [], [], quiet)
@@ -87,7 +87,7 @@ def engine(lab, home):
 
 
 def begin(each, octets, home):
-    """Sends STLS and what surrounds it; checks that nothing behind it is answered in clear."""
+    """Sends STLS and octets around it. Checks that nothing after STLS is answered in clear."""
     octets = octets.replace(b"{login}", home.login.encode())
     octets = octets.replace(b"{password}", home.password.encode())
     each.clear.sendall(octets)

@@ -213,7 +213,7 @@ TEST(descriptor_7_cannot_be_read_and_descriptor_3_not_written)
 	assert_int_equal(unit_await(c.pid), 0);
 }
 
-TEST(descriptor_3_ends_behind_the_credentials)
+TEST(descriptor_3_ends_after_the_credentials)
 {
 	/* If a write end stayed open, this would wait for ever. */
 	start("cat <&3 >/dev/null; cat <&3 >/dev/null; exit 9");
@@ -549,7 +549,7 @@ static const struct CMUnitTest tests[] = {
 	CHECKER_TEST(checker_gets_the_session_as_its_arguments),
 	CHECKER_TEST(checker_has_descriptors_0_1_2_3_and_7_only),
 	CHECKER_TEST(descriptor_7_cannot_be_read_and_descriptor_3_not_written),
-	CHECKER_TEST(descriptor_3_ends_behind_the_credentials),
+	CHECKER_TEST(descriptor_3_ends_after_the_credentials),
 	CHECKER_TEST(checker_starts_with_default_signals),
 	CHECKER_TEST(octet_of_the_session_comes_through),
 	CHECKER_TEST(status_ends_with_a_checker_that_says_nothing),

@@ -149,7 +149,7 @@ TEST(fifty_lines_are_not_too_many)
 }
 
 /* Lines of all lengths, one after another. Only lines that are too long are cut. */
-TEST(line_behind_another_is_not_cut_before_200_octets)
+TEST(line_after_another_is_not_cut_before_200_octets)
 {
 	for (size_t first = 1; first < RELAY_LINE_OCTETS; first += 7)
 		for (size_t second = 1; second < RELAY_LINE_OCTETS; second += 11) {
@@ -226,7 +226,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(line_of_binary_octets_fits_the_log),
 	cmocka_unit_test(more_than_fifty_lines_are_thrown_away_and_that_is_told_once),
 	cmocka_unit_test(fifty_lines_are_not_too_many),
-	cmocka_unit_test(line_behind_another_is_not_cut_before_200_octets),
+	cmocka_unit_test(line_after_another_is_not_cut_before_200_octets),
 	cmocka_unit_test(draining_is_bounded),
 	cmocka_unit_test(draining_does_not_wait_for_those_who_still_hold_the_pipe),
 	cmocka_unit_test(end_and_nothing_yet_are_told_apart),

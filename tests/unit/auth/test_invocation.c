@@ -44,7 +44,7 @@ static void has_arguments(const char *const *expected)
 	assert_int_equal(s.argument_count, count);
 }
 
-TEST(checker_gets_its_arguments_and_behind_them_the_session)
+TEST(checker_gets_its_arguments_and_after_them_the_session)
 {
 	static char *checker[] = {"/bin/checker", "--of its own", "", NULL};
 	const char *const expected[] = {"/bin/checker", "--of its own", "", own, "--session",
@@ -274,7 +274,7 @@ TEST(too_many_variables_are_refused)
 #define SETUP_TEST(name) cmocka_unit_test_setup(name, setup)
 
 static const struct CMUnitTest tests[] = {
-	SETUP_TEST(checker_gets_its_arguments_and_behind_them_the_session),
+	SETUP_TEST(checker_gets_its_arguments_and_after_them_the_session),
 	SETUP_TEST(session_gets_the_options_that_concern_it),
 	SETUP_TEST(session_logs_where_the_monitor_does),
 	SETUP_TEST(default_checker_lies_beside_this_program),

@@ -102,7 +102,7 @@ TEST(every_octet_in_every_place)
 		}
 }
 
-TEST(bits_behind_the_end_must_be_zero)
+TEST(bits_after_the_end_must_be_zero)
 {
 	char octets[3];
 	size_t decoded;
@@ -285,7 +285,7 @@ int main(void)
 		cmocka_unit_test(padding_anywhere_but_at_the_end_is_refused),
 		cmocka_unit_test(white_space_and_line_ends_are_foreign),
 		cmocka_unit_test(every_octet_in_every_place),
-		cmocka_unit_test(bits_behind_the_end_must_be_zero),
+		cmocka_unit_test(bits_after_the_end_must_be_zero),
 		cmocka_unit_test(no_octet_is_written_beyond_the_room),
 		cmocka_unit_test(what_is_encoded_is_decoded),
 		cmocka_unit_test(no_two_texts_for_the_same_octets),

@@ -208,7 +208,7 @@ TEST(leading_dot_is_doubled)
 	ENCODES(".\n..\n.a\r\na.\n", "..\r\n...\r\n..a\r\na.\r\n");
 }
 
-TEST(dot_behind_a_bare_cr_is_not_doubled)
+TEST(dot_after_a_bare_cr_is_not_doubled)
 {
 	ENCODES("a\r.b\n", "a\r.b\r\n");
 	ENCODES("\r.\r\n", "\r.\r\n");
@@ -302,7 +302,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(crlf_stays),
 	cmocka_unit_test(bare_cr_stays),
 	cmocka_unit_test(leading_dot_is_doubled),
-	cmocka_unit_test(dot_behind_a_bare_cr_is_not_doubled),
+	cmocka_unit_test(dot_after_a_bare_cr_is_not_doubled),
 	cmocka_unit_test(missing_last_line_end_is_supplied),
 	cmocka_unit_test(last_bare_cr_gets_crlf),
 	cmocka_unit_test(empty_message_stays_empty),

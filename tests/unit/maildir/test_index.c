@@ -390,7 +390,7 @@ TEST(records_that_make_no_sense_are_not_believed)
 	change_record(1, FIELD(name_offset), UINT64_MAX, 8);
 	is_refused("an offset that wraps");
 	change_record(1, FIELD(name_offset), 1 << 16, 8);
-	is_refused("an offset behind the end");
+	is_refused("an offset after the end");
 	change_record(1, FIELD(name_octets), 0, 1);
 	is_refused("an empty name");
 	change_record(1, FIELD(name_octets), 255, 1);

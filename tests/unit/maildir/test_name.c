@@ -329,7 +329,7 @@ TEST(size_field_that_is_no_number_is_none)
 		has_size(names[i], false, 0);
 }
 
-TEST(size_field_behind_a_broken_one_is_read)
+TEST(size_field_after_a_broken_one_is_read)
 {
 	has_size("1.a.b,W=x,W=5", true, 5);
 	has_size("1.a.b,W=,W=5", true, 5);
@@ -373,7 +373,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(size_field_is_read),
 	cmocka_unit_test(size_field_that_no_message_can_have_is_none),
 	cmocka_unit_test(size_field_that_is_no_number_is_none),
-	cmocka_unit_test(size_field_behind_a_broken_one_is_read),
+	cmocka_unit_test(size_field_after_a_broken_one_is_read),
 	cmocka_unit_test(size_field_in_the_info_part_is_not_seen),
 	cmocka_unit_test(size_field_reads_no_further_than_its_octets),
 };

@@ -110,7 +110,7 @@ TEST(where_there_is_no_maildirsize_none_is_made)
 	assert_gone("maildirsize");
 }
 
-TEST(line_goes_behind_what_others_appended)
+TEST(line_goes_after_what_others_appended)
 {
 	put("maildirsize", "1000000S\n");
 	put("new/1.a", "12345\n");
@@ -299,7 +299,7 @@ static const struct CMUnitTest tests[] = {
 	MAILDIR_TEST(without_a_share_in_the_quota_nothing_is_told),
 	MAILDIR_TEST(without_a_removal_nothing_is_told),
 	MAILDIR_TEST(where_there_is_no_maildirsize_none_is_made),
-	MAILDIR_TEST(line_goes_behind_what_others_appended),
+	MAILDIR_TEST(line_goes_after_what_others_appended),
 	MAILDIR_TEST(last_line_without_an_end_gets_one),
 	MAILDIR_TEST(maildirsize_counted_anew_is_not_told),
 	MAILDIR_TEST(maildirsize_that_is_no_file_is_let_be),

@@ -526,10 +526,10 @@ static void reads_every_split(const char *octets, size_t length)
 	}
 	memcpy(more, octets, length);
 	memcpy(more + length, "USER tim\r\nPASS x\r\n", 18);
-	for (size_t behind = 0; behind <= 18; behind++) {
-		assert_int_equal(parse(more, length + behind, &h), PROXY_COMPLETE);
+	for (size_t extra = 0; extra <= 18; extra++) {
+		assert_int_equal(parse(more, length + extra, &h), PROXY_COMPLETE);
 		assert_memory_equal(&h, &whole, sizeof h);
-		assert_int_equal(need(more, length + behind), 0);
+		assert_int_equal(need(more, length + extra), 0);
 	}
 }
 

@@ -370,7 +370,7 @@ TEST(without_a_limit_bad_commands_never_end_the_state)
 	assert_int_equal(after_bad(0, "BAD", 100), COMMANDS_ENDED);
 }
 
-TEST(end_of_the_state_leaves_what_was_sent_behind_it)
+TEST(end_of_the_state_leaves_what_was_sent_after_it)
 {
 	const struct command_table table = {
 		.commands = commands, .count = COUNT_OF(commands), .bad_allowed = 10};
@@ -464,7 +464,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(tenth_bad_command_ends_the_state),
 	cmocka_unit_test(tenth_bad_command_is_answered_and_the_eleventh_not_read),
 	cmocka_unit_test(without_a_limit_bad_commands_never_end_the_state),
-	cmocka_unit_test(end_of_the_state_leaves_what_was_sent_behind_it),
+	cmocka_unit_test(end_of_the_state_leaves_what_was_sent_after_it),
 	cmocka_unit_test(secret_state_wipes_each_line),
 	cmocka_unit_test(debug_log_shows_commands_and_never_a_secret),
 };

@@ -37,7 +37,7 @@ TEST(exact_intake_leaves_the_rest_in_the_descriptor)
 	}
 }
 
-TEST(exact_intake_leaves_the_rest_behind_a_line_too_long)
+TEST(exact_intake_leaves_the_rest_after_a_line_too_long)
 {
 	char octets[9000];
 
@@ -452,7 +452,7 @@ TEST(client_that_does_not_stop_is_not_waited_for)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(line_ends_in_lf_or_crlf),
 	cmocka_unit_test(exact_intake_leaves_the_rest_in_the_descriptor),
-	cmocka_unit_test(exact_intake_leaves_the_rest_behind_a_line_too_long),
+	cmocka_unit_test(exact_intake_leaves_the_rest_after_a_line_too_long),
 	cmocka_unit_test(command_line_has_at_most_255_octets_with_its_end),
 	cmocka_unit_test(nul_in_a_line_is_told),
 	cmocka_unit_test(line_of_ten_million_octets_is_one_error_and_costs_no_memory),

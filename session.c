@@ -421,7 +421,7 @@ static const char *maildir_path(const struct settings *o)
 }
 
 /* Says no to PASS, and to the administrator why. */
-static void refuse(struct session *s, enum maildir_problem problem, const char *maildir,
+static void refuse_login(struct session *s, enum maildir_problem problem, const char *maildir,
 	const char *failed_path)
 {
 	char quoted[512], quoted_failed[512];
@@ -446,7 +446,7 @@ static void refuse(struct session *s, enum maildir_problem problem, const char *
 }
 
 /* Nothing but the maildrop from here on. */
-static bool lock_in(const struct maildir *m)
+static bool confine_to_maildrop(const struct maildir *m)
 {
 	const struct confine_place places[] = {
 		{m->place_fd[PLACE_NEW], CONFINE_READ | CONFINE_REMOVE},
@@ -462,7 +462,7 @@ static bool lock_in(const struct maildir *m)
 }
 
 /* Opens the maildrop and gives PASS its answer; false when that was a refusal. */
-static bool enter(struct session *s)
+static bool open_maildrop(struct session *s)
 {
 	const struct maildir_wish wish = {maildir_path(s->options), s->options->asked.lock,
 		s->options->asked.verify_sizes, !s->options->asked.no_index};
@@ -470,15 +470,15 @@ static bool enter(struct session *s)
 	const enum maildir_problem problem = maildir_open(&s->maildir, &wish, &failed_path);
 
 	if (problem != MAILDIR_READY) {
-		refuse(s, problem, wish.path, failed_path);
+		refuse_login(s, problem, wish.path, failed_path);
 		return false;
 	}
-	if (!lock_in(&s->maildir)) {
-		refuse(s, MAILDIR_TEMPORARY, wish.path, "sandbox");
+	if (!confine_to_maildrop(&s->maildir)) {
+		refuse_login(s, MAILDIR_TEMPORARY, wish.path, "sandbox");
 		return false;
 	}
 	if (!maildir_load(&s->maildir)) {
-		refuse(s, maildir_problem_of(errno), wish.path, wish.path);
+		refuse_login(s, maildir_problem_of(errno), wish.path, wish.path);
 		return false;
 	}
 	put_summary(s, TEXT_ONE_MESSAGE, TEXT_MESSAGES);
@@ -527,7 +527,7 @@ int session_serve(const struct settings *o)
 		peer_lookup(&s.peer, 0);
 	wire_open(&s.wire, 0, 1, WIRE_AHEAD, o->asked.idle_seconds * 1000);
 	s.wire.language = o->found.language;
-	if (enter(&s) && command_loop(&s.wire, &table, &s) == COMMANDS_WIRE_CLOSED)
+	if (open_maildrop(&s) && command_loop(&s.wire, &table, &s) == COMMANDS_WIRE_CLOSED)
 		s.end = end_of_wire(&s.wire);
 	wire_flush(&s.wire);
 	log_end(&s);

@@ -256,7 +256,7 @@ void address_write(const struct address *a, char text[ADDRESS_TEXT_OCTETS])
 }
 
 /* The octet at an index, of which only the first bits count. */
-static unsigned counted(const struct address *a, unsigned bits, size_t index)
+static unsigned mask_of_octet(const struct address *a, unsigned bits, size_t index)
 {
 	const size_t before = index * 8;
 	const size_t here = bits <= before ? 0 : bits - before >= 8 ? 8 : bits - before;
@@ -267,7 +267,7 @@ static unsigned counted(const struct address *a, unsigned bits, size_t index)
 static bool has_bits_behind(const struct address_rule *rule)
 {
 	for (size_t i = 0; i < rule->address.length; i++)
-		if (counted(&rule->address, rule->bits, i) != rule->address.octets[i])
+		if (mask_of_octet(&rule->address, rule->bits, i) != rule->address.octets[i])
 			return true;
 	return false;
 }
@@ -307,7 +307,8 @@ bool address_rule_matches(const struct address_rule *rule, const struct address 
 	if (a->length != rule->address.length)
 		return false;
 	for (size_t i = 0; i < a->length; i++)
-		if (counted(a, rule->bits, i) != counted(&rule->address, rule->bits, i))
+		if (mask_of_octet(a, rule->bits, i) !=
+			mask_of_octet(&rule->address, rule->bits, i))
 			return false;
 	return true;
 }

@@ -24,7 +24,7 @@ static const void *field_in(const struct option_row *row, const void *settings)
 	return (const char *)settings + row->field;
 }
 
-static bool take(const struct option_row *row, void *settings, const char *value)
+static bool take_value(const struct option_row *row, void *settings, const char *value)
 {
 	void *const field = field_of(row, settings);
 
@@ -69,7 +69,7 @@ static const struct option_row *find_letter(const struct option_table *t, char l
 }
 
 /* Splits a word "--name=value" or "-fvalue"; *value is NULL where the word has none. */
-static const struct option_row *find(
+static const struct option_row *find_row(
 	const struct option_table *t, const char *word, const char **value)
 {
 	if (word[1] == '-') {
@@ -97,7 +97,7 @@ struct option_end option_parse(const struct option_table *t, void *settings, cha
 		end.index++;
 		if (strcmp(word, "--") == 0)
 			return end;
-		end.row = find(t, word, &value);
+		end.row = find_row(t, word, &value);
 		end.value = word;
 		end.is_wrong = true;
 		if (end.row != NULL && has_value(end.row) && value == NULL)
@@ -107,7 +107,7 @@ struct option_end option_parse(const struct option_table *t, void *settings, cha
 			return end;
 		}
 		end.is_wrong =
-			end.row->kind != OPTION_ACTION && !take(end.row, settings, value);
+			end.row->kind != OPTION_ACTION && !take_value(end.row, settings, value);
 		if (value != NULL)
 			end.value = value;
 		if (end.is_wrong || end.row->kind == OPTION_ACTION)
@@ -123,7 +123,7 @@ struct text {
 	size_t used, room;
 };
 
-static void add(struct text *t, const char *octets, size_t length)
+static void append_octets(struct text *t, const char *octets, size_t length)
 {
 	if (t->used < t->room && length < t->room - t->used) {
 		memcpy(t->octets + t->used, octets, length);
@@ -136,13 +136,13 @@ static void add(struct text *t, const char *octets, size_t length)
 
 static void add_text(struct text *t, const char *text)
 {
-	add(t, text, strlen(text));
+	append_octets(t, text, strlen(text));
 }
 
 static void add_blanks(struct text *t, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		add(t, " ", 1);
+		append_octets(t, " ", 1);
 }
 
 static void add_help(struct text *t, const struct option_row *row)
@@ -153,7 +153,7 @@ static void add_help(struct text *t, const struct option_row *row)
 	add_text(t, "  ");
 	if (row->letter != '\0') {
 		add_text(t, "-");
-		add(t, &row->letter, 1);
+		append_octets(t, &row->letter, 1);
 		add_text(t, ", ");
 	}
 	add_text(t, "--");
@@ -167,7 +167,7 @@ static void add_help(struct text *t, const struct option_row *row)
 	while (t->used < t->room && t->used - start < HELP_COLUMN)
 		add_blanks(t, 1);
 	for (const char *end = strchr(line, '\n'); end != NULL; end = strchr(line, '\n')) {
-		add(t, line, (size_t)(end - line) + 1);
+		append_octets(t, line, (size_t)(end - line) + 1);
 		add_blanks(t, HELP_COLUMN);
 		line = end + 1;
 	}
@@ -193,7 +193,7 @@ static uint64_t seconds_of(const int64_t *seconds)
 enum giving { GIVE_NOTHING, GIVE_VALUE, GIVE_TOO_LONG };
 
 /* The value as the kind has it. */
-static enum giving give(
+static enum giving give_value(
 	const struct option_row *row, const void *settings, char *value, size_t octets)
 {
 	const void *const field = field_in(row, settings);
@@ -206,7 +206,7 @@ static enum giving give(
 	switch (row->kind) {
 	case OPTION_SWITCH: return *(const bool *)field ? GIVE_VALUE : GIVE_NOTHING;
 	case OPTION_SECONDS:
-		add(&text, digits, number_write(digits, seconds_of(field)));
+		append_octets(&text, digits, number_write(digits, seconds_of(field)));
 		return text.used < text.room ? GIVE_VALUE : GIVE_TOO_LONG;
 	case OPTION_TEXT:
 		memcpy(&known, field, sizeof known);
@@ -231,7 +231,7 @@ size_t option_argument(
 		add_text(&argument, "=");
 	if (argument.used == argument.room)
 		return SIZE_MAX;
-	switch (give(row, settings, text + argument.used, octets - argument.used)) {
+	switch (give_value(row, settings, text + argument.used, octets - argument.used)) {
 	case GIVE_NOTHING: return 0;
 	case GIVE_VALUE: return strlen(text);
 	case GIVE_TOO_LONG: break;

@@ -5,30 +5,30 @@ struct state {
 	uint64_t v0, v1, v2, v3;
 };
 
-static uint64_t rotate(uint64_t value, unsigned bits)
+static uint64_t rotate_left(uint64_t value, unsigned bits)
 {
 	return value << bits | value >> (64 - bits);
 }
 
-static void mix(struct state *s, unsigned rounds)
+static void mix_rounds(struct state *s, unsigned rounds)
 {
 	while (rounds-- > 0) {
 		s->v0 += s->v1;
 		s->v2 += s->v3;
-		s->v1 = rotate(s->v1, 13) ^ s->v0;
-		s->v3 = rotate(s->v3, 16) ^ s->v2;
-		s->v0 = rotate(s->v0, 32) + s->v3;
+		s->v1 = rotate_left(s->v1, 13) ^ s->v0;
+		s->v3 = rotate_left(s->v3, 16) ^ s->v2;
+		s->v0 = rotate_left(s->v0, 32) + s->v3;
 		s->v2 += s->v1;
-		s->v1 = rotate(s->v1, 17) ^ s->v2;
-		s->v3 = rotate(s->v3, 21) ^ s->v0;
-		s->v2 = rotate(s->v2, 32);
+		s->v1 = rotate_left(s->v1, 17) ^ s->v2;
+		s->v3 = rotate_left(s->v3, 21) ^ s->v0;
+		s->v2 = rotate_left(s->v2, 32);
 	}
 }
 
-static void absorb(struct state *s, uint64_t word)
+static void absorb_word(struct state *s, uint64_t word)
 {
 	s->v3 ^= word;
-	mix(s, 2);
+	mix_rounds(s, 2);
 	s->v0 ^= word;
 }
 
@@ -50,9 +50,9 @@ uint64_t siphash(const uint64_t key[2], const void *octets, size_t length)
 		key[0] ^ 0x6c7967656e657261U, key[1] ^ 0x7465646279746573U};
 
 	for (size_t i = 0; i < whole; i += 8)
-		absorb(&s, word_of(in + i, 8));
-	absorb(&s, word_of(in + whole, length - whole) | (uint64_t)length << 56);
+		absorb_word(&s, word_of(in + i, 8));
+	absorb_word(&s, word_of(in + whole, length - whole) | (uint64_t)length << 56);
 	s.v2 ^= 0xff;
-	mix(&s, 4);
+	mix_rounds(&s, 4);
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }

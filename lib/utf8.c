@@ -2,7 +2,7 @@
 #include "lib/utf8.h"
 
 /* RFC 3629 section 4: how many octets follow a first one, and what the next of them may be. */
-static size_t following(unsigned char first, unsigned char *least, unsigned char *most)
+static size_t count_following(unsigned char first, unsigned char *least, unsigned char *most)
 {
 	*least = 0x80;
 	*most = 0xbf;
@@ -27,7 +27,7 @@ bool utf8_is_valid(const char *octets, size_t length)
 	while (at < length) {
 		const unsigned char first = (unsigned char)octets[at++];
 		unsigned char least, most;
-		size_t left = following(first, &least, &most);
+		size_t left = count_following(first, &least, &most);
 
 		if (first < 0x80)
 			continue;

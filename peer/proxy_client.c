@@ -1,4 +1,4 @@
-/* proxied: see proxied.h. */
+/* proxy_client: see proxy_client.h. */
 #include "peer/proxy_client.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
-/* proxied: what the greeter tells the monitor of a proxy's header: numbers only, so that
+/* proxy_client: what the greeter tells the monitor of a proxy's header: numbers only, so that
  * nothing that came from the network is parsed with privileges. */
-#ifndef PROXIED_H
-#define PROXIED_H
+#ifndef PROXY_CLIENT_H
+#define PROXY_CLIENT_H
 
 #include <stdbool.h>
 #include <stdint.h>

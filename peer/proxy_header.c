@@ -1,4 +1,5 @@
-/* proxy: see proxy.h. The sections named are those of HAProxy's doc/proxy-protocol.txt. */
+/* proxy_header: see proxy_header.h. The sections named are those of HAProxy's
+ * doc/proxy-protocol.txt. */
 #include "peer/proxy_header.h"
 
 #include <stdint.h>

@@ -1,12 +1,12 @@
-/* proxy: the header of the PROXY protocol, versions 1 and 2, by which a proxy in front says who
- * its client is. Pure computation: who reads the octets is elsewhere.
+/* proxy_header: the header of the PROXY protocol, versions 1 and 2, by which a proxy in front
+ *says who its client is. Pure computation: who reads the octets is elsewhere.
  *
  *	while ((need = proxy_need(octets, have)) > 0)
  *		read need more octets at most, and never others, into octets + have;
  *	result = proxy_parse(octets, have, &header);
  */
-#ifndef PROXY_H
-#define PROXY_H
+#ifndef PROXY_HEADER_H
+#define PROXY_HEADER_H
 
 #include <stdbool.h>
 #include <stddef.h>

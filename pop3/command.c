@@ -60,7 +60,8 @@ static enum text parse_arguments(enum command_arguments rule, struct command_inp
 	return TEXT_UNKNOWN_COMMAND;
 }
 
-static const struct command *find(const struct command_table *table, struct span keyword)
+static const struct command *find_command(
+	const struct command_table *table, struct span keyword)
 {
 	for (size_t i = 0; i < table->count; i++) {
 		const struct command *const command = &table->commands[i];
@@ -72,7 +73,7 @@ static const struct command *find(const struct command_table *table, struct span
 	return NULL;
 }
 
-static enum command_result bad(struct wire *w, enum text text)
+static enum command_result reply_bad(struct wire *w, enum text text)
 {
 	reply_error(w, REPLY_NO_CODE, text);
 	return COMMAND_BAD;
@@ -117,12 +118,13 @@ static void log_command(const struct command *command, struct span arguments)
 			: log_quote(quoted, sizeof quoted, arguments.octets, arguments.length));
 }
 
-static enum command_result dispatch(
+static enum command_result run_command(
 	struct wire *w, const struct command_table *table, void *state, struct span line)
 {
 	const char *const space = memchr(line.octets, ' ', line.length);
 	const size_t keyword = space != NULL ? (size_t)(space - line.octets) : line.length;
-	const struct command *const command = find(table, (struct span){line.octets, keyword});
+	const struct command *const command =
+		find_command(table, (struct span){line.octets, keyword});
 	struct command_input input = {.text = arguments_of(command, line, keyword)};
 	enum command_result result;
 	enum text problem;
@@ -130,7 +132,7 @@ static enum command_result dispatch(
 	log_command(command, input.text);
 	problem = command != NULL ? parse_arguments(command->arguments, &input)
 				  : TEXT_UNKNOWN_COMMAND;
-	result = problem == NO_PROBLEM ? command->run(state, &input) : bad(w, problem);
+	result = problem == NO_PROBLEM ? command->run(state, &input) : reply_bad(w, problem);
 	if (is_secret(command))
 		wire_forget_input(w); /* also where it came in the wrong state */
 	return result;
@@ -146,9 +148,9 @@ enum command_end command_loop(struct wire *w, const struct command_table *table,
 
 		switch (wire_read_line(w, &line)) {
 		case WIRE_NO_LINE: return COMMANDS_WIRE_CLOSED;
-		case WIRE_LINE_TOO_LONG: result = bad(w, TEXT_LINE_TOO_LONG); break;
-		case WIRE_LINE_HAS_NUL: result = bad(w, TEXT_NUL); break;
-		case WIRE_LINE: result = dispatch(w, table, state, line); break;
+		case WIRE_LINE_TOO_LONG: result = reply_bad(w, TEXT_LINE_TOO_LONG); break;
+		case WIRE_LINE_HAS_NUL: result = reply_bad(w, TEXT_NUL); break;
+		case WIRE_LINE: result = run_command(w, table, state, line); break;
 		}
 		if (table->secret)
 			wire_forget_input(w);

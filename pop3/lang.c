@@ -9,7 +9,7 @@
 /* The language before one is chosen, which RFC 6856 wants listed by this name (RFC 2277). */
 static const char default_tag[] = "i-default";
 
-static void list(struct wire *w)
+static void list_languages(struct wire *w)
 {
 	reply_ok(w, TEXT_LANGUAGES);
 	wire_puts(w, default_tag);
@@ -37,7 +37,7 @@ bool lang_reply(struct wire *w, struct span choice)
 	enum language language = LANGUAGE_ENGLISH;
 
 	if (choice.length == 0) {
-		list(w);
+		list_languages(w);
 		return true;
 	}
 	if (!is_default(choice) && !text_language(choice.octets, choice.length, &language)) {

@@ -9,7 +9,7 @@ static const char *const codes[] = {
 	[REPLY_IN_USE] = "[IN-USE] ",
 };
 
-static void put(struct wire *w, const char *status, const char *code, enum text text,
+static void put_line(struct wire *w, const char *status, const char *code, enum text text,
 	const struct text_values *values)
 {
 	char line[WIRE_REPLY_OCTETS - 32];
@@ -25,13 +25,13 @@ struct text_values reply_numbers(uint64_t first, uint64_t second)
 
 void reply_ok_with(struct wire *w, enum text text, struct text_values values)
 {
-	put(w, "+OK ", "", text, &values);
+	put_line(w, "+OK ", "", text, &values);
 }
 
 void reply_error_with(
 	struct wire *w, enum reply_code code, enum text text, struct text_values values)
 {
-	put(w, "-ERR ", codes[code], text, &values);
+	put_line(w, "-ERR ", codes[code], text, &values);
 }
 
 void reply_ok(struct wire *w, enum text text)

@@ -44,7 +44,7 @@ bool sasl_find(struct span name, enum sasl_mechanism *mechanism)
 }
 
 /* Forgets what a message held; the exchange may go on. */
-static void forget(struct sasl *s)
+static void forget_message(struct sasl *s)
 {
 	explicit_bzero(s->message, s->message_octets);
 	s->message_octets = 0;
@@ -56,40 +56,41 @@ void sasl_wipe(struct sasl *s)
 	explicit_bzero(s, sizeof *s);
 }
 
-static enum sasl_outcome end(
+static enum sasl_outcome end_exchange(
 	struct sasl *s, enum sasl_outcome outcome, enum sasl_problem problem)
 {
-	forget(s);
+	forget_message(s);
 	s->challenge[0] = '\0';
 	s->problem = problem;
 	s->state = SASL_IDLE;
 	return outcome;
 }
 
-static enum sasl_outcome malformed(struct sasl *s, enum sasl_problem problem)
+static enum sasl_outcome end_malformed(struct sasl *s, enum sasl_problem problem)
 {
-	return end(s, SASL_MALFORMED, problem);
+	return end_exchange(s, SASL_MALFORMED, problem);
 }
 
-static enum sasl_outcome ask(struct sasl *s, struct span challenge, enum sasl_state state)
+static enum sasl_outcome set_challenge(
+	struct sasl *s, struct span challenge, enum sasl_state state)
 {
 	base64_encode(challenge.octets, challenge.length, s->challenge);
 	s->state = state;
 	return SASL_CONTINUE;
 }
 
-static struct span text_of(const char *terminated)
+static struct span span_of(const char *terminated)
 {
 	return (struct span){terminated, strlen(terminated)};
 }
 
-static bool is(struct span text, const char *terminated)
+static bool span_is(struct span text, const char *terminated)
 {
 	return text.length == strlen(terminated) &&
 	       memcmp(text.octets, terminated, text.length) == 0;
 }
 
-static struct span skip(struct span text, size_t octets)
+static struct span skip_octets(struct span text, size_t octets)
 {
 	return (struct span){text.octets + octets, text.length - octets};
 }
@@ -101,12 +102,12 @@ static bool skip_prefix(struct span *text, const char *prefix)
 
 	if (text->length < length || strncasecmp(text->octets, prefix, length) != 0)
 		return false;
-	*text = skip(*text, length);
+	*text = skip_octets(*text, length);
 	return true;
 }
 
 /* Takes off what stands before the next mark, and the mark; false if there is none. */
-static bool cut(struct span *rest, char mark, struct span *piece)
+static bool cut_at(struct span *rest, char mark, struct span *piece)
 {
 	const char *const at =
 		rest->length > 0 ? memchr(rest->octets, mark, rest->length) : NULL;
@@ -114,7 +115,7 @@ static bool cut(struct span *rest, char mark, struct span *piece)
 	if (at == NULL)
 		return false;
 	*piece = (struct span){rest->octets, (size_t)(at - rest->octets)};
-	*rest = skip(*rest, piece->length + 1);
+	*rest = skip_octets(*rest, piece->length + 1);
 	return true;
 }
 
@@ -155,7 +156,7 @@ static enum sasl_outcome accept_credentials(
 	if (problem == SASL_NO_PROBLEM)
 		problem = check_secret(secret, secret_most);
 	if (problem != SASL_NO_PROBLEM)
-		return malformed(s, problem);
+		return end_malformed(s, problem);
 	s->login = login;
 	s->secret = secret;
 	s->challenge[0] = '\0';
@@ -168,14 +169,14 @@ static enum sasl_outcome take_plain(struct sasl *s, struct span message)
 {
 	struct span authzid, login;
 
-	if (!cut(&message, '\0', &authzid) || !cut(&message, '\0', &login))
-		return malformed(s, SASL_PROBLEM_FORM);
+	if (!cut_at(&message, '\0', &authzid) || !cut_at(&message, '\0', &login))
+		return end_malformed(s, SASL_PROBLEM_FORM);
 	if (authzid.length > 0 &&
 		(authzid.length != login.length ||
 			memcmp(authzid.octets, login.octets, login.length) != 0))
-		return malformed(s, SASL_PROBLEM_OTHER_USER);
+		return end_malformed(s, SASL_PROBLEM_OTHER_USER);
 	if (!utf8_is_valid(message.octets, message.length))
-		return malformed(s, SASL_PROBLEM_UTF8);
+		return end_malformed(s, SASL_PROBLEM_UTF8);
 	return accept_credentials(s, login, message, SASL_PASSWORD_OCTETS);
 }
 
@@ -188,9 +189,9 @@ static enum sasl_outcome take_login(struct sasl *s, struct span message)
 		return accept_credentials(s, s->login, message, SASL_PASSWORD_OCTETS);
 	problem = check_login(message);
 	if (problem != SASL_NO_PROBLEM)
-		return malformed(s, problem);
+		return end_malformed(s, problem);
 	s->login = message;
-	return ask(s, text_of("Password:"), SASL_AWAITS_MESSAGE);
+	return set_challenge(s, span_of("Password:"), SASL_AWAITS_MESSAGE);
 }
 
 /* RFC 2195 section 2: the name, which may hold blanks, a blank, the digest. */
@@ -199,15 +200,15 @@ static enum sasl_outcome take_cram_md5(struct sasl *s, struct span message)
 	struct span name, digest;
 
 	if (message.length < SASL_DIGEST_OCTETS + 1)
-		return malformed(s, SASL_PROBLEM_FORM);
+		return end_malformed(s, SASL_PROBLEM_FORM);
 	name = (struct span){message.octets, message.length - SASL_DIGEST_OCTETS - 1};
-	digest = skip(message, name.length + 1);
+	digest = skip_octets(message, name.length + 1);
 	if (message.octets[name.length] != ' ')
-		return malformed(s, SASL_PROBLEM_FORM);
+		return end_malformed(s, SASL_PROBLEM_FORM);
 	for (size_t i = 0; i < digest.length; i++)
 		if (digest.octets[i] == '\0' ||
 			strchr("0123456789abcdef", digest.octets[i]) == NULL)
-			return malformed(s, SASL_PROBLEM_FORM);
+			return end_malformed(s, SASL_PROBLEM_FORM);
 	return accept_credentials(s, name, digest, SASL_DIGEST_OCTETS);
 }
 
@@ -217,12 +218,12 @@ static enum sasl_outcome accept_bearer(
 	struct sasl *s, struct span login, struct span authorization)
 {
 	if (!skip_prefix(&authorization, "Bearer "))
-		return malformed(s, SASL_PROBLEM_FORM);
+		return end_malformed(s, SASL_PROBLEM_FORM);
 	while (authorization.length > 0 && authorization.octets[0] == ' ')
-		authorization = skip(authorization, 1);
+		authorization = skip_octets(authorization, 1);
 	for (size_t i = 0; i < authorization.length; i++)
 		if (authorization.octets[i] < '!' || authorization.octets[i] > '~')
-			return malformed(s, SASL_PROBLEM_FORM);
+			return end_malformed(s, SASL_PROBLEM_FORM);
 	return accept_credentials(s, login, authorization, SASL_TOKEN_OCTETS);
 }
 
@@ -231,16 +232,16 @@ static enum sasl_outcome take_xoauth2(struct sasl *s, struct span message)
 {
 	struct span user, authorization;
 
-	if (!cut(&message, KVSEP, &user) || !cut(&message, KVSEP, &authorization) ||
-		!is(message, "\x01") || !skip_prefix(&user, "user=") ||
+	if (!cut_at(&message, KVSEP, &user) || !cut_at(&message, KVSEP, &authorization) ||
+		!span_is(message, "\x01") || !skip_prefix(&user, "user=") ||
 		!skip_prefix(&authorization, "auth="))
-		return malformed(s, SASL_PROBLEM_FORM);
+		return end_malformed(s, SASL_PROBLEM_FORM);
 	return accept_bearer(s, user, authorization);
 }
 
 /* RFC 5801 section 4: in a name "=2C" stands for a comma and "=3D" for "=", which may not stand
  * there as they are. Works in place. False if it is no such name. */
-static bool unescape(struct sasl *s, struct span *name)
+static bool unescape_name(struct sasl *s, struct span *name)
 {
 	char *const octets = s->message + (name->octets - s->message);
 	size_t length = 0;
@@ -251,7 +252,8 @@ static bool unescape(struct sasl *s, struct span *name)
 		if (c == '=') {
 			const struct span code = {octets + i + 1, 2};
 
-			if (name->length - i < 3 || (!is(code, "2C") && !is(code, "3D")))
+			if (name->length - i < 3 ||
+				(!span_is(code, "2C") && !span_is(code, "3D")))
 				return false;
 			c = code.octets[0] == '2' ? ',' : '=';
 			i += 2;
@@ -268,26 +270,27 @@ static enum sasl_problem take_gs2_header(
 {
 	struct span flag;
 
-	if (!cut(message, ',', &flag) || (is(flag, "F") && !cut(message, ',', &flag)))
+	if (!cut_at(message, ',', &flag) ||
+		(span_is(flag, "F") && !cut_at(message, ',', &flag)))
 		return SASL_PROBLEM_FORM;
 	if (flag.length > 2 && memcmp(flag.octets, "p=", 2) == 0)
 		return SASL_PROBLEM_BINDING;
-	if (!is(flag, "n") && !is(flag, "y"))
+	if (!span_is(flag, "n") && !span_is(flag, "y"))
 		return SASL_PROBLEM_FORM;
-	if (!cut(message, ',', login))
+	if (!cut_at(message, ',', login))
 		return SASL_PROBLEM_FORM;
 	if (login->length == 0)
 		return SASL_PROBLEM_EMPTY_LOGIN;
 	if (login->length < 2 || memcmp(login->octets, "a=", 2) != 0)
 		return SASL_PROBLEM_FORM;
-	*login = skip(*login, 2);
-	return unescape(s, login) ? SASL_NO_PROBLEM : SASL_PROBLEM_FORM;
+	*login = skip_octets(*login, 2);
+	return unescape_name(s, login) ? SASL_NO_PROBLEM : SASL_PROBLEM_FORM;
 }
 
 /* RFC 7628 section 3.1: key "=" value, letters and visible characters or space. */
 static bool split_pair(struct span pair, struct span *key, struct span *value)
 {
-	if (!cut(&pair, '=', key) || key->length == 0)
+	if (!cut_at(&pair, '=', key) || key->length == 0)
 		return false;
 	*value = pair;
 	for (size_t i = 0; i < key->length; i++) {
@@ -312,12 +315,12 @@ static bool find_authorization(struct span pairs, struct span *authorization)
 	struct span pair, key, value;
 	bool found = false;
 
-	while (cut(&pairs, KVSEP, &pair)) {
+	while (cut_at(&pairs, KVSEP, &pair)) {
 		if (pair.length == 0)
 			return pairs.length == 0 && found;
 		if (!split_pair(pair, &key, &value))
 			return false;
-		if (!is(key, "auth"))
+		if (!span_is(key, "auth"))
 			continue;
 		if (found)
 			return false;
@@ -335,20 +338,20 @@ static enum sasl_outcome take_oauthbearer(struct sasl *s, struct span message)
 	enum sasl_problem problem = take_gs2_header(s, &message, &login);
 
 	if (problem != SASL_NO_PROBLEM)
-		return malformed(s, problem);
-	if (!cut(&message, KVSEP, &nothing) || nothing.length > 0 ||
+		return end_malformed(s, problem);
+	if (!cut_at(&message, KVSEP, &nothing) || nothing.length > 0 ||
 		!find_authorization(message, &authorization))
-		return malformed(s, SASL_PROBLEM_FORM);
+		return end_malformed(s, SASL_PROBLEM_FORM);
 	if (authorization.length > 0)
 		return accept_bearer(s, login, authorization);
 	problem = check_login(login);
 	if (problem != SASL_NO_PROBLEM)
-		return malformed(s, problem);
+		return end_malformed(s, problem);
 	s->login = login;
 	return sasl_refuse(s);
 }
 
-static enum sasl_outcome take(struct sasl *s, struct span base64)
+static enum sasl_outcome take_line(struct sasl *s, struct span base64)
 {
 	const struct sasl_row *const m = &mechanisms[s->mechanism];
 	char *const octets = s->message + s->message_octets;
@@ -360,8 +363,8 @@ static enum sasl_outcome take(struct sasl *s, struct span base64)
 	/* all that may have been written there is to be wiped */
 	s->message_octets += result == BASE64_GOOD ? base64.length : room;
 	if (result != BASE64_GOOD)
-		return malformed(s, result == BASE64_TOO_LONG ? SASL_PROBLEM_TOO_LONG
-							      : SASL_PROBLEM_BASE64);
+		return end_malformed(s, result == BASE64_TOO_LONG ? SASL_PROBLEM_TOO_LONG
+								  : SASL_PROBLEM_BASE64);
 	return m->take(s, (struct span){octets, base64.length});
 }
 
@@ -371,39 +374,39 @@ enum sasl_outcome sasl_start(
 	struct span name, initial = arguments, challenge;
 
 	sasl_wipe(s);
-	if (!cut(&initial, ' ', &name)) {
+	if (!cut_at(&initial, ' ', &name)) {
 		name = arguments;
 		initial.length = 0;
 	}
 	if (!sasl_find(name, &s->mechanism))
-		return end(s, SASL_UNKNOWN_MECHANISM, SASL_PROBLEM_MECHANISM);
+		return end_exchange(s, SASL_UNKNOWN_MECHANISM, SASL_PROBLEM_MECHANISM);
 	challenge = timestamp;
 	if (mechanisms[s->mechanism].challenge != NULL)
-		challenge = text_of(mechanisms[s->mechanism].challenge);
+		challenge = span_of(mechanisms[s->mechanism].challenge);
 	else if (timestamp.length == 0 || timestamp.length > SASL_TIMESTAMP_OCTETS)
 		allowed &= ~SASL_SET(s->mechanism);
 	if ((allowed & SASL_SET(s->mechanism)) == 0)
-		return end(s, SASL_NOT_ALLOWED, SASL_PROBLEM_MECHANISM);
-	forget(s);
+		return end_exchange(s, SASL_NOT_ALLOWED, SASL_PROBLEM_MECHANISM);
+	forget_message(s);
 	if (initial.length == 0)
-		return ask(s, challenge, SASL_AWAITS_MESSAGE);
+		return set_challenge(s, challenge, SASL_AWAITS_MESSAGE);
 	if (mechanisms[s->mechanism].challenge == NULL)
-		return malformed(s, SASL_PROBLEM_INITIAL);
-	if (is(initial, "="))
+		return end_malformed(s, SASL_PROBLEM_INITIAL);
+	if (span_is(initial, "="))
 		initial.length = 0;
-	return take(s, initial);
+	return take_line(s, initial);
 }
 
 enum sasl_outcome sasl_step(struct sasl *s, struct span line)
 {
 	switch (s->state) {
 	case SASL_AWAITS_MESSAGE: break;
-	case SASL_AWAITS_LAST: return end(s, SASL_REFUSED, SASL_NO_PROBLEM);
-	case SASL_IDLE: return malformed(s, SASL_PROBLEM_NO_EXCHANGE);
+	case SASL_AWAITS_LAST: return end_exchange(s, SASL_REFUSED, SASL_NO_PROBLEM);
+	case SASL_IDLE: return end_malformed(s, SASL_PROBLEM_NO_EXCHANGE);
 	}
-	if (is(line, "*"))
-		return end(s, SASL_CANCELLED, SASL_NO_PROBLEM);
-	return take(s, line);
+	if (span_is(line, "*"))
+		return end_exchange(s, SASL_CANCELLED, SASL_NO_PROBLEM);
+	return take_line(s, line);
 }
 
 size_t sasl_line_octets(const struct sasl *s)
@@ -421,11 +424,11 @@ enum sasl_outcome sasl_refuse(struct sasl *s)
 				      "\"scope\":\"mail\"}";
 
 	if (s->login.length == 0)
-		return malformed(s, SASL_PROBLEM_NO_EXCHANGE);
-	forget(s);
+		return end_malformed(s, SASL_PROBLEM_NO_EXCHANGE);
+	forget_message(s);
 	if (s->mechanism == SASL_OAUTHBEARER)
-		return ask(s, text_of(oauthbearer), SASL_AWAITS_LAST);
+		return set_challenge(s, span_of(oauthbearer), SASL_AWAITS_LAST);
 	if (s->mechanism == SASL_XOAUTH2)
-		return ask(s, text_of(xoauth2), SASL_AWAITS_LAST);
-	return end(s, SASL_REFUSED, SASL_NO_PROBLEM);
+		return set_challenge(s, span_of(xoauth2), SASL_AWAITS_LAST);
+	return end_exchange(s, SASL_REFUSED, SASL_NO_PROBLEM);
 }

@@ -110,7 +110,8 @@ const char *text_pattern(enum text text, enum language language)
 }
 
 /* Appends to out what fits. */
-static size_t append(char *out, size_t capacity, size_t used, const char *piece, size_t length)
+static size_t append_piece(
+	char *out, size_t capacity, size_t used, const char *piece, size_t length)
 {
 	const size_t room = capacity - 1 - used;
 
@@ -129,17 +130,18 @@ size_t text_fill(char *out, size_t capacity, enum text text, enum language langu
 		char digits[24];
 
 		if (at[0] != '%') {
-			used = append(out, capacity, used, at, 1);
+			used = append_piece(out, capacity, used, at, 1);
 			continue;
 		}
 		at++;
 		if (at[0] == 's') {
-			used = append(out, capacity, used, values->word, strlen(values->word));
+			used = append_piece(
+				out, capacity, used, values->word, strlen(values->word));
 			continue;
 		}
 		snprintf(digits, sizeof digits, "%llu",
 			(unsigned long long)values->number[at[0] == '2']);
-		used = append(out, capacity, used, digits, strlen(digits));
+		used = append_piece(out, capacity, used, digits, strlen(digits));
 	}
 	out[used] = '\0';
 	return used;

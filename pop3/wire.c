@@ -42,7 +42,7 @@ void wire_open(struct wire *w, int in_fd, int out_fd, enum wire_intake intake, i
 	w->in_start = w->in_end = w->out_length = 0;
 }
 
-static void over(struct wire *w, enum wire_end end, int error_number)
+static void end_conversation(struct wire *w, enum wire_end end, int error_number)
 {
 	if (w->end != WIRE_OPEN)
 		return;
@@ -56,7 +56,7 @@ static bool would_block(int error_number)
 }
 
 /* The earlier of the idle deadline, which began at since_ms, and the absolute one. */
-static int64_t deadline(const struct wire *w, int64_t since_ms)
+static int64_t earlier_deadline(const struct wire *w, int64_t since_ms)
 {
 	const int64_t idle_deadline_ms = since_ms + w->idle_ms;
 
@@ -74,11 +74,11 @@ static bool wait_ready(struct wire *w, int fd, short events, int64_t deadline_ms
 		const int ready = poll(polled, 2, clock_poll_timeout(deadline_ms));
 
 		if (ready < 0 && errno != EINTR)
-			over(w, WIRE_BROKEN, errno);
+			end_conversation(w, WIRE_BROKEN, errno);
 		else if (ready == 0)
-			over(w, WIRE_TIMEOUT, 0);
+			end_conversation(w, WIRE_TIMEOUT, 0);
 		else if (ready > 0 && (polled[1].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)
-			over(w, WIRE_ORPHAN, 0);
+			end_conversation(w, WIRE_ORPHAN, 0);
 		else if (ready > 0 && polled[0].revents != 0)
 			return true;
 		if (w->end != WIRE_OPEN)
@@ -108,7 +108,7 @@ bool wire_flush(struct wire *w)
 		if (may_block) {
 			if (since_ms < 0)
 				since_ms = clock_now_ms();
-			if (!wait_ready(w, w->out_fd, POLLOUT, deadline(w, since_ms)))
+			if (!wait_ready(w, w->out_fd, POLLOUT, earlier_deadline(w, since_ms)))
 				break;
 		}
 		sent = send_some(w, w->out + done, w->out_length - done);
@@ -117,7 +117,7 @@ bool wire_flush(struct wire *w)
 			w->sent_octets += (uint64_t)sent;
 			since_ms = -1;
 		} else if (sent < 0 && errno != EINTR && !would_block(errno)) {
-			over(w, WIRE_BROKEN, errno);
+			end_conversation(w, WIRE_BROKEN, errno);
 		}
 		may_block = !w->out_is_socket || sent <= 0;
 	}
@@ -227,25 +227,25 @@ static bool input_waits(const struct wire *w)
 }
 
 /* A client that never lets this process wait must not outlive its time either. */
-static bool in_time(struct wire *w, int64_t since_ms)
+static bool is_in_time(struct wire *w, int64_t since_ms)
 {
 	int64_t now_ms;
 
 	if (since_ms < 0 && w->deadline_ms < 0)
 		return true;
 	now_ms = clock_now_ms();
-	if (now_ms < deadline(w, since_ms >= 0 ? since_ms : now_ms))
+	if (now_ms < earlier_deadline(w, since_ms >= 0 ? since_ms : now_ms))
 		return true;
-	over(w, WIRE_TIMEOUT, 0);
+	end_conversation(w, WIRE_TIMEOUT, 0);
 	return false;
 }
 
 /* Gets more input, at least an octet; false when the conversation is over. */
-static bool fill(struct wire *w, int64_t *since_ms)
+static bool receive_input(struct wire *w, int64_t *since_ms)
 {
 	bool ready = w->out_length > 0 && input_waits(w);
 
-	while (in_time(w, *since_ms)) {
+	while (is_in_time(w, *since_ms)) {
 		ssize_t octets = -1;
 		int error_number = EAGAIN;
 
@@ -258,24 +258,24 @@ static bool fill(struct wire *w, int64_t *since_ms)
 			return true;
 		}
 		if (octets < 0 && !would_block(error_number) && error_number != EINTR)
-			over(w, WIRE_BROKEN, error_number);
+			end_conversation(w, WIRE_BROKEN, error_number);
 		if (!wire_flush(w))
 			return false;
 		if (octets == 0) {
 			/* a client that only half closed has had its replies now */
-			over(w, WIRE_EOF, 0);
+			end_conversation(w, WIRE_EOF, 0);
 			return false;
 		}
 		if (*since_ms < 0)
 			*since_ms = clock_now_ms();
-		if (!wait_ready(w, w->in_fd, POLLIN, deadline(w, *since_ms)))
+		if (!wait_ready(w, w->in_fd, POLLIN, earlier_deadline(w, *since_ms)))
 			return false;
 		ready = true;
 	}
 	return false;
 }
 
-static void compact(struct wire *w)
+static void compact_input(struct wire *w)
 {
 	const size_t kept = w->in_end - w->in_start;
 
@@ -303,9 +303,9 @@ bool wire_discard_input(struct wire *w)
 		const ssize_t octets = read(w->in_fd, w->in, sizeof w->in);
 
 		if (octets == 0)
-			over(w, WIRE_EOF, 0);
+			end_conversation(w, WIRE_EOF, 0);
 		else if (octets < 0 && errno != EINTR && !would_block(errno))
-			over(w, WIRE_BROKEN, errno);
+			end_conversation(w, WIRE_BROKEN, errno);
 		if (w->end != WIRE_OPEN)
 			return false;
 	}
@@ -313,7 +313,7 @@ bool wire_discard_input(struct wire *w)
 	return poll(&polled, 1, 0) == 0;
 }
 
-static enum wire_line judge(
+static enum wire_line check_line(
 	const struct wire *w, struct span *line, const char *start, size_t length)
 {
 	if (length > w->line_octets)
@@ -342,7 +342,8 @@ enum wire_line wire_read_line(struct wire *w, struct span *line)
 			const size_t length = (size_t)(feed - start) + 1;
 
 			w->in_start += length;
-			return skipping ? WIRE_LINE_TOO_LONG : judge(w, line, start, length);
+			return skipping ? WIRE_LINE_TOO_LONG
+					: check_line(w, line, start, length);
 		}
 		searched = held;
 		if (skipping || held >= w->line_octets) {
@@ -353,9 +354,9 @@ enum wire_line wire_read_line(struct wire *w, struct span *line)
 			w->in_start = w->in_end = searched = 0;
 		} else if (sizeof w->in - w->in_start < w->line_octets + 1 ||
 			   w->in_start == w->in_end) {
-			compact(w);
+			compact_input(w);
 		}
-		fill(w, &since_ms);
+		receive_input(w, &since_ms);
 	}
 	return WIRE_NO_LINE;
 }

@@ -1,4 +1,4 @@
-/* tls_cert: see tls_cert.h. */
+/* cert: see cert.h. */
 #include "tls/cert.h"
 
 #include <openssl/err.h>
@@ -56,7 +56,8 @@ static EVP_PKEY *read_key(const struct file_octets *pem)
 }
 
 /* What is wrong with certificate and key, or NULL when they are in use. */
-static const char *use(SSL *ssl, const struct file_octets *cert, const struct file_octets *key)
+static const char *use_certificate(
+	SSL *ssl, const struct file_octets *cert, const struct file_octets *key)
 {
 	STACK_OF(X509) *rest = NULL;
 	X509 *const leaf = read_certificates(cert, &rest);
@@ -79,23 +80,23 @@ static const char *use(SSL *ssl, const struct file_octets *cert, const struct fi
 }
 
 /* Nothing is right for this client, and it is not the client's fault: it is told nothing. */
-static void give_up(struct tls *t)
+static void give_up_handshake(struct tls *t)
 {
 	t->misconfigured = true;
 	SSL_set0_wbio(t->ssl, BIO_new(BIO_s_null()));
 }
 
-static bool take(struct tls *t, const struct file_octets *cert, const struct file_octets *key,
-	const char *cert_name)
+static bool take_certificate(struct tls *t, const struct file_octets *cert,
+	const struct file_octets *key, const char *cert_name)
 {
 	char quoted[4 * TLS_NAME_OCTETS];
-	const char *const problem = use(t->ssl, cert, key);
+	const char *const problem = use_certificate(t->ssl, cert, key);
 
 	if (problem == NULL)
 		return true;
 	log_event(LOG_ERR, "tls-configuration file=%s problem=\"%s\"",
 		log_quote(quoted, sizeof quoted, cert_name, strlen(cert_name)), problem);
-	give_up(t);
+	give_up_handshake(t);
 	return false;
 }
 
@@ -104,7 +105,7 @@ static bool take_pair(struct tls *t, size_t i)
 	const struct tls_material_pair *const pair = &t->material->pairs[i];
 	const struct file_octets *const key = pair->key.data != NULL ? &pair->key : &pair->cert;
 
-	return take(t, &pair->cert, key, t->options->pairs[i].cert);
+	return take_certificate(t, &pair->cert, key, t->options->pairs[i].cert);
 }
 
 /* From the directory; name is empty for the default. */
@@ -117,9 +118,9 @@ static enum keeper_answer take_file(struct tls *t, const char *name)
 		return answered;
 	answered = keeper_ask(t->files, name, &pem);
 	if (answered == KEEPER_TROUBLE)
-		give_up(t);
+		give_up_handshake(t);
 	if (answered == KEEPER_FOUND &&
-		!take(t, &pem, &pem, name[0] != '\0' ? name : "default"))
+		!take_certificate(t, &pem, &pem, name[0] != '\0' ? name : "default"))
 		answered = KEEPER_TROUBLE;
 	file_forget(&pem);
 	return answered;
@@ -173,7 +174,7 @@ static size_t take_pairs_for(struct tls *t, const char *name)
 }
 
 /* Called when the client's first message was read, with or without a name in it. */
-static int choose(SSL *ssl, int *alert, void *argument)
+static int choose_certificate(SSL *ssl, int *alert, void *argument)
 {
 	struct tls *const t = argument;
 	const char *const asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
@@ -244,7 +245,7 @@ static const struct file_octets *response_for(const struct tls *t, const X509 *c
 }
 
 /* Called for a client that asks for the state of the certificate. */
-static int staple(SSL *ssl, void *argument)
+static int staple_response(SSL *ssl, void *argument)
 {
 	const struct tls *const t = argument;
 	const struct file_octets *const response = response_for(t, SSL_get_certificate(ssl));
@@ -266,8 +267,8 @@ static int staple(SSL *ssl, void *argument)
 
 void tls_cert_attach(struct tls *t)
 {
-	SSL_CTX_set_tlsext_servername_callback(t->context, choose);
+	SSL_CTX_set_tlsext_servername_callback(t->context, choose_certificate);
 	SSL_CTX_set_tlsext_servername_arg(t->context, t);
-	SSL_CTX_set_tlsext_status_cb(t->context, staple);
+	SSL_CTX_set_tlsext_status_cb(t->context, staple_response);
 	SSL_CTX_set_tlsext_status_arg(t->context, t);
 }

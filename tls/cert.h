@@ -1,4 +1,4 @@
-/* tls_cert: which certificate a client is shown (RFC 6066 section 3). */
+/* cert: which certificate a client is shown (RFC 6066 section 3). */
 #ifndef TLS_CERT_H
 #define TLS_CERT_H
 

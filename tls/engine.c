@@ -44,7 +44,7 @@ struct engine {
 	char down_octets[DOWN_OCTETS], up_octets[UP_OCTETS];
 };
 
-static bool holds(const struct stream *s)
+static bool holds_octets(const struct stream *s)
 {
 	return s->start < s->end;
 }
@@ -103,7 +103,7 @@ static bool is_abused(const struct engine *e)
 }
 
 /* One piece from the client. Returns whether there was one. */
-static bool receive(struct engine *e)
+static bool receive_from_client(struct engine *e)
 {
 	int got, ssl_error;
 
@@ -129,7 +129,7 @@ static bool receive(struct engine *e)
 }
 
 /* Passes what was received to the program. Returns whether all of it went. */
-static bool deliver(struct engine *e)
+static bool deliver_to_program(struct engine *e)
 {
 	const ssize_t sent = send(e->channel, e->up_octets + e->up.start,
 		e->up.end - e->up.start, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -138,19 +138,19 @@ static bool deliver(struct engine *e)
 		e->up.start += (size_t)sent;
 	else if (errno != EAGAIN && errno != EINTR)
 		end_up(e); /* the program does not read any more */
-	return !holds(&e->up);
+	return !holds_octets(&e->up);
 }
 
 /* One round, so that a client that never stops sending does not hold up the other stream. */
 static void move_up(struct engine *e)
 {
-	if (e->up.finished || (holds(&e->up) && !deliver(e)))
+	if (e->up.finished || (holds_octets(&e->up) && !deliver_to_program(e)))
 		return;
-	if (receive(e))
-		deliver(e);
+	if (receive_from_client(e))
+		deliver_to_program(e);
 }
 
-static void fetch(struct engine *e)
+static void fetch_from_program(struct engine *e)
 {
 	const ssize_t got =
 		recv(e->channel, e->down_octets, sizeof e->down_octets, MSG_DONTWAIT);
@@ -189,7 +189,7 @@ static bool has_gathered(const struct engine *e)
 	return !e->client_gone && BIO_wpending(SSL_get_wbio(e->tls->ssl)) > 0;
 }
 
-static void flush(struct engine *e)
+static void flush_records(struct engine *e)
 {
 	BIO *const records = SSL_get_wbio(e->tls->ssl);
 
@@ -199,17 +199,17 @@ static void flush(struct engine *e)
 
 static void move_down(struct engine *e)
 {
-	if (!holds(&e->down) && !has_gathered(e) && !e->down.finished)
-		fetch(e);
+	if (!holds_octets(&e->down) && !has_gathered(e) && !e->down.finished)
+		fetch_from_program(e);
 	if (e->client_gone) {
 		e->unheard_octets += e->down.end - e->down.start;
 		e->down.start = e->down.end = 0;
 		e->down.finished |= e->unheard_octets > UNHEARD_OCTETS;
 	}
-	while (holds(&e->down) && send_record(e))
+	while (holds_octets(&e->down) && send_record(e))
 		;
-	flush(e);
-	if (!holds(&e->down) && !has_gathered(e))
+	flush_records(e);
+	if (!holds_octets(&e->down) && !has_gathered(e))
 		e->stalled_ms = -1;
 	else if (e->stalled_ms < 0)
 		e->stalled_ms = clock_now_ms();
@@ -219,28 +219,28 @@ enum { POLL_CLIENT_IN, POLL_CLIENT_OUT, POLL_CHANNEL, POLL_COUNT };
 
 /* What each descriptor must be ready for. One that is asked nothing is not polled: a hang-up
  * would be reported again and again. */
-static void wish(const struct engine *e, struct pollfd *polled)
+static void set_polled(const struct engine *e, struct pollfd *polled)
 {
-	const bool receives = !e->up.finished && !holds(&e->up);
-	const bool sending = holds(&e->down) || has_gathered(e);
+	const bool receives = !e->up.finished && !holds_octets(&e->up);
+	const bool sending = holds_octets(&e->down) || has_gathered(e);
 	const bool sends = sending || (receives && e->up.wants_write);
 	short channel = 0;
 
 	if (!e->down.finished && !sending)
 		channel |= POLLIN;
-	if (!e->up.finished && holds(&e->up))
+	if (!e->up.finished && holds_octets(&e->up))
 		channel |= POLLOUT;
 	polled[POLL_CLIENT_IN] = (struct pollfd){receives ? 0 : -1, POLLIN, 0};
 	polled[POLL_CLIENT_OUT] = (struct pollfd){sends ? 1 : -1, POLLOUT, 0};
 	polled[POLL_CHANNEL] = (struct pollfd){channel != 0 ? e->channel : -1, channel, 0};
 }
 
-static void move(struct engine *e)
+static void move_streams(struct engine *e)
 {
 	struct pollfd polled[POLL_COUNT];
 	short channel;
 
-	wish(e, polled);
+	set_polled(e, polled);
 	if (!wait_until_ready(
 		    polled, POLL_COUNT, e->stalled_ms < 0 ? -1 : e->stalled_ms + STALL_MS)) {
 		lose_client(e, ENGINE_STALLED);
@@ -258,14 +258,14 @@ static void move(struct engine *e)
 
 /* Says the end to the client, in TLS and in TCP, and waits a little for its own: to close while
  * something from it is on the way would throw away what it has not read yet. */
-static void part(struct engine *e)
+static void part_from_client(struct engine *e)
 {
 	const int64_t deadline_ms = clock_now_ms() + LINGER_MS;
 	struct pollfd in = {.fd = 0, .events = POLLIN}, out = {.fd = 1, .events = POLLOUT};
 	size_t left = LINGER_OCTETS;
 
 	SSL_shutdown(e->tls->ssl);
-	for (flush(e); has_gathered(e); flush(e))
+	for (flush_records(e); has_gathered(e); flush_records(e))
 		if (!wait_until_ready(&out, 1, deadline_ms))
 			return;
 	if (shutdown(1, SHUT_WR) != 0)
@@ -287,10 +287,10 @@ enum engine_end engine_run(struct tls *t, int channel)
 	e.tls = t;
 	e.channel = channel;
 	e.stalled_ms = -1;
-	while (!e.down.finished || holds(&e.down) || has_gathered(&e))
-		move(&e);
+	while (!e.down.finished || holds_octets(&e.down) || has_gathered(&e))
+		move_streams(&e);
 	if (!e.client_gone)
-		part(&e);
+		part_from_client(&e);
 	close(channel);
 	return e.end;
 }

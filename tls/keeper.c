@@ -1,4 +1,4 @@
-/* tls_keeper: see tls_keeper.h. Runs with the launch privileges. */
+/* keeper: see keeper.h. Runs with the launch privileges. */
 #include "tls/keeper.h"
 
 #include <errno.h>
@@ -35,7 +35,7 @@ static const char *const descriptor_variables[] = {"SSLCTLFD", "SSLREADFD", "SSL
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static void answer(int gate, enum keeper_answer answered, const struct file_octets *octets)
+static void send_answer(int gate, enum keeper_answer answered, const struct file_octets *octets)
 {
 	char first = (char)answered;
 	struct iovec parts[2] = {{&first, 1}, {octets->data, octets->length}};
@@ -46,7 +46,7 @@ static void answer(int gate, enum keeper_answer answered, const struct file_octe
 }
 
 /* The octets behind the first one of a message are the name; it is not believed to be one. */
-static void hand_out(const struct keeper *k, const char *text, size_t length)
+static void hand_out_certificate(const struct keeper *k, const char *text, size_t length)
 {
 	char name[TLS_NAME_OCTETS + 1] = "default", path[PATH_OCTETS];
 	struct file_octets octets = {NULL, 0};
@@ -54,7 +54,7 @@ static void hand_out(const struct keeper *k, const char *text, size_t length)
 	int written;
 
 	if (length > 0 && !tls_name_take(name, text, length)) {
-		answer(k->gate, KEEPER_NOT_THERE, &octets);
+		send_answer(k->gate, KEEPER_NOT_THERE, &octets);
 		return;
 	}
 	written = snprintf(path, sizeof path, "%s/%s.pem", k->options->cert_dir, name);
@@ -66,7 +66,7 @@ static void hand_out(const struct keeper *k, const char *text, size_t length)
 	else
 		log_event(LOG_ERR, "tls-configuration file=%s problem=\"%s\"", path,
 			strerror(errno));
-	answer(k->gate, answered, &octets);
+	send_answer(k->gate, answered, &octets);
 	file_forget(&octets);
 }
 
@@ -199,7 +199,7 @@ _Noreturn void keeper_run(const struct keeper *k)
 		if (message[0] != MESSAGE_FILE || k->options->cert_dir == NULL ||
 			files++ == FILES_ALLOWED)
 			_exit(111);
-		hand_out(k, message + 1, (size_t)length - 1);
+		hand_out_certificate(k, message + 1, (size_t)length - 1);
 	}
 }
 

@@ -1,4 +1,4 @@
-/* tls_keeper: the process that keeps the launch privileges while strangers talk to the engine.
+/* keeper: the process that keeps the launch privileges while strangers talk to the engine.
  * It hands out certificates from the directory of --cert-dir, and becomes the program when the
  * engine says so. Messages are bounded and are checked on this side. */
 #ifndef TLS_KEEPER_H

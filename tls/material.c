@@ -1,4 +1,4 @@
-/* tls_material: see tls_material.h. Runs with the launch privileges. */
+/* material: see material.h. Runs with the launch privileges. */
 #include "tls/material.h"
 
 #include <errno.h>

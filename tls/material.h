@@ -1,4 +1,4 @@
-/* tls_material: what the engine reads before it locks itself in. Nothing in it is looked at
+/* material: what the engine reads before it locks itself in. Nothing in it is looked at
  * yet, and nobody but its owner wipes it. */
 #ifndef TLS_MATERIAL_H
 #define TLS_MATERIAL_H

@@ -1,11 +1,11 @@
-/* tls_name: see tls_name.h. */
+/* name: see name.h. */
 #include "tls/name.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* The character as it stands in a name, or NUL. Without <ctype.h>, which goes by the locale. */
-static char letter(char c)
+static char letter_of_name(char c)
 {
 	if (c >= 'A' && c <= 'Z')
 		return (char)(c - 'A' + 'a');
@@ -22,7 +22,7 @@ bool tls_name_take(char name[TLS_NAME_OCTETS + 1], const char *text, size_t leng
 	for (size_t i = 0; i < length; i++) {
 		const bool begins = i == 0 || name[i - 1] == '.';
 
-		name[i] = letter(text[i]);
+		name[i] = letter_of_name(text[i]);
 		if (name[i] == '\0' || (begins && (name[i] == '.' || name[i] == '-')))
 			return false;
 	}

@@ -1,4 +1,4 @@
-/* tls_name: the name that a client asks for (SNI, RFC 6066 section 3), which is hostile until
+/* name: the name that a client asks for (SNI, RFC 6066 section 3), which is hostile until
  * it was looked at. */
 #ifndef TLS_NAME_H
 #define TLS_NAME_H

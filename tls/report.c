@@ -1,4 +1,4 @@
-/* tls_report: see tls_report.h. */
+/* report: see report.h. */
 #include "tls/report.h"
 
 #include <openssl/err.h>
@@ -19,7 +19,7 @@ struct variables {
 };
 
 /* All of it or nothing: a name that was cut is another name. */
-static void add(struct variables *v, const char *name, const char *value)
+static void add_variable(struct variables *v, const char *name, const char *value)
 {
 	const size_t room = v->capacity - v->length;
 	const int length = snprintf(v->text + v->length, room, "%s=%s", name, value);
@@ -34,7 +34,7 @@ static void add_subject(struct variables *v, X509 *cert)
 	char *const subject = X509_NAME_oneline(X509_get_subject_name(cert), NULL, 0);
 
 	if (subject != NULL)
-		add(v, "SSL_PEER_CERT_SUBJECT", subject);
+		add_variable(v, "SSL_PEER_CERT_SUBJECT", subject);
 	OPENSSL_free(subject);
 }
 
@@ -53,7 +53,7 @@ static void add_hash(struct variables *v, const X509 *cert)
 		text[used++] = hex[digest[i] & 15];
 	}
 	text[used] = '\0';
-	add(v, "SSL_PEER_CERT_HASH", text);
+	add_variable(v, "SSL_PEER_CERT_HASH", text);
 }
 
 size_t tls_report_variables(const struct tls *t, char *variables, size_t capacity)
@@ -63,10 +63,10 @@ size_t tls_report_variables(const struct tls *t, char *variables, size_t capacit
 	X509 *const cert = SSL_get0_peer_certificate(t->ssl);
 	char name[TLS_NAME_OCTETS + 1];
 
-	add(&v, "SSL_PROTOCOL", SSL_get_version(t->ssl));
-	add(&v, "SSL_CIPHER", SSL_get_cipher_name(t->ssl));
+	add_variable(&v, "SSL_PROTOCOL", SSL_get_version(t->ssl));
+	add_variable(&v, "SSL_CIPHER", SSL_get_cipher_name(t->ssl));
 	if (asked != NULL && tls_name_take(name, asked, strlen(asked)))
-		add(&v, "SSL_TLS_SNI_SERVERNAME", name);
+		add_variable(&v, "SSL_TLS_SNI_SERVERNAME", name);
 	if (cert != NULL && SSL_get_verify_result(t->ssl) == X509_V_OK) {
 		add_hash(&v, cert);
 		add_subject(&v, cert);

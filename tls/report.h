@@ -1,4 +1,4 @@
-/* tls_report: what is said of a connection, to the program and to the log. */
+/* report: what is said of a connection, to the program and to the log. */
 #ifndef TLS_REPORT_H
 #define TLS_REPORT_H
 

@@ -1,4 +1,4 @@
-/* tls_session: see tls_session.h. */
+/* resumption: see resumption.h. */
 #include "tls/resumption.h"
 
 #include <openssl/core_names.h>
@@ -24,7 +24,7 @@ static bool set_mac(EVP_MAC_CTX *mac, struct ticket_key *key)
 	return EVP_MAC_CTX_set_params(mac, parameters) == 1;
 }
 
-static int seal(struct ticket_key *key, unsigned char *name, unsigned char *iv,
+static int seal_ticket(struct ticket_key *key, unsigned char *name, unsigned char *iv,
 	EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
 	const EVP_CIPHER *const kind = EVP_aes_256_cbc();
@@ -37,8 +37,8 @@ static int seal(struct ticket_key *key, unsigned char *name, unsigned char *iv,
 	return TICKET_GOOD;
 }
 
-static int unseal(struct ticket_key *key, const unsigned char *iv, EVP_CIPHER_CTX *cipher,
-	EVP_MAC_CTX *mac)
+static int unseal_ticket(struct ticket_key *key, const unsigned char *iv,
+	EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
 	if (EVP_DecryptInit_ex2(cipher, EVP_aes_256_cbc(), key->cipher, iv, NULL) != 1 ||
 		!set_mac(mac, key))
@@ -55,13 +55,13 @@ static int use_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_
 	int result;
 
 	if (sealing)
-		return seal(&tickets->keys[0], name, iv, cipher, mac);
+		return seal_ticket(&tickets->keys[0], name, iv, cipher, mac);
 	for (size_t i = 0; i < tickets->count; i++) {
 		struct ticket_key *const key = &tickets->keys[i];
 
 		if (memcmp(key->name, name, sizeof key->name) != 0)
 			continue;
-		result = unseal(key, iv, cipher, mac);
+		result = unseal_ticket(key, iv, cipher, mac);
 		/* a ticket of TLS 1.3 is used once (RFC 8446 appendix C.4) */
 		if (result == TICKET_GOOD && (i > 0 || SSL_version(ssl) >= TLS1_3_VERSION))
 			return TICKET_GOOD_RENEW;

@@ -1,6 +1,6 @@
-/* tls_session: resuming sessions that other processes began. */
-#ifndef TLS_SESSION_H
-#define TLS_SESSION_H
+/* resumption: resuming sessions that other processes began. */
+#ifndef TLS_RESUMPTION_H
+#define TLS_RESUMPTION_H
 
 #include "tls/tls.h"
 

@@ -1,9 +1,9 @@
-/* tls_ticket: see tls_ticket.h. */
+/* ticket: see ticket.h. */
 #include "tls/ticket.h"
 
 #include <string.h>
 
-static int digit(char c)
+static int value_of_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -20,7 +20,8 @@ static bool take_hex(struct ticket_key *key, const char *digits)
 	bool good = true;
 
 	for (size_t i = 0; i < TICKET_KEY_OCTETS && good; i++) {
-		const int high = digit(digits[2 * i]), low = digit(digits[2 * i + 1]);
+		const int high = value_of_digit(digits[2 * i]),
+			  low = value_of_digit(digits[2 * i + 1]);
 
 		good = high >= 0 && low >= 0;
 		octets[i] = (unsigned char)(high * 16 + low);
@@ -55,7 +56,7 @@ static bool parse_lines(struct ticket_keys *keys, const char *octets, size_t len
 static bool is_hex_text(const char *octets, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
-		if (digit(octets[i]) < 0 && octets[i] != '\n' && octets[i] != '\r')
+		if (value_of_digit(octets[i]) < 0 && octets[i] != '\n' && octets[i] != '\r')
 			return false;
 	return true;
 }

@@ -1,4 +1,4 @@
-/* tls_ticket: keys that seal session tickets (RFC 5077; RFC 8446 section 4.6.1), shared by all
+/* ticket: keys that seal session tickets (RFC 5077; RFC 8446 section 4.6.1), shared by all
  * processes and hosts that serve one name.
  *
  * A file of keys has a line of 160 hexadecimal digits for each, or nothing but the keys

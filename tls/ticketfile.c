@@ -1,4 +1,4 @@
-/* tls_ticketfile: see tls_ticketfile.h. Runs with the launch privileges, on a file of the
+/* ticketfile: see ticketfile.h. Runs with the launch privileges, on a file of the
  * administrator's. */
 #include "tls/ticketfile.h"
 
@@ -15,7 +15,7 @@
 #define LINE_OCTETS (2 * TICKET_KEY_OCTETS + 1)
 #define PATH_OCTETS 4096
 
-static bool trouble(const char *path, const char *problem)
+static bool log_trouble(const char *path, const char *problem)
 {
 	log_event(LOG_ERR, "tls-configuration file=%s problem=\"%s\"", path, problem);
 	return false;
@@ -23,7 +23,7 @@ static bool trouble(const char *path, const char *problem)
 
 static bool system_trouble(const char *path)
 {
-	return trouble(path, strerror(errno));
+	return log_trouble(path, strerror(errno));
 }
 
 static bool read_with_state(const char *path, struct ticket_keys *keys, struct stat *st)
@@ -36,11 +36,11 @@ static bool read_with_state(const char *path, struct ticket_keys *keys, struct s
 	good = ticket_parse(keys, octets.data, octets.length);
 	file_forget(&octets);
 	if (!good)
-		return trouble(path, "no file of ticket keys");
+		return log_trouble(path, "no file of ticket keys");
 	if ((st->st_mode & (S_IWGRP | S_IRWXO)) != 0)
-		return trouble(path, "others may read it, or its group write it");
+		return log_trouble(path, "others may read it, or its group write it");
 	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return trouble(path, "belongs to another user");
+		return log_trouble(path, "belongs to another user");
 	return true;
 }
 
@@ -106,7 +106,8 @@ bool ticketfile_make(const char *path)
 }
 
 /* The same keys with a new one in front, in a file of the same owner and mode. */
-static bool replace(const char *path, const struct ticket_keys *keys, const struct stat *st)
+static bool replace_file(
+	const char *path, const struct ticket_keys *keys, const struct stat *st)
 {
 	char other[PATH_OCTETS];
 	const int length = snprintf(other, sizeof other, "%s.XXXXXX", path);
@@ -140,7 +141,7 @@ bool ticketfile_rotate(const char *path, size_t keep)
 			keys.count = keep - 1;
 		memmove(&keys.keys[1], &keys.keys[0], keys.count * sizeof *keys.keys);
 		keys.count++;
-		good = make_key(&keys.keys[0]) ? replace(path, &keys, &st)
+		good = make_key(&keys.keys[0]) ? replace_file(path, &keys, &st)
 					       : system_trouble(path);
 	}
 	explicit_bzero(&keys, sizeof keys);

@@ -1,4 +1,4 @@
-/* tls_ticketfile: making and rotating the file of ticket keys, for its administrator. */
+/* ticketfile: making and rotating the file of ticket keys, for its administrator. */
 #ifndef TLS_TICKETFILE_H
 #define TLS_TICKETFILE_H
 

@@ -24,7 +24,7 @@
 /* More than the library's functions use. */
 #define STACK_OCTETS 32768
 
-static bool trouble(const char *problem, const char *value)
+static bool log_trouble(const char *problem, const char *value)
 {
 	log_event(LOG_ERR, "tls-configuration problem=\"%s\" value=\"%s\"", problem,
 		value != NULL ? value : "");
@@ -52,8 +52,8 @@ static int choose_protocol(SSL *ssl, const unsigned char **chosen, unsigned char
 
 /* Once the handshake is over a client may only ask for new keys (RFC 8446 section 4.6.3), and
  * in TLS 1.2 for a new handshake, which is refused: engine.c decides how often. */
-static void watch(int sent, int version, int type, const void *octets, size_t length, SSL *ssl,
-	void *argument)
+static void count_late_messages(int sent, int version, int type, const void *octets,
+	size_t length, SSL *ssl, void *argument)
 {
 	struct tls *const t = argument;
 
@@ -79,7 +79,7 @@ static void set_defaults(struct tls *t)
 	SSL_CTX_clear_mode(c, SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_security_level(c, 2);
 	SSL_CTX_set_max_early_data(c, 0);
-	SSL_CTX_set_msg_callback(c, watch);
+	SSL_CTX_set_msg_callback(c, count_late_messages);
 	SSL_CTX_set_msg_callback_arg(c, t);
 	SSL_CTX_set_alpn_select_cb(c, choose_protocol, NULL);
 }
@@ -91,19 +91,19 @@ static bool set_strength(struct tls *t)
 		o->min_version == TLS_AT_LEAST_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
 
 	if (SSL_CTX_set_min_proto_version(t->context, version) != 1)
-		return trouble("the TLS library does not have this version", NULL);
+		return log_trouble("the TLS library does not have this version", NULL);
 #if OPENSSL_VERSION_NUMBER < 0x30500000L
 	/* finite-field groups let a client make the server work (CVE-2002-20001); later
 	 * versions have a better list of their own */
 	if (SSL_CTX_set1_groups_list(t->context, "X25519:P-256:X448:P-384:P-521") != 1)
-		return trouble("the TLS library does not have these groups", NULL);
+		return log_trouble("the TLS library does not have these groups", NULL);
 #endif
 	if (SSL_CTX_set_cipher_list(
 		    t->context, o->ciphers != NULL ? o->ciphers : DEFAULT_CIPHERS) != 1)
-		return trouble("no such ciphers", o->ciphers);
+		return log_trouble("no such ciphers", o->ciphers);
 	if (o->ciphersuites != NULL &&
 		SSL_CTX_set_ciphersuites(t->context, o->ciphersuites) != 1)
-		return trouble("no such ciphersuites", o->ciphersuites);
+		return log_trouble("no such ciphersuites", o->ciphersuites);
 	return true;
 }
 
@@ -125,7 +125,7 @@ static bool bind_sessions(struct tls *t)
 	return SSL_CTX_set_session_id_context(t->context, digest, length) == 1;
 }
 
-static bool trust(SSL_CTX *context, X509 *authority)
+static bool trust_authority(SSL_CTX *context, X509 *authority)
 {
 	return X509_STORE_add_cert(SSL_CTX_get_cert_store(context), authority) == 1 &&
 	       SSL_CTX_add_client_CA(context, authority) == 1;
@@ -142,14 +142,14 @@ static bool set_client_authorities(struct tls *t)
 	bool good = memory != NULL;
 
 	while (good && (authority = PEM_read_bio_X509(memory, NULL, NULL, NULL)) != NULL) {
-		good = trust(t->context, authority);
+		good = trust_authority(t->context, authority);
 		X509_free(authority);
 		count++;
 	}
 	ERR_clear_error(); /* the end of the file is one */
 	BIO_free(memory);
 	if (!good || count == 0)
-		return trouble("no certificates of authorities", t->options->client_ca);
+		return log_trouble("no certificates of authorities", t->options->client_ca);
 	SSL_CTX_set_verify(t->context, SSL_VERIFY_PEER | require, NULL);
 	return true;
 }
@@ -158,7 +158,7 @@ static bool make_context(struct tls *t)
 {
 	t->context = SSL_CTX_new(TLS_server_method());
 	if (t->context == NULL)
-		return trouble("the TLS library does not start", NULL);
+		return log_trouble("the TLS library does not start", NULL);
 	set_defaults(t);
 	if (!set_strength(t) || !bind_sessions(t))
 		return false;
@@ -194,7 +194,7 @@ bool tls_open(struct tls *t)
 		return false;
 	t->ssl = SSL_new(t->context);
 	if (t->ssl == NULL || SSL_set_rfd(t->ssl, 0) != 1 || !gather_records(t->ssl))
-		return trouble("the TLS library does not start", NULL);
+		return log_trouble("the TLS library does not start", NULL);
 	SSL_set_app_data(t->ssl, t);
 	return true;
 }

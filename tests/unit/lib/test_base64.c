@@ -148,7 +148,7 @@ TEST(no_octet_is_written_beyond_the_room)
 TEST(what_is_encoded_is_decoded)
 {
 	uint64_t random = 4648;
-	char octets[300], text[BASE64_OCTETS(300) + 1], back[300];
+	char octets[300] = {0}, text[BASE64_OCTETS(300) + 1], back[300];
 	size_t decoded;
 
 	for (size_t length = 0; length <= sizeof octets; length++) {

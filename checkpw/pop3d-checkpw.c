@@ -72,9 +72,9 @@ static const char *usage(void)
 		"password is right, becomes that user and runs PROGRAM.\n"
 		"\n";
 	static const char last[] =
-		"\nExit status where PROGRAM was not run: 1 refused, 2 wrong use, 100 wrong\n"
+		"\nExit status if PROGRAM was not run: 1 refused, 2 wrong use, 100 wrong\n"
 		"configuration, 111 temporary trouble, 126 PROGRAM cannot be executed,\n"
-		"127 PROGRAM was not found.\n";
+		"127 PROGRAM does not exist.\n";
 	static char text[2048], help[1024];
 
 	if (!option_help(&table, help, sizeof help))

@@ -19,7 +19,10 @@ PAM ?= yes
 CWARN = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
 	-Wformat=2 -Wpointer-arith -Wvla $(if $(filter yes,$(WERROR)),-Werror)
 CFLAGS ?= -O2 -g
-CHARDEN = -fstack-protector-strong -fno-strict-aliasing
+CHARDEN = -fstack-protector-strong -fstack-clash-protection -fno-strict-aliasing
+# what only the system's C library can do: checked string functions, and marks for indirect jumps
+CHARDEN_SYSTEM = $(if $(CHARDEN),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 \
+	$(if $(filter x86_64 i686,$(shell uname -m)),-fcf-protection))
 LHARDEN = -Wl,-z,relro,-z,now,-z,noexecstack
 CPPFLAGS += -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"'
 SANITIZE ?=
@@ -63,21 +66,21 @@ all: $(O)/pop3d $(O)/pop3d-checkpw $(TLS_PROGRAM) ## build pop3d, pop3d-checkpw 
 
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
-	$(POP3D_CC) $(CPPFLAGS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
+	$(POP3D_CC) $(CPPFLAGS) $(CFLAGS) $(CHARDEN) $(if $(filter musl,$(LIBC)),,$(CHARDEN_SYSTEM)) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
 
 $(O)/pop3d: $(CORE:%.c=$(O)/%.o)
 	$(POP3D_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -o $@ $^ $(POP3D_LINK)
 
 $(O)/checkpw/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CHECKPW_DEFS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
+	$(CC) $(CPPFLAGS) $(CHECKPW_DEFS) $(CFLAGS) $(CHARDEN) $(CHARDEN_SYSTEM) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
 
 $(O)/pop3d-checkpw: $(CHECKPW:%.c=$(O)/checkpw/%.o)
 	$(CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -pie -o $@ $^ $(CHECKPW_LIBS)
 
 $(O)/tls/%.o: %.c
 	@mkdir -p $(@D)
-	$(TLS_CC) $(CPPFLAGS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
+	$(TLS_CC) $(CPPFLAGS) $(CFLAGS) $(CHARDEN) $(CHARDEN_SYSTEM) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
 
 $(O)/pop3d-tls: $(TLS_SOURCES:%.c=$(O)/tls/%.o)
 	$(TLS_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -pie -o $@ $^ $(TLS_LIBS)

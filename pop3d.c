@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "auth.h"
+#include "confine/confine.h"
 #include "options.h"
 #include "os/handover.h"
 #include "os/log.h"
@@ -83,11 +84,14 @@ static void close_inherited(struct settings *s)
 int main(int argc, char **argv)
 {
 	static struct settings s;
+	const bool confined = confine_program();
 	const bool no_stderr = fcntl(2, F_GETFD) < 0;
 	const bool descriptors_ready = process_reset();
 	const int status = options_read(&s, argv, no_stderr);
 
 	(void)argc;
+	if (!confined)
+		return 111;
 	if (status >= 0)
 		return status;
 	if (!descriptors_ready)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -134,9 +135,11 @@ static bool deliver_to_program(struct engine *e)
 	const ssize_t sent = send(e->channel, e->up_octets + e->up.start,
 		e->up.end - e->up.start, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-	if (sent > 0)
+	if (sent > 0) {
+		/* a password may be in it */
+		explicit_bzero(e->up_octets + e->up.start, (size_t)sent);
 		e->up.start += (size_t)sent;
-	else if (errno != EAGAIN && errno != EINTR)
+	} else if (errno != EAGAIN && errno != EINTR)
 		end_up(e); /* the program does not read any more */
 	return !holds_octets(&e->up);
 }

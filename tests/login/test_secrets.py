@@ -3,14 +3,18 @@ import base64
 import hashlib
 import os
 import re
+import ssl
 
 import pytest
 
 import harness
 import jail
-from harness import ROOT, retry_until
+from harness import ROOT, processes_of, retry_until
 from launch import LETS_IN, READS, Script
 from test_checkpassword import places_with
+from tls_lab import TlsServer, clear_until
+from tls_lab import own, pki  # noqa: F401 (fixtures) pylint: disable=unused-import
+from tls_lab import pop3d as tls_pop3d
 
 SECRET = "Zq7-never-anywhere-K3x"
 WINDOW = 10  # Octets. A part of the password with this length counts as found.
@@ -335,3 +339,53 @@ def test_the_credentials_leave_nothing_with_a_session_that_did_not_read_them(lab
     session = max(server.processes())
     assert not [target for target in jail.descriptors(session).values()
                 if target.startswith("pipe:")], jail.descriptors(session)
+
+
+# -- under TLS
+
+
+class TlsConnection:
+    """All processes of a connection to pop3d-tls, for check_memory."""
+
+    def __init__(self, server):
+        self.server, self.report, self.log = server, server.report, server.log
+
+    def processes(self):
+        return processes_of(self.server.child().pid)
+
+
+TLS_WAYS = {
+    "pass": ["USER kermit", f"PASS {SECRET}"],
+    "plain": ["AUTH PLAIN " + base64.b64encode(f"\0kermit\0{SECRET}".encode()).decode()],
+}
+
+
+@NEEDS_ROOT
+@pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+@pytest.mark.parametrize("way", TLS_WAYS)
+@pytest.mark.parametrize("good", [True, False], ids=["accepted", "refused"])
+@pytest.mark.parametrize("start", ["at-once", "stls"])
+def test_no_process_has_a_password_that_came_over_tls(lab, user, pki, own, version, way, good,
+                                                      start):
+    """Neither the buffers of the engine nor those of the TLS library keep it."""
+    if not good:
+        user = harness.Home(lab, password="another")
+    options = [*own, "--starttls"] if start == "stls" else own
+    server = TlsServer(lab, options, tls_pop3d(lab, user))
+    context = pki.anywhere()
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version.replace(".", "_")]
+    raw = server.raw()
+    if start == "stls":
+        clear_until(raw, b"\r\n")
+        raw.sendall(b"STLS\r\n")
+        clear_until(raw, b"\r\n")
+    client = server.connect(context, raw=raw)
+    if start == "at-once":
+        assert client.line().startswith("+OK"), server.report()
+    for line in TLS_WAYS[way]:
+        reply = client.ask(line)
+    assert reply.startswith("+OK" if good else "-ERR [AUTH]"), (reply, server.report())
+    secrets = [SECRET] if way == "pass" else [SECRET, TLS_WAYS[way][0].split()[-1]]
+    for secret in secrets:
+        check_memory(TlsConnection(server), secret)
+    client.close()

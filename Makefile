@@ -6,9 +6,14 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
+# give the same SYSCONFDIR to "make" and to "make install": pop3d-checkpw knows it
+SYSCONFDIR ?= /etc
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/pop3d
+LIBEXECDIR ?= $(PREFIX)/libexec/pop3d
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 O ?= build
 VERSION := 0.1
 
@@ -60,7 +65,8 @@ CHECKPW = $(wildcard checkpw/*.c lib/*.c) os/log.c
 UNITS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*/test_*.c))
 SOURCES = $(wildcard *.[ch] */*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
 CHECKPW_LIBS = -lcrypt $(if $(filter yes,$(PAM)),-lpam)
-CHECKPW_DEFS = $(if $(filter yes,$(PAM)),-DWITH_PAM)
+CHECKPW_DEFS = $(if $(filter yes,$(PAM)),-DWITH_PAM) \
+	$(if $(filter-out /etc,$(SYSCONFDIR)),-DPWFILE_DEFAULT='"$(SYSCONFDIR)/pop3d/passwd"')
 
 all: $(O)/pop3d $(O)/pop3d-checkpw $(TLS_PROGRAM) ## build pop3d, pop3d-checkpw and (with OpenSSL 3) pop3d-tls into build/
 
@@ -130,6 +136,10 @@ check-booted: ## boot a Debian with the shipped units and run doc/SETUP there (s
 
 ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
+check-package: all ## build the packages, install them into machines, log in (root, long)
+	POP3D_CHECK_PACKAGE=1 POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider \
+		$(PYTEST_ARGS) tests/package
+
 check-asan: ## the same tests with AddressSanitizer and UBSan (dynamic, system libc)
 	ASAN_OPTIONS=detect_leaks=0 $(MAKE) O=$(O)/asan LIBC=dynamic SANITIZE="$(ASAN)" CHARDEN= check
 
@@ -179,13 +189,79 @@ lint: ## formatting, static analysis, man pages
 layers: all ## check the direction of the rooms: no edge upward, no circle, lib/ without system calls
 	tests/layers . $(O)
 
-install: all ## install below $(DESTDIR)$(PREFIX)
+# The shipped files name these places; installed files name those of the variables above.
+ADAPT = sed -e 's,/usr/local/sbin,$(SBINDIR),g' -e 's,/usr/local/libexec/pop3d,$(LIBEXECDIR),g' \
+	-e 's,/usr/local/share,$(PREFIX)/share,g' -e 's,/etc/pop3d,$(SYSCONFDIR)/pop3d,g' \
+	-e 's,/etc/default,$(SYSCONFDIR)/default,g'
+# adapt (MODE, FILE, INSTALLED)
+define adapt
+$(ADAPT) $(2) >$(DESTDIR)$(3)
+chmod $(1) $(DESTDIR)$(3)
+
+endef
+# The same for a file that an administrator edits: one that is there stays as it is.
+define adapt_kept
+test -e $(DESTDIR)$(3) || { $(ADAPT) $(4) $(2) >$(DESTDIR)$(3) && chmod $(1) $(DESTDIR)$(3); }
+
+endef
+
+install: all ## install programs, manuals and recipes below $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)
 	install -m 755 $(O)/pop3d $(O)/pop3d-checkpw $(TLS_PROGRAM) $(DESTDIR)$(SBINDIR)/
-	install -m 644 doc/*.8 $(DESTDIR)$(MANDIR)/man8/
-	install -m 644 README CHANGES LICENSE $(filter-out %.8 doc/examples,$(wildcard doc/*)) $(DESTDIR)$(DOCDIR)/
-	cp -r xinetd.d systemd pam.d $(wildcard fail2ban) doc/examples $(DESTDIR)$(DOCDIR)/
-	sed -i 's,/usr/local/sbin,$(SBINDIR),g' $(DESTDIR)$(DOCDIR)/xinetd.d/* $(DESTDIR)$(DOCDIR)/systemd/*
+	$(foreach page,$(wildcard doc/*.8),$(call adapt,644,$(page),$(MANDIR)/man8/$(notdir $(page))))
+	install -m 644 CHANGES LICENSE $(DESTDIR)$(DOCDIR)/
+	$(foreach file,README $(filter-out %.8 doc/examples,$(wildcard doc/*)),$(call \
+		adapt,644,$(file),$(DOCDIR)/$(notdir $(file))))
+	cp -r xinetd.d systemd pam.d $(wildcard fail2ban) doc/examples contrib $(DESTDIR)$(DOCDIR)/
+	$(foreach file,$(wildcard xinetd.d/* systemd/* contrib/*),$(call adapt,$(if \
+		$(filter %/serve %/prepare,$(file)),755,644),$(file),$(DOCDIR)/$(file)))
+
+# With TLS=no nothing of pop3d-tls is installed.
+SERVICES_UNITS = systemd/pop3d.socket systemd/pop3d@.service systemd/pop3d.target \
+	$(if $(TLS_PROGRAM),systemd/pop3s.socket systemd/pop3s@.service systemd/pop3d-tickets.service \
+	systemd/pop3d-tickets.timer)
+SERVICES_USERS = pop3d $(if $(TLS_PROGRAM),pop3d-tls)
+SERVICES_XINETD = pop3 $(if $(TLS_PROGRAM),pop3s)
+# The options come from a file, and nothing is served before an administrator says so.
+XINETD_DEFAULT = -e 's/^\tserver/\#&/' -e 's/^\#DEFAULT//' -e '/^\#\(STLS\|\tserver\)/d' \
+	-e 's/^\tdisable\t.*= no/\tdisable\t\t= yes/'
+
+install-services: all ## install units, xinetd files, PAM and fail2ban files, /etc/default/pop3d
+	install -d $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) \
+		$(addprefix $(DESTDIR)$(SYSCONFDIR)/,default pam.d xinetd.d fail2ban/filter.d pop3d)
+	$(foreach script,serve prepare,$(call adapt,755,contrib/$(script),$(LIBEXECDIR)/$(script)))
+	$(foreach unit,$(SERVICES_UNITS),$(call adapt,644,$(unit),$(UNITDIR)/$(notdir $(unit))))
+	$(if $(TLS_PROGRAM),install -d $(DESTDIR)$(UNITDIR)/pop3d@.service.d)
+	$(if $(TLS_PROGRAM),$(call adapt,644,systemd/pop3d-stls.conf,$(UNITDIR)/pop3d@.service.d/stls.conf))
+	$(foreach user,$(SERVICES_USERS),$(call \
+		adapt,644,contrib/sysusers-$(user).conf,$(SYSUSERSDIR)/$(user).conf))
+	$(foreach service,$(SERVICES_XINETD),$(call \
+		adapt_kept,644,xinetd.d/$(service),$(SYSCONFDIR)/xinetd.d/$(service),$(XINETD_DEFAULT)))
+	$(call adapt_kept,644,pam.d/pop3,$(SYSCONFDIR)/pam.d/pop3)
+	$(call adapt_kept,644,contrib/pop3d.default,$(SYSCONFDIR)/default/pop3d)
+	$(call adapt_kept,644,fail2ban/filter.d/pop3d.conf,$(SYSCONFDIR)/fail2ban/filter.d/pop3d.conf)
+
+# What would be installed is made in a directory beside the build, and removed where it was
+# installed; a file below SYSCONFDIR that was edited stays.
+uninstall: STAGE = $(abspath $(O))/uninstall
+uninstall: all ## remove what both installed, but not files in /etc that were edited
+	@rm -rf $(STAGE)
+	@$(MAKE) -s install install-services DESTDIR=$(STAGE)
+	@cd $(STAGE) && find . -type f | sed 's,^\.,,' | while read -r file; do \
+		case $$file in \
+		$(SYSCONFDIR)/*) [ ! -e "$(DESTDIR)$$file" ] || cmp -s "$(STAGE)$$file" "$(DESTDIR)$$file" || \
+			{ echo "kept, because it was edited: $(DESTDIR)$$file"; continue; } ;; \
+		esac; \
+		rm -f "$(DESTDIR)$$file" || exit 1; \
+	done
+	@cd $(STAGE) && find . -depth -type d -path '*pop3d*' | sed 's,^\.,,' | while read -r place; do \
+		rmdir "$(DESTDIR)$$place" 2>/dev/null || :; \
+	done
+	@rm -rf $(STAGE)
+
+dist: ## pack what is committed into build/pop3d-VERSION.tar.gz
+	@mkdir -p $(O)
+	git archive --prefix=pop3d-$(VERSION)/ HEAD | gzip -9n >$(O)/pop3d-$(VERSION).tar.gz
 
 clean: ## remove what was built
 	rm -rf $(O)
@@ -202,6 +278,6 @@ bench-quick: all ## the same, less of it, in about two minutes
 	./bootstrap bench
 	bench/run --quick --build $(abspath $(O))
 
-.PHONY: all bench bench-quick fuzz fuzz-seeds unit unit-all check check-large check-asan check-fresh check-booted demo format lint layers install clean help
+.PHONY: all bench bench-quick fuzz fuzz-seeds unit unit-all check check-large check-asan check-package check-fresh check-booted demo format lint layers install install-services uninstall dist clean help
 .SECONDARY:
 -include $(wildcard $(O)/*.d $(O)/*/*.d $(O)/*/*/*.d $(O)/unit/tests/unit/*/*.d)

@@ -10,7 +10,9 @@
 #include "checkpw/status.h"
 #include "checkpw/user.h"
 
+#ifndef PWFILE_DEFAULT
 #define PWFILE_DEFAULT "/etc/pop3d/passwd"
+#endif
 #define PWFILE_HASH_MAX 383
 #define PWFILE_LINE_MAX 3071
 

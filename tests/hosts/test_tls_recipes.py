@@ -1,12 +1,13 @@
 """The recipes for TLS in doc/SETUP, followed to the letter on a machine of their own."""
 import os
 import re
+import shlex
 
 import pytest
 
 from harness import SEEDS
 from launch import TREE, InetutilsInetd, OpenbsdInetd, find_program, shipped
-from machine import CLIENT, SERVER, block, blocks
+from machine import CLIENT, DOCUMENTS, SERVER, block, blocks
 from machine import machine  # a fixture, pylint: disable=unused-import
 from test_logs import as_syslog, regex
 from test_superservers import permitted_calls
@@ -104,7 +105,7 @@ def test_xinetd(mail):
 
 
 def test_the_two_shipped_files_of_xinetd_differ_in_port_and_program_only():
-    varies = r"^(# .*|#STLS.*|service .*|\tport.*|\tserver(_args)?\s.*)\n"
+    varies = r"^(# .*|#(STLS|DEFAULT).*|service .*|\tport.*|\tserver(_args)?\s.*)\n"
     ours, other = (re.sub(varies, "", shipped("xinetd.d", name), flags=re.MULTILINE)
                    for name in ("pop3", "pop3s"))
     assert ours == other
@@ -114,13 +115,16 @@ def test_the_two_shipped_files_of_xinetd_differ_in_port_and_program_only():
 
 
 def words_of_unit(machine, *paths):
-    """The effective ExecStart= after all files are read."""
-    found = []
+    """The effective ExecStart= after all files are read, with the values of Environment=."""
+    found, variables = [], {}
     for path in paths:
+        for value in re.findall(r"^Environment=(.*)$", machine.read(path), re.MULTILINE):
+            variables |= dict(pair.split("=", 1) for pair in shlex.split(value))
         for value in re.findall(r"^ExecStart=-?(.*)$", machine.read(path), re.MULTILINE):
             found = [*found, value.split()] if value else []
     assert len(found) == 1, found
-    return found[0]
+    return [part for word in found[0]
+            for part in (variables[word[1:]].split() if word.startswith("$") else [word])]
 
 
 def activate(machine, socket, *service):
@@ -135,10 +139,9 @@ def activate(machine, socket, *service):
 
 def test_systemd(mail):
     section = "TLS under systemd"
-    copies, extra, enable = blocks(section)
+    copies, stls, enable = blocks(section)
     mail.run("mkdir", "-p", UNITS)
-    assert mail.follow(copies) == []
-    mail.write(f"{UNITS}/pop3d@.service.d/stls.conf", extra)
+    assert mail.follow(copies + stls) == []
     assert mail.follow(enable) == ["systemctl daemon-reload",
                                    "systemctl enable --now pop3d.socket pop3s.socket"]
     activate(mail, "pop3d.socket", "pop3d@.service", "pop3d@.service.d/stls.conf")
@@ -149,10 +152,10 @@ def test_systemd(mail):
 
 def test_systemd_analyze_verify_finds_nothing(mail):
     mail.run("mkdir", "-p", UNITS)
-    mail.follow(blocks("TLS under systemd")[0])
-    mail.write(f"{UNITS}/pop3d@.service.d/stls.conf", blocks("TLS under systemd")[1])
+    mail.follow("".join(blocks("TLS under systemd")[:2]))
     mail.follow(block(BEFORE, "cp systemd/"))
-    names = sorted(os.listdir(os.path.join(TREE, "systemd")))
+    names = sorted(name for name in os.listdir(os.path.join(TREE, "systemd"))
+                   if not name.endswith((".conf", ".target")))
     assert len(names) == 6
     for name in names:
         done = mail.run("systemd-analyze", "verify", "--man=no", f"{UNITS}/{name}", check=False)
@@ -166,7 +169,7 @@ def test_both_services_of_systemd_are_confined_alike():
     def settings(name):
         lines = shipped("systemd", name).splitlines()
         return [line for line in lines if line and line[0] not in "#["
-                and not re.match("(ExecStart|Description|Documentation)=", line)]
+                and not re.match("(Environment|ExecStart|Description|Documentation)=", line)]
     assert settings("pop3d@.service") == settings("pop3s@.service")
     for name in ("pop3d.socket", "pop3s.socket"):
         assert "MaxConnectionsPerSource=10" in settings(name)
@@ -179,7 +182,8 @@ def test_the_calls_and_capabilities_of_the_unit_are_enough(mail):
     permitted = permitted_calls(unit)
     kept = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.MULTILINE)[1].split()
     kept = ",".join(["-all", *("+" + name.removeprefix("CAP_").lower() for name in kept)])
-    words = re.search(r"^ExecStart=-?(.*)$", unit, re.MULTILINE)[1].split()
+    mail.run("cp", f"{DOCUMENTS}/systemd/{section}", "/var/tmp/unit")
+    words = words_of_unit(mail, "/var/tmp/unit")
     less = ["setpriv", "--no-new-privs", "--bounding-set", kept, "--inh-caps", "-all", "--"]
     for wrapper, port in ((less, POP3S), ([strace, "-f", "-qq", "-s", "0", "-e", "signal=none",
                                            "-o", "/var/tmp/trace"], POP3S + 1000)):

@@ -357,7 +357,7 @@ class SystemdSocket(Superserver):
     package = "systemd"
 
     def command(self):
-        start = re.search(r"^ExecStart=-?(\S+)$", shipped("systemd", "pop3d@.service"),
+        start = re.search(r"^ExecStart=-?(\S+) ", shipped("systemd", "pop3d@.service"),
                           re.MULTILINE)
         assert start and os.path.basename(start[1]) == "pop3d", "ExecStart= of the unit"
         listen = f"[{self.address}]" if ":" in self.address else self.address

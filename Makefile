@@ -179,11 +179,13 @@ compile_commands.json: Makefile ## for clangd and other tools, made with bear
 format: ## apply .clang-format
 	clang-format -i $(SOURCES)
 
-lint: ## formatting, static analysis, man pages
+lint: ## formatting, static analysis, man pages, length and complexity of functions
 	clang-format --dry-run -Werror $(SOURCES)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 		--inline-suppr --suppress=missingIncludeSystem -DVERSION='"x"' -DWITH_PAM -I. $(wildcard *.c */*.c)
 	mandoc -Tlint -Wwarning doc/*.8
+	@pmccabe $(filter %.c,$(SOURCES)) | awk '$$1 > 15 || $$5 > 50 { print; bad = 1 } END { \
+		if (bad) print "lint: at most 50 lines a function, and a cyclomatic complexity of 15"; exit bad }'
 	$(MAKE) -s O=$(O) layers
 
 layers: all ## check the direction of the rooms: no edge upward, no circle, lib/ without system calls

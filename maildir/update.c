@@ -222,6 +222,22 @@ static void look_again(struct update *u)
 	}
 }
 
+/* Tries the messages that were put off again, after a look at where they are now. */
+static void retry_pending(struct update *u)
+{
+	struct snapshot *const s = &u->maildir->snapshot;
+
+	for (int i = 1; i <= MAILDIR_TRIES && snapshot_marked_count(s, MARK_PENDING) > 0 &&
+			!maildir_is_broken(u->maildir);
+		i++) {
+		look_again(u);
+		for (size_t j = 0; j < s->count && snapshot_marked_count(s, MARK_PENDING) > 0;
+			j++)
+			if (snapshot_marked(s, MARK_PENDING, j))
+				update_message(u, j, i == MAILDIR_TRIES);
+	}
+}
+
 static void run_pass(struct update *u, enum pass pass)
 {
 	struct maildir *const m = u->maildir;
@@ -235,15 +251,7 @@ static void run_pass(struct update *u, enum pass pass)
 	for (size_t i = 0; i < s->count && !maildir_is_broken(m); i++)
 		if (all || snapshot_marked(s, mark, i))
 			update_message(u, i, false);
-	for (int i = 1; i <= MAILDIR_TRIES && snapshot_marked_count(s, MARK_PENDING) > 0 &&
-			!maildir_is_broken(m);
-		i++) {
-		look_again(u);
-		for (size_t j = 0; j < s->count && snapshot_marked_count(s, MARK_PENDING) > 0;
-			j++)
-			if (snapshot_marked(s, MARK_PENDING, j))
-				update_message(u, j, i == MAILDIR_TRIES);
-	}
+	retry_pending(u);
 }
 
 /* A further name of a removed file could not be removed: the message is still there. */

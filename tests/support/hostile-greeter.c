@@ -184,10 +184,51 @@ static _Noreturn void stay(void)
 
 /* -- the storm */
 
-static void storm_messages(int fd)
+/* Valid requests in order, and one more than permitted. */
+static void storm_valid(int fd)
+{
+	for (unsigned i = 0; i < REQUEST_TRIES + 1; i++) {
+		put_valid();
+		if (!send_octets(fd, said_length()) || hear(fd) <= 0)
+			return;
+	}
+}
+
+/* A valid request, then anything while a checker runs. */
+static void storm_while_checking(int fd)
 {
 	unsigned count;
 
+	put_valid();
+	count = 1 + (unsigned)chance(BURST);
+	if (!send_octets(fd, said_length()))
+		return;
+	pause_ms((int)chance(3));
+	while (count-- > 0 && send_octets(fd, put_message()))
+		;
+}
+
+/* A valid request, then anything after the verdict. */
+static void storm_after_verdict(int fd)
+{
+	put_valid();
+	if (!send_octets(fd, said_length()) || hear(fd) <= 0)
+		return;
+	while (send_octets(fd, put_message()) && hear(fd) > 0)
+		;
+}
+
+/* Many messages at once. */
+static void storm_many(int fd)
+{
+	unsigned count = 2 + (unsigned)chance(BURST);
+
+	while (count-- > 0 && send_octets(fd, put_message()))
+		;
+}
+
+static void storm_messages(int fd)
+{
 	/* In the first connections, each length in turn is the first message. */
 	if (connection < LENGTHS) {
 		put_valid();
@@ -196,29 +237,9 @@ static void storm_messages(int fd)
 		return;
 	}
 	switch (chance(24)) {
-	case 0: /* Valid requests in order, and one more than permitted. */
-		for (unsigned i = 0; i < REQUEST_TRIES + 1; i++) {
-			put_valid();
-			if (!send_octets(fd, said_length()) || hear(fd) <= 0)
-				return;
-		}
-		return;
-	case 1: /* A valid request, then anything while a checker runs. */
-		put_valid();
-		count = 1 + (unsigned)chance(BURST);
-		if (!send_octets(fd, said_length()))
-			return;
-		pause_ms((int)chance(3));
-		while (count-- > 0 && send_octets(fd, put_message()))
-			;
-		return;
-	case 2: /* A valid request, then anything after the verdict. */
-		put_valid();
-		if (!send_octets(fd, said_length()) || hear(fd) <= 0)
-			return;
-		while (send_octets(fd, put_message()) && hear(fd) > 0)
-			;
-		return;
+	case 0: storm_valid(fd); return;
+	case 1: storm_while_checking(fd); return;
+	case 2: storm_after_verdict(fd); return;
 	case 3: /* The greeter exits without a message, or dies. */
 		if (chance(2) == 0)
 			kill(getpid(), chance(2) == 0 ? SIGSEGV : SIGKILL);
@@ -228,11 +249,7 @@ static void storm_messages(int fd)
 	case 6:
 	case 7:
 	case 8:
-	case 9: /* Many messages at once. */
-		count = 2 + (unsigned)chance(BURST);
-		while (count-- > 0 && send_octets(fd, put_message()))
-			;
-		return;
+	case 9: storm_many(fd); return;
 	default: /* One message, and its result. */
 		if (send_octets(fd, put_message()))
 			hear(fd);

@@ -5,14 +5,10 @@
 #include <regex.h>
 
 /* The model of version 1: a regular expression, and inet_pton for the addresses. */
-static enum proxy_result model_v1(const char *octets, size_t length, struct proxy_header *h)
+static const regex_t *model_regex(void)
 {
 	static regex_t regex;
 	static bool compiled;
-	char line[PROXY_LINE_OCTETS + 1], piece[PROXY_LINE_OCTETS + 1];
-	regmatch_t match[8];
-	size_t end;
-	int family;
 
 	if (!compiled)
 		compiled = regcomp(&regex,
@@ -20,6 +16,32 @@ static enum proxy_result model_v1(const char *octets, size_t length, struct prox
 				   "(0|[1-9][0-9]{0,4}) (0|[1-9][0-9]{0,4}))\r\n$",
 				   REG_EXTENDED) == 0;
 	assert_true(compiled);
+	return &regex;
+}
+
+static bool model_v1_address(int family, const char *piece, char text[ADDRESS_TEXT_OCTETS])
+{
+	unsigned char address[16];
+
+	if (inet_pton(family, piece, address) != 1)
+		return false;
+	if (family == AF_INET6 && memcmp(address, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0)
+		inet_ntop(AF_INET, address + 12, text, ADDRESS_TEXT_OCTETS);
+	else
+		inet_ntop(family, address, text, ADDRESS_TEXT_OCTETS);
+	return true;
+}
+
+static bool model_v1_port(const char *piece, char text[ADDRESS_PORT_OCTETS])
+{
+	snprintf(text, ADDRESS_PORT_OCTETS, "%.5s", piece);
+	return strtoul(piece, NULL, 10) <= 65535;
+}
+
+/* The end of the line, or an unfinished result. */
+static enum proxy_result model_v1_line(
+	const char *octets, size_t length, char line[PROXY_LINE_OCTETS + 1], size_t *end)
+{
 	if (memcmp(octets, "PROXY ", length < 6 ? length : 6) != 0)
 		return PROXY_MALFORMED;
 	if (length > PROXY_LINE_OCTETS)
@@ -30,40 +52,40 @@ static enum proxy_result model_v1(const char *octets, size_t length, struct prox
 		if (line[i] == '\0' || (unsigned char)line[i] > '~')
 			line[i] = '\x01'; /* regexec treats this octet specially, and no header
 					     needs it. */
-	end = strcspn(line, "\r\n");
-	if (end == length || (line[end] == '\r' && end + 1 == length))
+	*end = strcspn(line, "\r\n");
+	if (*end == length || (line[*end] == '\r' && *end + 1 == length))
 		return length == PROXY_LINE_OCTETS ? PROXY_MALFORMED : PROXY_INCOMPLETE;
-	if (line[end] != '\r' || line[end + 1] != '\n')
+	if (line[*end] != '\r' || line[*end + 1] != '\n')
 		return PROXY_MALFORMED;
-	line[end + 2] = '\0';
-	if (regexec(&regex, line, COUNT_OF(match), match, 0) != 0)
+	line[*end + 2] = '\0';
+	return PROXY_COMPLETE;
+}
+
+static enum proxy_result model_v1(const char *octets, size_t length, struct proxy_header *h)
+{
+	char line[PROXY_LINE_OCTETS + 1], pieces[4][PROXY_LINE_OCTETS + 1];
+	regmatch_t match[8];
+	size_t end;
+	int family;
+	const enum proxy_result result = model_v1_line(octets, length, line, &end);
+
+	if (result != PROXY_COMPLETE)
+		return result;
+	if (regexec(model_regex(), line, COUNT_OF(match), match, 0) != 0)
 		return PROXY_MALFORMED;
 	h->octets = end + 2;
 	if (match[2].rm_so < 0)
 		return PROXY_COMPLETE;
 	family = line[match[2].rm_so + 3] == '4' ? AF_INET : AF_INET6;
-	for (int i = 3; i <= 6; i++) {
-		unsigned char address[16];
-		const int octets_of = (int)(match[i].rm_eo - match[i].rm_so);
-
-		snprintf(piece, sizeof piece, "%.*s", octets_of, line + match[i].rm_so);
-		if (i >= 5) {
-			if (strtoul(piece, NULL, 10) > 65535)
-				return PROXY_MALFORMED;
-			snprintf(i == 5 ? h->source_port : h->destination_port,
-				ADDRESS_PORT_OCTETS, "%.5s", piece);
-			continue;
-		}
-		if (inet_pton(family, piece, address) != 1)
-			return PROXY_MALFORMED;
-		if (family == AF_INET6 &&
-			memcmp(address, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0)
-			inet_ntop(AF_INET, address + 12, piece, sizeof piece);
-		else
-			inet_ntop(family, address, piece, sizeof piece);
-		snprintf(i == 3 ? h->source_ip : h->destination_ip, ADDRESS_TEXT_OCTETS,
-			"%.45s", piece);
-	}
+	for (int i = 0; i < 4; i++)
+		snprintf(pieces[i], sizeof pieces[i], "%.*s",
+			(int)(match[i + 3].rm_eo - match[i + 3].rm_so),
+			line + match[i + 3].rm_so);
+	if (!model_v1_address(family, pieces[0], h->source_ip) ||
+		!model_v1_address(family, pieces[1], h->destination_ip) ||
+		!model_v1_port(pieces[2], h->source_port) ||
+		!model_v1_port(pieces[3], h->destination_port))
+		return PROXY_MALFORMED;
 	h->has_addresses = true;
 	return PROXY_COMPLETE;
 }
@@ -97,77 +119,103 @@ static bool model_tlvs(const char *octets, size_t first, size_t end, unsigned ty
 	return true;
 }
 
-/* Only the version is used of the TLS texts, and only if it occurs once. */
-static enum proxy_result model_v2(const char *octets, size_t length, struct proxy_header *h)
+/* What can be told before the length is there, and then the length. */
+static enum proxy_result model_v2_size(const char *octets, size_t length, size_t *size)
 {
-	static const size_t block[] = {0, 12, 36, 216};
-	size_t size, value = 0, value_length = 0, nothing;
-	unsigned family, transport, count;
-	char copy[PROXY_HEADER_OCTETS];
-
 	if (memcmp(octets, SIGNATURE, length < 12 ? length : 12) != 0)
 		return PROXY_MALFORMED;
 	if (length >= 13 && (at(octets, 12) & 0xfe) != 0x20)
 		return PROXY_MALFORMED;
-	family = length >= 14 ? at(octets, 13) / 16 : 0;
-	transport = length >= 14 ? at(octets, 13) % 16 : 0;
-	if (length >= 14 && at(octets, 12) == 0x21 && (family > 3 || transport > 2))
+	if (length >= 14 && at(octets, 12) == 0x21 &&
+		(at(octets, 13) / 16 > 3 || at(octets, 13) % 16 > 2))
 		return PROXY_MALFORMED;
 	if (length < 16)
 		return PROXY_INCOMPLETE;
-	size = 16 + at(octets, 14) * 256 + at(octets, 15);
-	if (size > 2048)
+	*size = 16 + at(octets, 14) * 256 + at(octets, 15);
+	if (*size > 2048)
 		return PROXY_MALFORMED;
-	if (length < size)
-		return PROXY_INCOMPLETE;
-	h->octets = size;
-	h->local = at(octets, 12) == 0x20;
-	if (h->local || family == 0 || transport == 0)
-		return PROXY_COMPLETE;
-	if (size < 16 + block[family])
-		return PROXY_MALFORMED;
-	if (family < 3) {
-		const size_t ip = family == 1 ? 4 : 16;
-		const char *const ports = octets + 16 + 2 * ip;
-		const int af = family == 1 ? AF_INET : AF_INET6;
+	return length < *size ? PROXY_INCOMPLETE : PROXY_COMPLETE;
+}
 
-		for (size_t i = 0; i < 2; i++) {
-			const char *address = octets + 16 + i * ip;
-			const bool mapped =
-				family == 2 &&
-				memcmp(address, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0;
+static void model_v2_addresses(const char *octets, unsigned family, struct proxy_header *h)
+{
+	const size_t ip = family == 1 ? 4 : 16;
+	const char *const ports = octets + 16 + 2 * ip;
+	const int af = family == 1 ? AF_INET : AF_INET6;
 
-			inet_ntop(mapped ? AF_INET : af, address + (mapped ? 12 : 0),
-				i == 0 ? h->source_ip : h->destination_ip, ADDRESS_TEXT_OCTETS);
-			snprintf(i == 0 ? h->source_port : h->destination_port,
-				ADDRESS_PORT_OCTETS, "%u",
-				(at(ports, 2 * i) * 256 + at(ports, 2 * i + 1)) & 0xffff);
-		}
-		h->has_addresses = true;
+	for (size_t i = 0; i < 2; i++) {
+		const char *address = octets + 16 + i * ip;
+		const bool mapped =
+			family == 2 && memcmp(address, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0;
+
+		inet_ntop(mapped ? AF_INET : af, address + (mapped ? 12 : 0),
+			i == 0 ? h->source_ip : h->destination_ip, ADDRESS_TEXT_OCTETS);
+		snprintf(i == 0 ? h->source_port : h->destination_port, ADDRESS_PORT_OCTETS,
+			"%u", (at(ports, 2 * i) * 256 + at(ports, 2 * i + 1)) & 0xffff);
 	}
-	if (!model_tlvs(octets, 16 + block[family], size, 3, &value, &value_length, &count) ||
-		count > 1 || (count == 1 && value_length != 4))
-		return PROXY_MALFORMED;
-	if (count == 1) {
-		uint32_t expected;
+	h->has_addresses = true;
+}
 
-		memcpy(copy, octets, size);
-		memset(copy + value, 0, 4);
-		expected = crc(copy, size);
-		for (size_t i = 0; i < 4; i++)
-			if (at(octets, value + i) != (expected >> (24 - 8 * i) & 0xff))
-				return PROXY_MALFORMED;
-	}
-	model_tlvs(octets, 16 + block[family], size, 0x20, &value, &value_length, &count);
+/* Whether the checksum is right, of which there may be one. */
+static bool model_v2_checksum(const char *octets, size_t first, size_t size)
+{
+	char copy[PROXY_HEADER_OCTETS];
+	size_t value = 0, length = 0;
+	unsigned count;
+	uint32_t expected;
+
+	if (!model_tlvs(octets, first, size, 3, &value, &length, &count))
+		return false;
+	if (count != 1)
+		return count == 0;
+	if (length != 4)
+		return false;
+	memcpy(copy, octets, size);
+	memset(copy + value, 0, 4);
+	expected = crc(copy, size);
+	for (size_t i = 0; i < 4; i++)
+		if (at(octets, value + i) != (expected >> (24 - 8 * i) & 0xff))
+			return false;
+	return true;
+}
+
+/* Only the version is used of the TLS texts, and only if it occurs once. */
+static bool model_v2_tls(const char *octets, size_t first, size_t size, struct proxy_header *h)
+{
+	size_t value = 0, length = 0, nothing;
+	unsigned count;
+
+	model_tlvs(octets, first, size, 0x20, &value, &length, &count);
 	if (count == 0)
-		return PROXY_COMPLETE;
-	if (count > 1 || value_length < 5)
-		return PROXY_MALFORMED;
+		return true;
+	if (count > 1 || length < 5)
+		return false;
 	h->tls = (at(octets, value) & 1) != 0;
 	h->tls_client_verified = h->tls && (at(octets, value) & 6) != 0 &&
 				 memcmp(octets + value + 1, "\0\0\0\0", 4) == 0;
-	if (!model_tlvs(
-		    octets, value + 5, value + value_length, 0x21, &nothing, &nothing, &count))
+	return model_tlvs(octets, value + 5, value + length, 0x21, &nothing, &nothing, &count);
+}
+
+static enum proxy_result model_v2(const char *octets, size_t length, struct proxy_header *h)
+{
+	static const size_t block[] = {0, 12, 36, 216};
+	size_t size, first;
+	unsigned family;
+	const enum proxy_result result = model_v2_size(octets, length, &size);
+
+	if (result != PROXY_COMPLETE)
+		return result;
+	family = at(octets, 13) / 16;
+	h->octets = size;
+	h->local = at(octets, 12) == 0x20;
+	if (h->local || family == 0 || at(octets, 13) % 16 == 0)
+		return PROXY_COMPLETE;
+	first = 16 + block[family];
+	if (size < first)
+		return PROXY_MALFORMED;
+	if (family < 3)
+		model_v2_addresses(octets, family, h);
+	if (!model_v2_checksum(octets, first, size) || !model_v2_tls(octets, first, size, h))
 		return PROXY_MALFORMED;
 	return PROXY_COMPLETE;
 }

@@ -202,7 +202,9 @@ bool snapshot_add_known(struct snapshot *s, const struct message *m)
 
 struct twin snapshot_twin(const struct snapshot *s, const struct entry *entry)
 {
-	return entry->twin == 0 ? (struct twin){0} : s->twins[entry->twin - 1];
+	static const struct twin none = {0};
+
+	return entry->twin == 0 ? none : s->twins[entry->twin - 1];
 }
 
 /* The twin of an entry, which is made where there is none; NULL with errno ENOMEM. */
@@ -279,7 +281,7 @@ struct entry *snapshot_with_inode(
 			high = middle;
 	}
 	if (low < group.count && snapshot_twin(s, &group.first[low]).inode == inode)
-		return &group.first[low];
+		return group.first + low;
 	return NULL;
 }
 

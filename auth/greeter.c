@@ -25,7 +25,7 @@ static _Noreturn void run_greeter(
 {
 	process_default_signals();
 	signal(SIGPIPE, SIG_IGN);
-	closelog(); /* its socket may lie where the greeter's is to be */
+	log_close(); /* its socket may lie where the greeter's is to be */
 	if (dup3(fd, GREETER_FD, O_CLOEXEC) < 0)
 		_exit(LOGIN_NO_JAIL);
 	process_close_others(o->found.stls ? UCSPI_READ_FD : GREETER_FD, GREETER_FD);

@@ -1,21 +1,19 @@
-/*
- * pwfile.c - reads the password file of pop3d-checkpw.
+/* file: reads the password file of pop3d-checkpw.
  *
  * RUNS AS ROOT. The file is the administrator's: it is trusted to say who is who once its owner
  * and mode say that nobody else wrote it, but not to be free of mistakes. A bad line costs its
  * own user the login and nobody else. The whole file is read at every login, so that neither
- * the place of an entry nor its absence shows in the time taken.
- */
+ * the place of an entry nor its absence shows in the time taken. */
 #include "checkpw/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <syslog.h>
 #include <unistd.h>
 
-#include "checkpw/log.h"
+#include "checkpw/quote.h"
+#include "os/log.h"
 
 #define BAD_LINES_LOGGED 8
 
@@ -201,8 +199,8 @@ static void report_bad_line(
 	const char *path, unsigned long number, const char *why, unsigned long *bad_lines)
 {
 	if (++*bad_lines <= BAD_LINES_LOGGED)
-		pwlog(LOG_WARNING, "%s line %lu is ignored: %s", pwlog_quote(path).text, number,
-			why);
+		log_event(LOG_WARNING, "checkpw-line-ignored file=%s line=%lu problem=\"%s\"",
+			quote(path).text, number, why);
 }
 
 /* The first entry of a login counts, also when it is locked. */
@@ -236,11 +234,12 @@ static enum pw_status scan_lines(struct line_reader *reader, const char *path,
 	}
 	explicit_bzero(&entry, sizeof entry);
 	if (bad_lines > BAD_LINES_LOGGED)
-		pwlog(LOG_WARNING, "%s: %lu lines are ignored in all", pwlog_quote(path).text,
-			bad_lines);
+		log_event(LOG_WARNING, "checkpw-lines-ignored file=%s lines=%lu",
+			quote(path).text, bad_lines);
 	if (kind == LINE_END)
 		return PW_OK;
-	pwlog(LOG_ERR, "cannot read %s: %s", pwlog_quote(path).text, strerror(errno));
+	log_event(LOG_ERR, "checkpw-file-unusable file=%s problem=\"%s\"", quote(path).text,
+		strerror(errno));
 	return PW_TEMPORARY;
 }
 
@@ -271,14 +270,15 @@ static enum pw_status open_file(const char *path, int *fd)
 	if (*fd < 0) {
 		enum pw_status status = lasts(errno) ? PW_MISCONFIGURED : PW_TEMPORARY;
 
-		pwlog(LOG_ERR, "cannot open the password file %s: %s", pwlog_quote(path).text,
-			strerror(errno));
+		log_event(LOG_ERR, "checkpw-file-unusable file=%s problem=\"%s\"",
+			quote(path).text, strerror(errno));
 		return status;
 	}
 	why = fstat(*fd, &st) == 0 ? why_unsafe(&st) : strerror(errno);
 	if (why == NULL)
 		return PW_OK;
-	pwlog(LOG_ERR, "the password file %s is not used: %s", pwlog_quote(path).text, why);
+	log_event(
+		LOG_ERR, "checkpw-file-unusable file=%s problem=\"%s\"", quote(path).text, why);
 	close(*fd);
 	return PW_MISCONFIGURED;
 }

@@ -1,6 +1,4 @@
-/*
- * pwfile.h - the password file: lines of login:hash:uid:gid:home[:maildir].
- */
+/* file: the password file: lines of login:hash:uid:gid:home[:maildir]. */
 #ifndef PWFILE_H
 #define PWFILE_H
 
@@ -28,11 +26,9 @@ struct pwfile_found {
 		      1]; /* the first usable one of the file, or empty: wipe */
 };
 
-/*
- * Looks login up. Lines that do not parse are logged and passed over. PW_OK whether or not the
+/* Looks login up. Lines that do not parse are logged and passed over. PW_OK whether or not the
  * login is known; PW_MISCONFIGURED or PW_TEMPORARY (logged) when the file cannot be trusted or
- * read.
- */
+ * read. */
 enum pw_status pwfile_find(const char *path, const char *login, struct pwfile_found *found);
 
 enum pwfile_line {

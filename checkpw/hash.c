@@ -1,6 +1,4 @@
-/*
- * pwhash.c - all that pop3d-checkpw asks of crypt(3).
- */
+/* hash: all that pop3d-checkpw asks of crypt(3). */
 #include "checkpw/hash.h"
 
 #include <crypt.h>

@@ -1,6 +1,4 @@
-/*
- * pwhash.h - hashes of crypt(3): comparing with one, making one.
- */
+/* hash: hashes of crypt(3): comparing with one, making one. */
 #ifndef PWHASH_H
 #define PWHASH_H
 

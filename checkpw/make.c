@@ -1,6 +1,4 @@
-/*
- * pwmake.c - the tool side of pop3d-checkpw: from a password that a person types to an entry.
- */
+/* make: the tool side of pop3d-checkpw: from a password that a person types to an entry. */
 #include "checkpw/make.h"
 
 #include <errno.h>
@@ -10,13 +8,12 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <syslog.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "checkpw/file.h"
 #include "checkpw/hash.h"
-#include "checkpw/log.h"
+#include "os/log.h"
 
 /* What fits into a POP3 command line, "PASS " and CRLF taken off (RFC 2449, section 4) */
 #define PASSWORD_MAX 248
@@ -32,9 +29,16 @@ static void note_signal(int number)
 	caught_signal = number;
 }
 
+/* Words for a person: only where standard error is the log. */
+static void tell(const char *text)
+{
+	if (!log_to_syslog())
+		fputs(text, stderr);
+}
+
 static void complain(const char *what)
 {
-	pwlog(LOG_ERR, "no hash made: %s", what);
+	log_event(LOG_ERR, "checkpw-no-hash problem=\"%s\"", what);
 }
 
 /* Octet by octet: no second copy in a buffer of stdio, and nothing taken from behind the line.
@@ -68,10 +72,8 @@ static bool read_line(struct secret *secret)
 	return true;
 }
 
-/*
- * Reads a line with the echo off. The signals that end or stop a process are let through only
- * while nothing has been typed to the end, and raised again when the terminal is as it was.
- */
+/* Reads a line with the echo off. The signals that end or stop a process are let through only
+ * while nothing has been typed to the end, and raised again when the terminal is as it was. */
 static bool read_line_unseen(const char *prompt, struct secret *secret)
 {
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
@@ -93,9 +95,9 @@ static bool read_line_unseen(const char *prompt, struct secret *secret)
 	unseen = saved;
 	unseen.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
 	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen) == 0) {
-		pwlog_person(prompt);
+		tell(prompt);
 		done = ppoll(&input, 1, NULL, &saved_mask) == 1 && read_line(secret);
-		pwlog_person("\n");
+		tell("\n");
 	}
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &saved);
 	for (size_t i = 0; i < NUMBERS; i++)
@@ -132,8 +134,8 @@ static void print_entry(const char *login, const char *hash)
 		return;
 	}
 	printf("%s:%s:UID:GID:/home/%s\n", login, hash, login);
-	pwlog_person("Put the uid, the gid and the home of the mailbox where UID:GID:/home/... "
-		     "is.\n");
+	tell("Put the uid, the gid and the home of the mailbox where UID:GID:/home/... "
+	     "is.\n");
 }
 
 static enum pw_status print_hash(const char *login, const struct secret *secret)

@@ -1,16 +1,12 @@
-/*
- * pwpam.c - asks PAM whether an account of this host may read its mail.
+/* pam: asks PAM whether an account of this host may read its mail.
  *
  * RUNS AS ROOT, and so do the modules that the service names. No session is opened and no
  * credentials are set: the process that could close them again is about to become the mail
  * session, and a mailbox needs neither. What the service says under "session" is therefore
- * never run.
- */
+ * never run. */
 #include "checkpw/pam.h"
 
-#include <syslog.h>
-
-#include "checkpw/log.h"
+#include "os/log.h"
 
 #ifndef WITH_PAM
 
@@ -19,7 +15,8 @@ enum pw_status pwpam_check(const char *login, const char *password, struct pw_us
 	(void)login;
 	(void)password;
 	(void)user;
-	pwlog(LOG_ERR, "--system: this pop3d-checkpw was built without PAM");
+	log_event(LOG_ERR,
+		"checkpw-misused problem=\"--system: this program was built without PAM\"");
 	return PW_MISUSED;
 }
 
@@ -33,6 +30,7 @@ enum pw_status pwpam_check(const char *login, const char *password, struct pw_us
 #include <string.h>
 
 #include "checkpw/file.h"
+#include "checkpw/quote.h"
 
 static void wipe_answers(struct pam_response *answers, int count)
 {
@@ -44,10 +42,8 @@ static void wipe_answers(struct pam_response *answers, int count)
 	free(answers);
 }
 
-/*
- * The password is the answer to any question that is not echoed; a question that is echoed
- * cannot be answered here. Texts that a module merely shows have nobody to read them.
- */
+/* The password is the answer to any question that is not echoed; a question that is echoed
+ * cannot be answered here. Texts that a module merely shows have nobody to read them. */
 static bool answer(const struct pam_message *message, const char *password, char **reply)
 {
 	*reply = NULL;
@@ -56,8 +52,8 @@ static bool answer(const struct pam_message *message, const char *password, char
 	case PAM_TEXT_INFO:
 	case PAM_ERROR_MSG: return true;
 	default:
-		pwlog(LOG_ERR, "PAM service " PWPAM_SERVICE
-			       ": a module asks for more than a password");
+		log_event(LOG_ERR, "checkpw-pam step=conversation problem=\"a module asks for "
+				   "more than a password\"");
 		return false;
 	}
 }
@@ -112,8 +108,8 @@ static enum pw_status judge(pam_handle_t *pam, const char *step, int result, con
 	bool account_is_shut = status == PW_REFUSED && strcmp(step, "account") == 0;
 
 	if (account_is_shut || status == PW_MISCONFIGURED || status == PW_TEMPORARY)
-		pwlog(LOG_ERR, "PAM service " PWPAM_SERVICE ", %s, login %s: %s", step,
-			pwlog_quote(login).text, pam_strerror(pam, result));
+		log_event(LOG_ERR, "checkpw-pam step=%s user=%s problem=\"%s\"", step,
+			quote(login).text, pam_strerror(pam, result));
 	return status;
 }
 
@@ -146,7 +142,7 @@ static enum pw_status authenticate(
 		return status;
 	result = pam_get_item(pam, PAM_USER, &mapped);
 	if (result != PAM_SUCCESS || mapped == NULL || strlen(mapped) >= size)
-		return judge(pam, "user name", PAM_SYSTEM_ERR, login);
+		return judge(pam, "user-name", PAM_SYSTEM_ERR, login);
 	memcpy(name, mapped, strlen(mapped) + 1);
 	return PW_OK;
 }
@@ -185,9 +181,10 @@ static enum pw_status fill_user(struct pw_user *user)
 	if (account == NULL) {
 		enum pw_status status = errno != 0 ? PW_TEMPORARY : PW_MISCONFIGURED;
 
-		pwlog(LOG_ERR, "PAM knows login %s, but the host has no such account: %s",
-			pwlog_quote(user->name).text,
-			errno != 0 ? strerror(errno) : "not found");
+		log_event(LOG_ERR,
+			"checkpw-no-account user=%s problem=\"PAM knows it, but the host has "
+			"no such account: %s\"",
+			quote(user->name).text, errno != 0 ? strerror(errno) : "not found");
 		return status;
 	}
 	user->uid = account->pw_uid;
@@ -195,8 +192,9 @@ static enum pw_status fill_user(struct pw_user *user)
 	user->host_account = true;
 	if (copy_path(user->home, account->pw_dir) && copy_path(user->shell, account->pw_shell))
 		return PW_OK;
-	pwlog(LOG_ERR, "the home or the shell of login %s is too long",
-		pwlog_quote(user->name).text);
+	log_event(LOG_ERR,
+		"checkpw-no-account user=%s problem=\"its home or shell is too long\"",
+		quote(user->name).text);
 	return PW_MISCONFIGURED;
 }
 
@@ -211,11 +209,9 @@ enum pw_status pwpam_check(const char *login, const char *password, struct pw_us
 {
 	enum pw_status status;
 
-	/*
-	 * Modules make file names and command lines of the login. And root is refused before
+	/* Modules make file names and command lines of the login. And root is refused before
 	 * PAM sees the password, since the time that a refusal takes must not tell whether it
-	 * was right.
-	 */
+	 * was right. */
 	if (!pwfile_login_is_valid(login) || strchr(login, '/') != NULL || is_root(login))
 		return PW_REFUSED;
 	status = ask_pam(login, password, user->name, sizeof user->name);

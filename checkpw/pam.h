@@ -1,6 +1,4 @@
-/*
- * pwpam.h - pop3d-checkpw --system: the accounts of the host, through PAM.
- */
+/* pam: pop3d-checkpw --system: the accounts of the host, through PAM. */
 #ifndef PWPAM_H
 #define PWPAM_H
 

@@ -1,11 +1,9 @@
-/*
- * pop3d-checkpw.c - a checkpassword program: descriptor 3 in, the user's identity out.
+/* pop3d-checkpw: a checkpassword program: descriptor 3 in, the user's identity out.
  *
  * RUNS AS ROOT where it serves more than one user. What comes from the network is at most 512
  * octets on descriptor 3; they are cut at NULs (read_credentials), looked up in the password
  * file (pwfile.c) or given to PAM (pwpam.c), and wiped before anything else happens. pwuser.c
- * then gives the privileges up, and the rest of the command line is run.
- */
+ * then gives the privileges up, and the rest of the command line is run. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -15,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -23,11 +21,12 @@
 
 #include "checkpw/file.h"
 #include "checkpw/hash.h"
-#include "checkpw/log.h"
 #include "checkpw/make.h"
 #include "checkpw/pam.h"
+#include "checkpw/quote.h"
 #include "checkpw/user.h"
 #include "lib/option.h"
+#include "os/log.h"
 
 #define CREDENTIALS_FD 3
 #define CREDENTIALS_MAX 512
@@ -103,10 +102,8 @@ static bool fd_is_read_by_us(int fd)
 	return flags >= 0 && (flags & O_ACCMODE) != O_WRONLY;
 }
 
-/*
- * Where 0, 1 or 2 is closed, our own files must not land there: a log line would be written
- * into one. The place holders close at exec, so that the program finds what the caller left.
- */
+/* Where 0, 1 or 2 is closed, our own files must not land there: a log line would be written
+ * into one. The place holders close at exec, so that the program finds what the caller left. */
 static void occupy_standard_descriptors(void)
 {
 	int fd;
@@ -121,10 +118,14 @@ static void occupy_standard_descriptors(void)
 static void take_stock(struct inherited *inherited)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	const bool to_syslog = log_stderr_is_clients();
+	const char *const session = getenv("POP3D_SESSION");
 
 	inherited->conversation = fd_is_read_by_us(CREDENTIALS_FD) && !isatty(CREDENTIALS_FD);
-	pwlog_open();
 	occupy_standard_descriptors();
+	log_set_program("pop3d-checkpw");
+	log_set_session(session != NULL ? session : "");
+	log_open(to_syslog);
 	/* a log pipe whose reader died must not make a login fail */
 	sigaction(SIGPIPE, &ignore, &inherited->sigpipe);
 #ifdef __linux__
@@ -133,19 +134,27 @@ static void take_stock(struct inherited *inherited)
 #endif
 }
 
+/* For a person: nobody reads it in syslog. */
+static void show_usage(void)
+{
+	if (!log_to_syslog())
+		fputs(usage(), stderr);
+}
+
 static enum pw_status misused(const char *why)
 {
-	pwlog(LOG_ERR, "wrong use: %s", why);
-	pwlog_person(usage());
+	log_event(LOG_ERR, "checkpw-misused problem=\"%s\"", why);
+	show_usage();
 	return PW_MISUSED;
 }
 
 static enum pw_status misused_option(const char *option)
 {
-	pwlog(LOG_ERR,
-		"wrong use: option %s is unknown, or its argument is missing or too much",
-		pwlog_quote(option).text);
-	pwlog_person(usage());
+	log_event(LOG_ERR,
+		"checkpw-misused option=%s problem=\"it is unknown, or its argument is missing "
+		"or too much\"",
+		quote(option).text);
+	show_usage();
 	return PW_MISUSED;
 }
 
@@ -190,12 +199,12 @@ static enum pw_status read_all(char *data, size_t size, size_t *length)
 	}
 	if (got >= 0)
 		return PW_OK;
-	pwlog(LOG_ERR, "cannot read descriptor 3: %s", strerror(errno));
+	log_event(LOG_ERR, "checkpw-unreadable problem=\"cannot read descriptor 3: %s\"",
+		strerror(errno));
 	return errno == EBADF || errno == EISDIR || errno == EINVAL ? PW_MISUSED : PW_TEMPORARY;
 }
 
-/*
- * Too much is refused, not called a misuse: a front end that hands on whatever the client typed
+/* Too much is refused, not called a misuse: a front end that hands on whatever the client typed
  * is no fault of the administrator's. A timestamp is not needed here, and need not be complete.
  */
 static enum pw_status split_credentials(struct credentials *credentials, size_t length)
@@ -203,7 +212,8 @@ static enum pw_status split_credentials(struct credentials *credentials, size_t 
 	const char *login_end, *password_end;
 
 	if (length > CREDENTIALS_MAX) {
-		pwlog(LOG_NOTICE, "more than 512 octets on descriptor 3: refused");
+		log_event(LOG_NOTICE,
+			"checkpw-refused problem=\"more than 512 octets on descriptor 3\"");
 		return PW_REFUSED;
 	}
 	login_end = memchr(credentials->data, '\0', length);
@@ -249,7 +259,8 @@ static enum pw_status check_file(
 	explicit_bzero(&found, sizeof found);
 	if (verdict != PWHASH_TROUBLE)
 		return status;
-	pwlog(LOG_ERR, "crypt does not compute a hash: no memory left for it?");
+	log_event(LOG_ERR, "checkpw-no-hash problem=\"crypt does not compute one: no memory "
+			   "left for it?\"");
 	return PW_TEMPORARY;
 }
 
@@ -264,8 +275,8 @@ static void log_refusal(const char *login)
 {
 	const char *remote = getenv("TCPREMOTEIP");
 
-	pwlog(LOG_NOTICE, "refused login %s from %s", pwlog_quote(login).text,
-		remote != NULL ? pwlog_quote(remote).text : "an unknown address");
+	log_event(LOG_NOTICE, "checkpw-refused ip=%s user=%s",
+		remote != NULL ? quote(remote).text : "-", quote(login).text);
 }
 
 static enum pw_status check(const struct options *options,
@@ -274,7 +285,9 @@ static enum pw_status check(const struct options *options,
 	enum pw_status status = PW_REFUSED;
 
 	if (is_apop())
-		pwlog(LOG_ERR, "APOP needs passwords in clear text, and here are only hashes");
+		log_event(LOG_ERR,
+			"checkpw-misused problem=\"APOP needs passwords in clear text, "
+			"and here are only hashes\"");
 	else if (credentials->login[0] != '\0' && credentials->password[0] != '\0')
 		status = options->action == CHECK_SYSTEM
 				 ? pwpam_check(credentials->login, credentials->password, user)
@@ -306,12 +319,13 @@ static enum pw_status run_program(char **program, const struct inherited *inheri
 {
 	int exec_errno;
 
-	pwlog_close();
+	log_close();
 	sigaction(SIGPIPE, &inherited->sigpipe, NULL);
 	execvp(program[0], program);
 	exec_errno = errno;
 	signal(SIGPIPE, SIG_IGN);
-	pwlog(LOG_ERR, "cannot run %s: %s", pwlog_quote(program[0]).text, strerror(exec_errno));
+	log_event(LOG_ERR, "checkpw-not-run program=%s errno=%d error=\"%s\"",
+		quote(program[0]).text, exec_errno, strerror(exec_errno));
 	return status_of_exec(exec_errno);
 }
 
@@ -332,11 +346,24 @@ static enum pw_status serve(const struct options *options, const struct inherite
 	return status == PW_OK ? run_program(options->rest, inherited) : status;
 }
 
-/* Whatever writes to standard output, which inside a conversation is the client */
+/* Standard output is the client's in a conversation. None has begun where descriptor 3 just
+ * happens to be open and holds nothing. */
+static bool stdout_is_a_persons(void)
+{
+	struct pollfd polled = {.fd = CREDENTIALS_FD, .events = POLLIN};
+	struct stat st;
+
+	if (isatty(STDOUT_FILENO))
+		return true;
+	return fstat(CREDENTIALS_FD, &st) == 0 &&
+	       (S_ISREG(st.st_mode) || S_ISCHR(st.st_mode) || poll(&polled, 1, 0) == 0);
+}
+
+/* Whatever writes to standard output. */
 static enum pw_status serve_person(
 	const struct options *options, const struct inherited *inherited)
 {
-	if (inherited->conversation)
+	if (inherited->conversation && !stdout_is_a_persons())
 		return misused("--hash, --help and --version are not for descriptor 3");
 	if (options->action == MAKE_HASH && options->rest[0] != NULL &&
 		options->rest[1] != NULL)

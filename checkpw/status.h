@@ -1,8 +1,6 @@
-/*
- * pwstatus.h - how pop3d-checkpw ends; documented in pop3d-checkpw(8).
+/* status: how pop3d-checkpw ends; documented in pop3d-checkpw(8).
  *
- * Status 0 never comes from here: a good login ends in the program that is run.
- */
+ * Status 0 never comes from here: a good login ends in the program that is run. */
 #ifndef PWSTATUS_H
 #define PWSTATUS_H
 

@@ -1,10 +1,8 @@
-/*
- * pwuser.c - giving up the privileges that pop3d-checkpw was started with.
+/* user: giving up the privileges that pop3d-checkpw was started with.
  *
  * RUNS AS ROOT until drop_privileges has done its work. Calls there: getgrouplist, setgroups,
  * setgid, setuid. Groups go first, since only root may change them, and the uid last, since
- * after it nothing can be changed; then the kernel is asked whether all of it is true.
- */
+ * after it nothing can be changed; then the kernel is asked whether all of it is true. */
 #include "checkpw/user.h"
 
 #include <errno.h>
@@ -12,10 +10,10 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
 #include <unistd.h>
 
-#include "checkpw/log.h"
+#include "checkpw/quote.h"
+#include "os/log.h"
 
 struct group_set {
 	gid_t ids[NGROUPS_MAX];
@@ -79,17 +77,19 @@ static bool root_is_out_of_reach(const struct pw_user *user)
 
 static enum pw_status cannot(const char *what, const struct pw_user *user)
 {
-	pwlog(LOG_ERR, "cannot %s for login %s (uid %lu, gid %lu): %s", what,
-		pwlog_quote(user->name).text, (unsigned long)user->uid,
-		(unsigned long)user->gid, strerror(errno));
+	log_event(LOG_ERR,
+		"checkpw-failed step=%s user=%s uid=%lu gid=%lu errno=%d error=\"%s\"", what,
+		quote(user->name).text, (unsigned long)user->uid, (unsigned long)user->gid,
+		errno, strerror(errno));
 	return PW_TEMPORARY;
 }
 
 static enum pw_status not_dropped(const struct pw_user *user)
 {
-	pwlog(LOG_CRIT, "privileges were not given up as asked for login %s (uid %lu, gid %lu)",
-		pwlog_quote(user->name).text, (unsigned long)user->uid,
-		(unsigned long)user->gid);
+	log_event(LOG_CRIT,
+		"checkpw-privileges-kept user=%s uid=%lu gid=%lu problem=\"they were not given "
+		"up as asked\"",
+		quote(user->name).text, (unsigned long)user->uid, (unsigned long)user->gid);
 	return PW_TEMPORARY;
 }
 
@@ -98,13 +98,13 @@ static enum pw_status drop_privileges(const struct pw_user *user)
 	static struct group_set wanted;
 
 	if (!wanted_groups(user, &wanted))
-		return cannot("find the groups", user);
+		return cannot("getgrouplist", user);
 	if (setgroups((size_t)wanted.count, wanted.ids) != 0)
-		return cannot("set the groups", user);
+		return cannot("setgroups", user);
 	if (setgid(user->gid) != 0)
-		return cannot("set the gid", user);
+		return cannot("setgid", user);
 	if (setuid(user->uid) != 0)
-		return cannot("set the uid", user);
+		return cannot("setuid", user);
 	return groups_are(&wanted) ? PW_OK : not_dropped(user);
 }
 
@@ -113,12 +113,11 @@ static enum pw_status stay_same(const struct pw_user *user)
 {
 	if (user->uid == geteuid() && user->gid == getegid())
 		return PW_OK;
-	pwlog(LOG_ERR,
-		"login %s is uid %lu, gid %lu, but this runs as uid %lu, gid %lu and only root "
-		"can "
-		"become another user",
-		pwlog_quote(user->name).text, (unsigned long)user->uid,
-		(unsigned long)user->gid, (unsigned long)geteuid(), (unsigned long)getegid());
+	log_event(LOG_ERR,
+		"checkpw-not-root user=%s uid=%lu gid=%lu problem=\"this runs as uid %lu, gid "
+		"%lu, and only root can become another user\"",
+		quote(user->name).text, (unsigned long)user->uid, (unsigned long)user->gid,
+		(unsigned long)geteuid(), (unsigned long)getegid());
 	return PW_TEMPORARY;
 }
 
@@ -128,9 +127,8 @@ static enum pw_status enter_home(const struct pw_user *user)
 
 	if (absolute && chdir(user->home) == 0)
 		return PW_OK;
-	pwlog(LOG_ERR, "cannot enter home %s of login %s as uid %lu: %s",
-		pwlog_quote(user->home).text, pwlog_quote(user->name).text,
-		(unsigned long)user->uid,
+	log_event(LOG_ERR, "checkpw-home-unusable home=%s user=%s uid=%lu problem=\"%s\"",
+		quote(user->home).text, quote(user->name).text, (unsigned long)user->uid,
 		absolute ? strerror(errno) : "it is not an absolute path");
 	return PW_TEMPORARY;
 }
@@ -140,7 +138,7 @@ static enum pw_status set_environment(const struct pw_user *user)
 	if (setenv("USER", user->name, 1) != 0 || setenv("HOME", user->home, 1) != 0 ||
 		setenv("SHELL", user->shell[0] != '\0' ? user->shell : "/bin/sh", 1) != 0 ||
 		(user->maildir[0] != '\0' && setenv("MAILDIR", user->maildir, 1) != 0))
-		return cannot("set the environment", user);
+		return cannot("setenv", user);
 	return PW_OK;
 }
 
@@ -150,7 +148,8 @@ enum pw_status pwuser_become(const struct pw_user *user)
 
 	/* a module of PAM may have made root of another login; nobody else hands one over */
 	if (user->uid == 0) {
-		pwlog(LOG_ERR, "login %s has uid 0: refused", pwlog_quote(user->name).text);
+		log_event(LOG_ERR, "checkpw-refused user=%s problem=\"it has uid 0\"",
+			quote(user->name).text);
 		return PW_REFUSED;
 	}
 	status = geteuid() == 0 ? drop_privileges(user) : stay_same(user);

@@ -1,6 +1,4 @@
-/*
- * pwuser.h - the user that a good login becomes.
- */
+/* user: the user that a good login becomes. */
 #ifndef PWUSER_H
 #define PWUSER_H
 
@@ -22,10 +20,8 @@ struct pw_user {
 	bool host_account; /* has the supplementary groups that the host gives to name */
 };
 
-/*
- * Becomes the user for good, in the home, with USER, HOME, SHELL and MAILDIR set.
- * Whatever fails is logged; after a failure the process must not go on.
- */
+/* Becomes the user for good, in the home, with USER, HOME, SHELL and MAILDIR set.
+ * Whatever fails is logged; after a failure the process must not go on. */
 enum pw_status pwuser_become(const struct pw_user *user);
 
 #endif

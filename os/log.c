@@ -2,13 +2,25 @@
 #include "os/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#define SYSLOG_PATH "/dev/log"
+#define WAIT_MS 3000 /* for a log that takes nothing */
+#define TAIL_OCTETS (LOG_SESSION_OCTETS + LOG_USER_OCTETS + 32)
+
 static bool use_syslog, show_debug;
+static bool is_stuck; /* the log took nothing when it was waited for last */
+static int syslog_fd = -1;
+static const char *program = "pop3d";
+static char session[LOG_SESSION_OCTETS + 1], user[LOG_USER_OCTETS];
 
 bool log_stderr_is_clients(void)
 {
@@ -25,11 +37,64 @@ bool log_stderr_is_clients(void)
 	return false;
 }
 
+/* The C library's syslog would wait for ever for a daemon that reads nothing. */
+static void open_syslog(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SYSLOG_PATH};
+
+	syslog_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (syslog_fd >= 0 &&
+		connect(syslog_fd, (struct sockaddr *)&address, sizeof address) != 0)
+		log_close();
+}
+
+void log_close(void)
+{
+	if (syslog_fd >= 0)
+		close(syslog_fd);
+	syslog_fd = -1;
+}
+
 void log_open(bool force_syslog)
 {
 	use_syslog = force_syslog || log_stderr_is_clients();
+	log_close();
 	if (use_syslog)
-		openlog("pop3d", LOG_PID | LOG_NDELAY, LOG_MAIL);
+		open_syslog();
+}
+
+void log_set_program(const char *name)
+{
+	program = name;
+}
+
+static bool is_session(const char *id)
+{
+	const size_t length = strlen(id);
+
+	return length <= LOG_SESSION_OCTETS &&
+	       strspn(id, "0123456789abcdefghijklmnopqrstuvwxyz") == length;
+}
+
+void log_set_session(const char *id)
+{
+	if (is_session(id))
+		memcpy(session, id, strlen(id) + 1);
+}
+
+const char *log_session(void)
+{
+	return session;
+}
+
+void log_set_user(const char *octets, size_t length)
+{
+	log_quote(user, sizeof user, octets, length);
+}
+
+const char *log_user(void)
+{
+	return user[0] != '\0' ? user : "-";
 }
 
 void log_show_debug(void)
@@ -47,41 +112,101 @@ bool log_to_syslog(void)
 	return use_syslog;
 }
 
+/* Waits until the descriptor takes something, WAIT_MS at most. After a wait in vain, later
+ * lines do not wait at all until one is taken. */
+static bool log_takes(int fd)
+{
+	struct pollfd polled = {.fd = fd, .events = POLLOUT};
+	int ready;
+
+	do
+		ready = poll(&polled, 1, is_stuck ? 0 : WAIT_MS);
+	while (ready < 0 && errno == EINTR);
+	is_stuck = ready == 0;
+	return ready > 0;
+}
+
 /* One write, so that lines of several sessions that share a log do not mix. */
 static void write_stderr(const char *line, size_t length)
 {
 	ssize_t written;
 
+	if (!log_takes(2))
+		return;
+	/* another process may have filled a socket meanwhile; it says so where it can */
+	written = send(2, line, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (written >= 0 || errno != ENOTSOCK)
+		return;
 	do
 		written = write(2, line, length);
 	while (written < 0 && errno == EINTR);
 }
 
+static bool send_syslog(const char *line, size_t length)
+{
+	if (syslog_fd < 0)
+		return false;
+	if (!log_takes(syslog_fd))
+		return true; /* to open it anew would not help */
+	return send(syslog_fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
+	       errno == EAGAIN;
+}
+
+/* What belongs to every line. */
+static size_t put_tail(char *tail, const char *format)
+{
+	size_t length = 0;
+
+	tail[0] = '\0';
+	if (user[0] != '\0' && strstr(format, " user=") == NULL)
+		length += (size_t)snprintf(tail, TAIL_OCTETS, " user=%s", user);
+	if (session[0] != '\0')
+		length += (size_t)snprintf(
+			tail + length, TAIL_OCTETS - length, " session=%s", session);
+	return length;
+}
+
+/* The daemon adds the time and the host. */
+static size_t put_head(char *head, size_t capacity, int priority)
+{
+	int length;
+
+	if (use_syslog)
+		length = snprintf(head, capacity, "<%d>%s[%ld]: ", LOG_MAIL | priority, program,
+			(long)getpid());
+	else
+		length = snprintf(head, capacity, "%s[%ld]: ", program, (long)getpid());
+	return length < 0 ? 0 : (size_t)length;
+}
+
 void log_event(int priority, const char *format, ...)
 {
-	char line[LOG_LINE_OCTETS];
-	const size_t capacity = sizeof line - 1;
-	int start, length;
-	size_t total;
+	char line[LOG_LINE_OCTETS], tail[TAIL_OCTETS];
+	const int saved_errno = errno;
+	size_t tail_octets, room, used;
 	va_list arguments;
-	int saved_errno = errno;
+	int length;
 
 	if (priority == LOG_DEBUG && !show_debug)
 		return;
-	start = use_syslog ? 0 : snprintf(line, capacity, "pop3d[%ld]: ", (long)getpid());
-	if (start < 0)
-		start = 0;
+	tail_octets = put_tail(tail, format);
+	room = sizeof line - 1 - tail_octets;
+	used = put_head(line, room, priority);
 	va_start(arguments, format);
-	length = vsnprintf(line + start, capacity - (size_t)start, format, arguments);
+	length = vsnprintf(line + used, room - used, format, arguments);
 	va_end(arguments);
-	total = length < 0 ? 0 : (size_t)start + (size_t)length;
-	if (total >= capacity)
-		total = capacity - 1;
-	if (total > 0 && use_syslog) {
-		syslog(priority, "%s", line);
-	} else if (total > 0) {
-		line[total++] = '\n';
-		write_stderr(line, total);
+	used += length < 0 ? 0 : (size_t)length;
+	if (used >= room)
+		used = room - 1;
+	memcpy(line + used, tail, tail_octets);
+	used += tail_octets;
+	if (!use_syslog) {
+		line[used++] = '\n';
+		write_stderr(line, used);
+	} else if (!send_syslog(line, used)) {
+		log_close();
+		open_syslog();
+		send_syslog(line, used);
 	}
 	errno = saved_errno;
 }

@@ -8,11 +8,34 @@
 
 /* Longest line that is written, in octets; longer ones are cut. */
 #define LOG_LINE_OCTETS 1024
+/* The longest id of a session, and the longest name of a user, quoted and terminated. */
+#define LOG_SESSION_OCTETS 16
+#define LOG_USER_OCTETS 256
 
 /* Chooses where lines go, once per process: to syslog if force_syslog is set or if descriptor 2
  * is closed or may be the client's (it is the same socket, pipe or file as descriptor 0 or 1,
  * as under inetd; a terminal is a person's and may be written to), else to descriptor 2. */
 void log_open(bool force_syslog);
+
+/* Closes the descriptor of syslog, if there is one; the next line opens it again. */
+void log_close(void);
+
+/* The name that lines begin with; the text is not copied. "pop3d" where nobody says. */
+void log_set_program(const char *name);
+
+/* Every line ends in session=ID from now on. What is no id (LOG_SESSION_OCTETS lower case
+ * letters and digits at most) is not taken. */
+void log_set_session(const char *id);
+
+/* The id, or "". */
+const char *log_session(void);
+
+/* Every line that does not name a user itself ends in user=LOGIN from now on (before session=).
+ * Quotes the login, and cuts a long one. */
+void log_set_user(const char *octets, size_t length);
+
+/* The login as it stands in the log; "-" if there is none yet. */
+const char *log_user(void);
 
 /* Whether lines go to syslog; false before log_open. */
 bool log_to_syslog(void);
@@ -25,8 +48,8 @@ void log_show_debug(void);
 bool log_shows_debug(void);
 
 /* Writes one line: an event name, then key=value pairs. priority is one of syslog's. Never
- * fails: a log that cannot be written must not stop the mail. Values from outside go through
- * log_quote. */
+ * fails, and waits a few seconds at most: a log that cannot be written must not stop the mail.
+ * Values from outside go through log_quote. */
 void log_event(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Copies octets to text as one word: printable ASCII without blanks and quotes stays as it is,

@@ -14,7 +14,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "confine/confine.h"
@@ -205,8 +204,6 @@ static bool start_files(struct connection *c)
 /* From here on this process has no privileges. */
 static bool lock_in(const struct tls_options *o)
 {
-	if (log_to_syslog())
-		tzset(); /* the library reads the time zone, and cannot do so later */
 	if (confine_engine(o->engine_uid, o->engine_gid, !log_stderr_is_clients()))
 		return true;
 	log_event(LOG_ERR, "tls-no-jail errno=%d error=\"%s\"", errno, strerror(errno));

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "os/clock.h"
 #include "os/log.h"
 
 static void quotes(const char *octets, size_t length, const char *expected)
@@ -192,6 +193,87 @@ TEST(log_that_cannot_be_written_stops_nothing)
 
 enum { TO_STDERR = 10, TO_SYSLOG };
 
+/* A log whose reader has stopped: neither line is written, and only the first one waits. */
+static int log_into_full(int fd)
+{
+	const char octets[512] = "";
+	int64_t before_ms;
+
+	while (write(fd, octets, sizeof octets) > 0)
+		;
+	/* it blocks from here on, as what a superserver hands over does */
+	if (errno != EAGAIN || fcntl(fd, F_SETFL, 0) != 0 || dup2(fd, 2) != 2)
+		return 1;
+	log_open(false);
+	before_ms = clock_now_ms();
+	for (int i = 0; i < 10; i++)
+		log_event(LOG_INFO, "end");
+	return clock_now_ms() - before_ms < 5000 ? 0 : 2;
+}
+
+static int full_fd;
+
+static int log_into_full_fd(void)
+{
+	return log_into_full(full_fd);
+}
+
+TEST(log_that_takes_nothing_keeps_nobody)
+{
+	int ends[2];
+
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+	full_fd = ends[1];
+	assert_int_equal(unit_in_child(log_into_full_fd), 0);
+	close(ends[0]);
+	close(ends[1]);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends), 0);
+	full_fd = ends[1];
+	assert_int_equal(unit_in_child(log_into_full_fd), 0);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static int log_with_tail(void)
+{
+	log_set_session("not an id");
+	log_set_session("0123456789abcdefg");
+	log_set_session("0badcafe");
+	log_event(LOG_INFO, "first");
+	log_set_user("a b", 3);
+	log_event(LOG_INFO, "second user=%s", log_user());
+	log_event(LOG_INFO, "third %02000d", 1);
+	return 0;
+}
+
+TEST(every_line_ends_in_session_and_user)
+{
+	const int file = memfd_create("log", MFD_CLOEXEC);
+	char text[4096], *start, *end;
+	ssize_t length;
+	const int saved = dup(2);
+
+	assert_int_equal(dup2(file, 2), 2);
+	assert_int_equal(unit_in_child(log_with_tail), 0);
+	assert_int_equal(dup2(saved, 2), 2);
+	close(saved);
+	length = pread(file, text, sizeof text - 1, 0);
+	close(file);
+	assert_true(length > 0);
+	text[length] = '\0';
+	start = strstr(text, "]: ") + 3;
+	end = strchr(start, '\n');
+	assert_memory_equal(start, "first session=0badcafe", (size_t)(end - start));
+	start = strstr(end, "]: ") + 3;
+	end = strchr(start, '\n');
+	assert_memory_equal(
+		start, "second user=\"a b\" session=0badcafe", (size_t)(end - start));
+	start = end + 1;
+	end = strchr(start, '\n');
+	assert_true(end - start < LOG_LINE_OCTETS);
+	assert_non_null(strstr(start, " user=\"a b\" session=0badcafe\n"));
+}
+
 static int standard[3]; /* The descriptors 0, 1 and 2 of the test; -1 means closed. */
 
 static int choose(void)
@@ -278,6 +360,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(long_line_is_cut_and_still_a_line),
 	cmocka_unit_test(debug_lines_are_written_only_if_asked_for),
 	cmocka_unit_test(log_that_cannot_be_written_stops_nothing),
+	cmocka_unit_test(log_that_takes_nothing_keeps_nobody),
+	cmocka_unit_test(every_line_ends_in_session_and_user),
 	cmocka_unit_test(client_never_sees_the_log),
 	cmocka_unit_test(person_at_a_terminal_sees_the_log),
 	cmocka_unit_test(syslog_can_be_forced),

@@ -105,11 +105,11 @@ static void open_with_index(void)
 /* A maildrop with an index of its listing, which the next session uses. */
 static void make_index(int messages)
 {
-	char name[64];
+	char name[256];
 
 	for (int i = 0; i < messages; i++) {
-		snprintf(name, sizeof name, "cur/%d.M%dP1.a.long.host.name.example,W=3:2,S",
-			1000000000 + i, i);
+		snprintf(
+			name, sizeof name, "cur/%d.M%dP1.%0200d,W=3:2,S", 1000000000 + i, i, i);
 		put(name, "a\n");
 	}
 	set_back();
@@ -130,7 +130,7 @@ TEST(index_on_a_network_file_system_needs_its_file_no_more)
 	static const long network[] = {0x6969, 0x65735546, (long)0xfe534d42, 0x01021997};
 	struct message found;
 
-	make_index(1000);
+	make_index(300);
 	seconds_later = 4;
 	for (size_t i = 0; i < COUNT_OF(network); i++) {
 		magic = network[i];
@@ -139,22 +139,22 @@ TEST(index_on_a_network_file_system_needs_its_file_no_more)
 		assert_int_equal(m.index.fd, -1);
 	}
 	break_index();
-	for (size_t i = 0; i < 1000; i++)
+	for (size_t i = 0; i < 300; i++)
 		assert_true(maildir_get(&m, i, &found));
 	assert_false(maildir_is_broken(&m));
-	has_contents(1000, "a\n");
+	has_contents(300, "a\n");
 }
 
 TEST(index_of_this_host_is_read_as_it_is_needed)
 {
 	struct message found;
 
-	make_index(1000);
+	make_index(300);
 	open_with_index();
 	assert_int_equal(m.index_use, INDEX_LISTING);
 	assert_true(m.index.fd >= 0);
 	break_index();
-	assert_false(maildir_get(&m, 999, &found));
+	assert_false(maildir_get(&m, 299, &found));
 	assert_true(maildir_is_broken(&m));
 	assert_gone("pop3d/index");
 }
@@ -164,7 +164,7 @@ TEST(damaged_index_on_a_network_file_system_is_not_used)
 {
 	int fd;
 
-	make_index(1000);
+	make_index(300);
 	seconds_later = 4;
 	fd = openat(box.fd, "pop3d/index", O_WRONLY | O_CLOEXEC);
 	assert_int_equal(pwrite(fd, "damage", 6, 40000), 6);
@@ -172,22 +172,22 @@ TEST(damaged_index_on_a_network_file_system_is_not_used)
 	magic = 0x6969;
 	open_with_index();
 	assert_int_equal(m.index_use, INDEX_USELESS);
-	assert_int_equal(m.snapshot.count, 1000);
-	has_contents(1000, "a\n");
+	assert_int_equal(m.snapshot.count, 300);
+	has_contents(300, "a\n");
 }
 
 TEST(index_too_large_to_be_read_whole_ends_the_session_when_it_breaks)
 {
 	struct message found;
 
-	make_index(15000);
+	make_index(4200);
 	seconds_later = 4;
 	magic = 0x6969;
 	open_with_index();
 	assert_int_equal(m.index_use, INDEX_LISTING);
 	assert_true(m.index.fd >= 0);
 	break_index();
-	assert_false(maildir_get(&m, 14999, &found));
+	assert_false(maildir_get(&m, 4199, &found));
 	assert_true(maildir_is_broken(&m));
 }
 

@@ -503,7 +503,7 @@ TEST(further_names_of_many_messages_take_one_pass)
 
 TEST(many_files_of_one_unique_name_are_sorted_out_quickly)
 {
-	enum { FILES = 15000 };
+	enum { FILES = 6000 };
 	char path[32];
 	clock_t before;
 
@@ -519,8 +519,8 @@ TEST(many_files_of_one_unique_name_are_sorted_out_quickly)
 		has_contents(i, "");
 	delete (1);
 	assert_true(maildir_rescan(&m));
-	/* 2 s and more where every file is compared with every other one */
-	assert_in_range(clock() - before, 0, CLOCKS_PER_SEC);
+	/* several times as much where every file is compared with every other one */
+	assert_in_range(clock() - before, 0, CLOCKS_PER_SEC / 4);
 }
 
 /* Separators of Windows. */

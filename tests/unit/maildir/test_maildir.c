@@ -200,6 +200,7 @@ TEST(two_names_of_one_file_and_another_file_are_two_messages)
 {
 	put("new/1.a", "one\n");
 	assert_int_equal(linkat(box.fd, "new/1.a", box.fd, "cur/1.a:2,", 0), 0);
+	age("new/1.a", 10, 10); /* The older file is the first message. */
 	put("cur/1.a:2,S", "two\n");
 	open_box();
 	assert_int_equal(m.snapshot.count, 2);
@@ -469,6 +470,7 @@ TEST(reading_changes_no_file)
 TEST(retr_never_gives_the_other_file_of_a_unique_name)
 {
 	put("cur/1.a:2,", "one\n");
+	age("cur/1.a:2,", 10, 10);
 	put("cur/1.a:2,S", "two\n");
 	open_box();
 	erase("cur/1.a:2,S");

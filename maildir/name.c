@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/number.h"
+#include "lib/siphash.h"
 
 bool uid_is_info(const char *info, size_t octets)
 {
@@ -106,53 +107,6 @@ bool uid_size_field(const char *unique, size_t octets, char field, uint64_t *siz
 	return false;
 }
 
-static uint64_t rotate(uint64_t x, unsigned bits)
-{
-	return x << bits | x >> (64 - bits);
-}
-
-static void sip_round(uint64_t v[4])
-{
-	v[0] += v[1];
-	v[2] += v[3];
-	v[1] = rotate(v[1], 13) ^ v[0];
-	v[3] = rotate(v[3], 16) ^ v[2];
-	v[0] = rotate(v[0], 32) + v[3];
-	v[2] += v[1];
-	v[3] = rotate(v[3], 21) ^ v[0];
-	v[1] = rotate(v[1], 17) ^ v[2];
-	v[2] = rotate(v[2], 32);
-}
-
-static void sip_word(uint64_t v[4], uint64_t word)
-{
-	v[3] ^= word;
-	sip_round(v);
-	sip_round(v);
-	v[0] ^= word;
-}
-
-uint64_t uid_siphash(uint64_t k0, uint64_t k1, const void *octets, size_t length)
-{
-	const unsigned char *const in = octets;
-	uint64_t v[4] = {k0 ^ 0x736f6d6570736575U, k1 ^ 0x646f72616e646f6dU,
-		k0 ^ 0x6c7967656e657261U, k1 ^ 0x7465646279746573U};
-	uint64_t word = 0;
-
-	for (size_t i = 0; i < length; i++) {
-		word |= (uint64_t)in[i] << (8 * (i % 8));
-		if (i % 8 == 7) {
-			sip_word(v, word);
-			word = 0;
-		}
-	}
-	sip_word(v, word | (uint64_t)length << 56);
-	v[2] ^= 0xff;
-	for (int i = 0; i < 4; i++)
-		sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
-}
-
 /* Whether the octets of a word are all of 0x21 to 0x7E. */
 static bool is_printable(uint64_t word)
 {
@@ -224,8 +178,11 @@ size_t uid_text(char text[UID_TEXT_OCTETS], const char *unique, size_t octets, u
 	}
 	if (shared == 0 && copy_unique_id(text, unique, octets))
 		return octets;
-	half[0] = uid_siphash(shared, 0x706f703364, unique, octets);
-	half[1] = uid_siphash(shared, 0x5549444c, unique, octets);
+	for (size_t i = 0; i < 2; i++) {
+		const uint64_t key[2] = {shared, i == 0 ? 0x706f703364 : 0x5549444c};
+
+		half[i] = siphash(key, unique, octets);
+	}
 	for (size_t i = 0; i < 32; i++)
 		text[i] = hex[half[i / 16] >> (60 - 4 * (i % 16)) & 15];
 	text[32] = '\0';

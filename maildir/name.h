@@ -55,7 +55,4 @@ size_t uid_twin_name(
  * hash of both where the name would be too long). Returns its length. */
 size_t uid_text(char text[UID_TEXT_OCTETS], const char *unique, size_t octets, uint64_t shared);
 
-/* SipHash-2-4 (Aumasson, Bernstein 2012) with the 128-bit key k0, k1. */
-uint64_t uid_siphash(uint64_t k0, uint64_t k1, const void *octets, size_t length);
-
 #endif

@@ -35,7 +35,9 @@ static bool is_regular(int directory_fd, const struct kernel_entry *entry)
 		return true;
 	if (entry->type != DT_UNKNOWN)
 		return false;
-	return fstatat(directory_fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	/* one that cannot be looked at may be a file: an error that passes must not hide it,
+	 * and whoever opens it will see what it is */
+	return fstatat(directory_fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
 	       S_ISREG(st.st_mode);
 }
 

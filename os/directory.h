@@ -9,10 +9,10 @@
 typedef bool directory_take(void *context, int directory_fd, const char *name, size_t octets);
 
 /* Has take called for every regular file of a directory whose name has 1 to 255 octets and does
- * not begin with a dot. The directory is opened anew: directory_fd is the caller's and its
- * offset is left alone. Links are not followed; a fifo or a device is never opened. Returns
- * false with errno where not all of it was read. Not reentrant: take must not read another
- * directory. */
+ * not begin with a dot, and for every entry of which neither the directory nor a look at it
+ * tells what it is. The directory is opened anew: directory_fd is the caller's and its offset
+ * is left alone. Links are not followed; a fifo or a device is never opened. Returns false with
+ * errno where not all of it was read. Not reentrant: take must not read another directory. */
 bool directory_read(int directory_fd, directory_take *take, void *context);
 
 #endif

@@ -4,6 +4,7 @@
  * place. */
 #include "tests/unit/unit.h"
 
+#include <dlfcn.h>
 #include <signal.h>
 #include <sys/syscall.h>
 
@@ -306,6 +307,36 @@ TEST(only_regular_files_are_messages_where_types_are_unknown)
 	is_uid(1, "1.a");
 }
 
+/* The look at an entry that fails, counted from 1; 0: none. */
+static unsigned failing_look, looks;
+
+int fstatat(int directory_fd, const char *restrict name, struct stat *restrict st, int flags)
+{
+	static int (*real)(int, const char *, struct stat *, int);
+
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "fstatat");
+	if (failing_look != 0 && ++looks == failing_look) {
+		errno = ESTALE;
+		return -1;
+	}
+	return real(directory_fd, name, st, flags);
+}
+
+TEST(look_that_fails_where_types_are_unknown_hides_no_message)
+{
+	put("new/1.a", "a\n");
+	put("new/2.b,W=3", "b\n");
+	put("cur/3.c,W=3:2,", "c\n");
+	for (unsigned look = 1; look <= 4; look++) {
+		failing_look = look;
+		looks = 0;
+		assert_int_equal(open_with(hide_type), MAILDIR_READY);
+		failing_look = 0;
+		assert_int_equal(m.snapshot.count, 3);
+	}
+}
+
 static struct dirent *move_away_each_time(struct dirent *entry, unsigned call)
 {
 	static const char *const names[] = {"cur/1.a:2,", "cur/1.a:2,S"};
@@ -437,6 +468,7 @@ static const struct CMUnitTest tests[] = {
 	MAILDIR_TEST(stale_directory_is_read_again),
 	MAILDIR_TEST(directory_that_stays_stale_is_no_empty_one),
 	MAILDIR_TEST(only_regular_files_are_messages_where_types_are_unknown),
+	MAILDIR_TEST(look_that_fails_where_types_are_unknown_hides_no_message),
 	MAILDIR_TEST(message_that_the_last_reading_misses_is_there_once),
 	MAILDIR_TEST(message_that_has_its_name_again_is_found),
 	MAILDIR_TEST(message_that_has_its_name_again_is_removed),

@@ -118,6 +118,14 @@ UNIT_JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 check: all unit-all ## run every test: units, sessions, superservers, clients, adversity
 	POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider $(PYTEST_JOBS) $(PYTEST_ARGS) tests
 
+.PHONY: check-clients
+check-clients: all ## run every mail program of doc/CLIENTS, and write that table anew
+	./bootstrap clients
+	rm -rf $(O)/clients && mkdir -p $(O)/clients
+	-POP3D_CHECK_CLIENTS=$(abspath $(O))/clients POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q \
+		-p no:cacheprovider $(PYTEST_JOBS) $(PYTEST_ARGS) tests/clients/test_matrix.py
+	tests/clients/table $(O)/clients
+
 check-large: all ## test the index with a million messages (on a tmpfs, as root)
 	POP3D_CHECK_LARGE=1000000 POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider \
 		$(PYTEST_ARGS) tests/maildrop/test_index.py -k million

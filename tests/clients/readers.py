@@ -1,0 +1,222 @@
+"""Programs that people read mail with, at a terminal."""
+import os
+import re
+import signal
+import time
+
+try:
+    import pexpect
+except ImportError:  # the quick clients do without
+    pexpect = None
+
+from client import Client, ClientFailed, as_user, drop_header, read_directory, read_mbox
+from launch import find_program
+
+
+class Terminal:
+    """A program at a terminal of its own; whoever types gives up after the client's patience."""
+
+    def __init__(self, client, *command, rows=40):
+        program = find_program(command[0], client.package)
+        self.client, self.deadline = client, time.monotonic() + client.patience
+        ids = as_user()
+
+        def become():
+            if ids:
+                os.setgroups([])
+                os.setgid(ids["group"])
+                os.setuid(ids["user"])
+
+        environment = {**client.environment(), "TERM": "xterm-256color"}
+        self.child = pexpect.spawn(program, list(command[1:]), env=environment, cwd=str(client.work),
+                                   dimensions=(rows, 120), preexec_fn=become, timeout=5)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *problem):
+        try:
+            os.killpg(self.child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.child.close(force=True)
+
+    def until(self, *patterns, keys=""):
+        """Waits for one of the patterns, and types keys while it waits; returns which came."""
+        while time.monotonic() < self.deadline:
+            if keys:
+                self.child.send(keys)
+            try:
+                return self.child.expect(list(patterns), timeout=0.5 if keys else 2)
+            except pexpect.TIMEOUT:
+                pass
+            except pexpect.EOF as end:
+                raise ClientFailed(f"{self.client.name} ended:\n{self.screen()}") from end
+        raise ClientFailed(f"{self.client.name} did not end in {self.client.patience} s: nothing like "
+                           f"{patterns}:\n{self.screen()}")
+
+    def screen(self):
+        text = self.child.before
+        text = text.decode("latin-1") if isinstance(text, bytes) else ""
+        return re.sub(r"\x1b[\[(][0-9;?]*[A-Za-z]", " ", text)[-3000:]
+
+    def type(self, keys):
+        self.child.send(keys)
+
+    def ended(self, keys=""):
+        self.until(pexpect.EOF, keys=keys)
+
+
+class Mutt(Client):
+    """Opens the mailbox on the server, tags all messages and copies them into an mbox."""
+
+    name = "mutt"
+    package = "mutt"
+    program = "mutt"
+    remembers = False
+    adds = "Status, Content-Length and Lines fields"
+    changes = {"From line": "From and >From are quoted by >",
+               "empty": "not copied", "header only": "a blank line is added"}
+    remarks = ("in clear it needs ssl_force_tls=no; after a wrong password it closes the mailbox, and "
+               "the user opens it again")
+
+    def rc(self, password):
+        self.directory("Mail")
+        lines = ["set confirmappend=no", "set confirmcreate=no", 'set sendmail="/bin/true"']
+        if password:
+            lines.append(f'set pop_pass="{password}"')
+        if self.account.mode == "clear":
+            lines.append("set ssl_force_tls=no")
+        else:
+            lines.append(f'set certificate_file="{self.account.authority}"')
+        return self.write("muttrc", "\n".join(lines) + "\n")
+
+    def start(self, password):
+        scheme = "pops" if self.account.mode == "tls" else "pop"
+        return Terminal(self, self.program, "-F", self.rc(password), "-f",
+                        f"{scheme}://{self.account.login}@{self.account.host}:{self.account.port}/")
+
+    def copy(self, screen, keep):
+        screen.until(r"Msgs:(\d+)")
+        wanted = len(self.stored()) + int(screen.child.match[1])
+        screen.type("T~A\r")
+        screen.until(r"Tag:\d+")
+        screen.type(f";C{self.path('mbox')}\r")
+        while screen.child.expect(["Error copying", pexpect.TIMEOUT], timeout=0.5):
+            if len(self.stored()) >= wanted:
+                break
+            if time.monotonic() > screen.deadline:
+                raise ClientFailed(f"{self.name} did not end: {screen.screen()}")
+        if len(self.stored()) < wanted - 1:
+            raise ClientFailed(f"{self.name}: {screen.screen()}")
+        if keep:
+            screen.ended(keys="x")
+        else:
+            screen.until(r"Del:\d+", keys="D~A\r")
+            screen.type("q")
+            screen.until(r"Purge \d+")
+            screen.type("y")
+            screen.ended()
+
+    def poll(self, keep, password=None):
+        with self.start(password or self.account.password) as screen:
+            self.copy(screen, keep)
+
+    def wrong_then_right(self, wrong):
+        """Typed where it asks, both times."""
+        with self.start(None) as screen:
+            screen.until("Password for")
+            screen.type(wrong + "\r")
+            screen.until("(?i)login failed|authentication failed")
+            screen.ended(keys="q")
+        with self.start(None) as screen:
+            screen.until("Password for")
+            screen.type(self.account.password + "\r")
+            self.copy(screen, True)
+        return self.stored()
+
+    def stored(self):
+        return [drop_header(octets, b"Status", b"Content-Length", b"Lines")
+                for octets in read_mbox(self.path("mbox"))]
+
+
+class Neomutt(Mutt):
+    name = "neomutt"
+    package = "neomutt"
+    program = "neomutt"
+    changes = {**Mutt.changes, "NUL": "a line ends at its first NUL"}
+
+
+class SNail(Client):
+    name = "s-nail"
+    package = "s-nail"
+    remembers = False
+    adds = "a Status field"
+    changes = {"From line": "quoted by >, and without the last blank line"}
+    remarks = "needs v15-compat for URLs with a password"
+
+    def poll(self, keep, password=None):
+        account = self.account
+        scheme = "pop3s" if account.mode == "tls" else "pop3"
+        lines = ["set v15-compat"]
+        if account.mode == "stls":
+            lines.append("set pop3-use-starttls")
+        if account.mode != "clear":
+            lines.append(f"set tls-ca-file={account.authority} tls-ca-no-defaults tls-verify=strict")
+        rc = self.write("nailrc", "\n".join(lines) + "\n")
+        verb = "copy" if keep else "move"
+        script = self.write("script", f'{verb} * "{self.path("mbox")}"\n{"exit" if keep else "quit"}\n')
+        url = f"{scheme}://{account.login}:{password or account.password}@{account.host}:{account.port}"
+        said = self.run("s-nail", "-X", f"source {rc}", "-S", "v15-compat", "-f", url, script=script)
+        if "fail" in said.lower() or "err" in said.lower():
+            raise ClientFailed(said)
+
+    def run(self, *command, script=None, **how):
+        with open(script, "rb") as file:
+            return super().run(*command, stdin=file, **how)
+
+    def stored(self):
+        return [drop_header(octets, b"Status") for octets in read_mbox(self.path("mbox"))]
+
+
+class MailutilsMail(SNail):
+    name = "mailutils mail"
+    package = "mailutils"
+
+
+class Pop3El(Client):
+    """What Gnus and Rmail use without movemail."""
+
+    name = "emacs pop3.el"
+    package = "emacs-nox"
+    remembers = True
+    adds = "X-UIDL and Content-Length fields"
+    changes = {"From line": "not quoted: the mbox has one message more"}
+    remarks = "in clear Emacs asks the user first"
+
+    def poll(self, keep, password=None):
+        account = self.account
+        stream = {"clear": "nil", "stls": "'starttls", "tls": "'ssl"}[account.mode]
+        self.directory(".emacs.d")
+        # the user's answer to the question whether a connection in clear is meant
+        answer = "(require 'nsm) (fset 'nsm-query (lambda (&rest _) 'always))"
+        crashbox = self.path(f"crashbox.{time.monotonic_ns():020}")
+        program = self.write("poll.el", f"""
+(require 'pop3)
+{answer}
+(setq       gnutls-trustfiles '("{account.authority}")
+      pop3-mailhost "{account.host}" pop3-port {account.port} pop3-maildrop "{account.login}"
+      pop3-password "{password or account.password}" pop3-stream-type {stream}
+      pop3-leave-mail-on-server {"t" if keep else "nil"})
+(pop3-movemail "{crashbox}")
+""")
+        self.run("emacs", "--batch", "-Q", "-l", program)
+
+    def stored(self):
+        # each file that pop3-movemail makes is read by itself, by Gnus and Rmail too
+        return [drop_header(octets, b"X-UIDL", b"Content-Length")
+                for name in sorted(os.listdir(self.work)) if name.startswith("crashbox")
+                for octets in read_mbox(self.path(name))]
+
+
+CLIENTS = [Mutt, Neomutt, SNail, Pop3El]

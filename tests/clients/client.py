@@ -55,6 +55,7 @@ class Client:
     quick = False  # whether ./bootstrap check runs it
     modes = MODES
     keeps = deletes = True
+    front = None  # a proxy that stands before the server
     tells = True  # of a wrong password, by its exit status or in words
     # A second poll that keeps is told apart from the first: by UIDL, Status or a mark of its own.
     remembers = True

@@ -200,6 +200,7 @@ class Camel(Client):
     name = "evolution (libcamel)"
     package = "gir1.2-camel-1.2"
     remembers = False
+    adds = "X-Evolution fields"
     remarks = "the library by itself; Evolution remembers UIDs beside it"
 
     def poll(self, keep, password=None):
@@ -210,7 +211,8 @@ class Camel(Client):
                  str(account.authority or ""), self.path("mail"), "keep" if keep else "delete")
 
     def stored(self):
-        return read_directory(self.path("mail"))
+        return [drop_header(octets, b"X-Evolution-[A-Za-z0-9-]*")
+                for octets in read_directory(self.path("mail"))]
 
 
 CLIENTS = [Thunderbird, Camel]

@@ -65,9 +65,10 @@ class Case:
         return self.server
 
     def client(self, server=None):
-        account = Account(server or self.server, self.home, self.work, self.mode,
-                          self.pki.at("ca.crt"))
-        return self.kind(account)
+        server = server or self.server
+        if self.kind.front:
+            server = self.front = self.kind.front(self, server)
+        return self.kind(Account(server, self.home, self.work, self.mode, self.pki.at("ca.crt")))
 
     def add(self, name, number):
         # names that sort in the order in which they were added
@@ -75,6 +76,8 @@ class Case:
                               b"text\n")
 
     def stop(self):
+        if self.front:
+            self.front.stop()
         if hasattr(self, "server"):
             self.server.stop()
         shutil.rmtree(self.work, ignore_errors=True)

@@ -25,7 +25,7 @@ if mode != "clear":
     Gio.TlsBackend.get_default().set_default_database(Gio.TlsFileDatabase.new(authority))
 home = os.environ["HOME"]
 Camel.init(home, False)
-Camel.Provider.init()
+Camel.provider_init()
 session = Session(user_data_dir=home + "/data", user_cache_dir=home + "/cache", online=True)
 session.set_online(True)
 service = session.add_service("test", "pop", Camel.ProviderType.STORE)

@@ -39,7 +39,8 @@ int main(int argc, char **argv)
 		must(mailpop3_retr(pop, info->msg_index, &octets, &length), "retr");
 		snprintf(path, sizeof(path), "%s/%05d", argv[7], there + (int)n);
 		file = fopen(path, "w");
-		if (file == NULL || fwrite(octets, 1, length, file) != length || fclose(file) != 0)
+		if (file == NULL || fwrite(octets, 1, length, file) != length ||
+			fclose(file) != 0)
 			return 2;
 		mailpop3_retr_free(octets);
 		if (strcmp(argv[8], "delete") == 0)

@@ -57,7 +57,6 @@ struct auth {
 	int exec_errno;         /* why the checker could not be started, or 0 */
 	int exit_status;        /* of the session */
 	sigset_t while_waiting; /* signals blocked while nothing is waited for come then */
-	char login[256]; /* quoted for the log, short enough to leave room for all else */
 	char timestamp[AUTH_TIMESTAMP_OCTETS];
 };
 
@@ -133,7 +132,7 @@ static void log_failure(const struct auth *m, enum request_verdict verdict, int 
 
 	if (verdict == VERDICT_REFUSED)
 		log_event(LOG_NOTICE, "login-failed ip=%s port=%s user=%s", peer_ip(&m->peer),
-			peer_port(&m->peer), m->login);
+			peer_port(&m->peer), log_user());
 	else if (m->exec_errno != 0)
 		log_event(LOG_ERR, "checker-not-started ip=%s program=%s errno=%d error=\"%s\"",
 			peer_ip(&m->peer), m->setup.arguments[0], m->exec_errno,
@@ -141,7 +140,7 @@ static void log_failure(const struct auth *m, enum request_verdict verdict, int 
 	else
 		log_event(LOG_ERR, "checker-failed ip=%s program=%s %s=%d%s user=%s",
 			peer_ip(&m->peer), m->setup.arguments[0], died ? "signal" : "status",
-			number, number == 0 ? " problem=ran-no-session" : "", m->login);
+			number, number == 0 ? " problem=ran-no-session" : "", log_user());
 }
 
 /* The client was let in: the greeter must not touch the connection any more. */
@@ -149,7 +148,7 @@ static void admit_client(struct auth *m)
 {
 	m->logged_in = true;
 	log_event(LOG_INFO, "login ip=%s port=%s user=%s tls=%s", peer_ip(&m->peer),
-		peer_port(&m->peer), m->login, m->options->found.tls ? "yes" : "no");
+		peer_port(&m->peer), log_user(), m->options->found.tls ? "yes" : "no");
 	greeter_end(&m->greeter, 0, &m->while_waiting);
 	confine_monitor();
 }
@@ -316,7 +315,7 @@ static enum connection finish_checker(struct auth *m, enum request_verdict *verd
 		log_event(ended ? LOG_INFO : LOG_ERR, "session-%s ip=%s signal=%d%s user=%s",
 			ended ? "ended" : "died", peer_ip(&m->peer),
 			ended ? signals_end() : WTERMSIG(wait_status),
-			process_death_note(wait_status), m->login);
+			process_death_note(wait_status), log_user());
 	if (ended || m->logged_in)
 		return CONNECTION_OVER;
 	*verdict = m->exec_errno != 0 ? VERDICT_MISCONFIGURED : request_verdict_of(wait_status);
@@ -330,7 +329,7 @@ static enum connection try_login(struct auth *m, struct request *request)
 	enum request_verdict verdict = VERDICT_TEMPORARY;
 	bool started;
 
-	log_quote(m->login, sizeof m->login, request->octets, request->login_octets);
+	log_set_user(request->octets, request->login_octets);
 	m->exec_errno = 0;
 	memset(&m->relay, 0, sizeof m->relay);
 	started = checker_start(&m->checker, &m->setup, request, m->timestamp, m->relay_stderr);

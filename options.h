@@ -64,8 +64,9 @@ struct found {
 	bool local;            /* it comes from this host */
 	mechanism_set offered; /* how a client may log in, as CAPA says */
 	enum language language;
-	const char *client_ip; /* or NULL: to be found out */
-	int status_fd;         /* where the session says that it runs, or -1 */
+	const char *client_ip;  /* or NULL: to be found out */
+	const char *session_id; /* in the log; or NULL */
+	int status_fd;          /* where the session says that it runs, or -1 */
 };
 
 struct settings {

@@ -102,6 +102,11 @@ int main(int argc, char **argv)
 			"descriptors 3 to 9 are needed", strerror(errno), no_stderr);
 	s.asked.syslog |= no_stderr;
 	log_open(s.asked.syslog);
+	if (s.found.session_id != NULL)
+		log_set_session(s.found.session_id);
+	else
+		handover_begin_session();
+	s.found.session_id = log_session();
 	if (s.asked.debug)
 		log_show_debug();
 	if (s.asked.host == NULL)

@@ -499,19 +499,32 @@ static const char *end_of_wire(const struct wire *w)
 
 static void log_end(const struct session *s)
 {
-	const char *const user = getenv("USER");
+	const char *const account = getenv("USER");
 	char quoted[256];
 
 	log_event(LOG_INFO,
-		"logout ip=%s user=%s reason=%s retr=%" PRIu64 "/%" PRIu64 " top=%" PRIu64
-		"/%" PRIu64 " dele=%" PRIu64 "/%" PRIu64 " kept=%" PRIu64 " sent=%" PRIu64
-		" seconds=%" PRId64 " tls=%s",
-		peer_ip(&s->peer),
-		user != NULL ? log_quote(quoted, sizeof quoted, user, strlen(user)) : "-",
+		"logout ip=%s user=%s account=%s reason=%s retr=%" PRIu64 "/%" PRIu64
+		" top=%" PRIu64 "/%" PRIu64 " dele=%" PRIu64 "/%" PRIu64 " kept=%" PRIu64
+		" sent=%" PRIu64 " seconds=%" PRId64 " tls=%s",
+		peer_ip(&s->peer), log_user(),
+		account != NULL ? log_quote(quoted, sizeof quoted, account, strlen(account))
+				: "-",
 		s->end, s->retr.messages, s->retr.octets, s->top.messages, s->top.octets,
 		s->dele.messages, s->dele.octets,
 		(uint64_t)s->maildir.snapshot.count - s->dele.messages, s->wire.sent_octets,
 		(clock_now_ms() - s->started_ms) / 1000, s->options->found.tls ? "yes" : "no");
+}
+
+/* The login as the client typed it; a checker that hands no environment on leaves the name of
+ * the account. */
+static void set_log_user(void)
+{
+	const char *name = getenv("POP3D_LOGIN");
+
+	if (name == NULL)
+		name = getenv("USER");
+	if (name != NULL)
+		log_set_user(name, strlen(name));
 }
 
 int session_serve(const struct settings *o)
@@ -520,6 +533,7 @@ int session_serve(const struct settings *o)
 
 	s.options = o;
 	s.started_ms = clock_now_ms();
+	set_log_user();
 	handover_announce(o->found.status_fd);
 	if (o->found.client_ip != NULL)
 		peer_take_ip(&s.peer, o->found.client_ip);

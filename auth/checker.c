@@ -84,7 +84,8 @@ bool checker_start(struct checker *c, struct setup *s, const struct request *req
 	struct pipes p = {{-1, -1}, {-1, -1}, {-1, -1}};
 	int error_number;
 
-	setup_for_login(s, (enum mechanism)request->kind, (enum language)request->language);
+	setup_for_login(s, (enum mechanism)request->kind, (enum language)request->language,
+		request->octets, request->login_octets);
 	c->has_group = !isatty(0); /* a terminal talks to one group only */
 	c->pid = -1;
 	if (pipe2(p.credentials, O_CLOEXEC) == 0 && pipe2(p.status, O_CLOEXEC) == 0 &&

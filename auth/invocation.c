@@ -85,6 +85,12 @@ static bool make_environment(struct setup *s, const struct settings *o, const st
 	fits = fits && add_known(s, "TCPLOCALIP", p->local_ip);
 	fits = fits && add_known(s, "TCPLOCALPORT", p->local_port);
 	fits = fits && add_variable(s, format(s, "SERVICE=pop3"));
+	fits = fits && add_own(s, "POP3D_SESSION");
+	/* the longest one keeps the place for all others */
+	s->login = format(s, "POP3D_LOGIN=%*s", SETUP_LOGIN_OCTETS, "");
+	fits = fits && add_variable(s, s->login);
+	if (fits)
+		strchr(s->login, '=')[1] = '\0';
 	s->mechanism = format(s, "AUTH_MECHANISM=%s", mechanism_name(MECHANISM_OAUTHBEARER));
 	fits = fits && add_variable(s, s->mechanism);
 	for (size_t i = 0; fits && i < o->asked.pass_env_count; i++)
@@ -164,8 +170,15 @@ static bool make_arguments(struct setup *s, const struct settings *o)
 }
 
 /* The longest name there is was put there first, and all tags have two letters. */
-void setup_for_login(struct setup *s, enum mechanism mechanism, enum language language)
+void setup_for_login(struct setup *s, enum mechanism mechanism, enum language language,
+	const char *login, size_t login_octets)
 {
+	char *const value = strchr(s->login, '=') + 1;
+	const size_t octets =
+		login_octets < SETUP_LOGIN_OCTETS ? login_octets : SETUP_LOGIN_OCTETS;
+
+	memcpy(value, login, octets);
+	value[octets] = '\0';
 	strcpy(strchr(s->mechanism, '=') + 1, mechanism_name(mechanism));
 	memcpy(strchr(s->language, '=') + 1, text_tag(language), 2);
 }

@@ -40,12 +40,18 @@ static bool take_value(const struct option_row *row, void *settings, const char 
 	return false;
 }
 
+/* Whether a row takes no abbreviation away from another one. */
+static bool is_late(const struct option_row *row)
+{
+	return row->is_late || row->help == NULL;
+}
+
 /* The row of that name, or the only one whose name begins so. */
 static const struct option_row *find_name(
 	const struct option_table *t, const char *name, size_t length)
 {
-	const struct option_row *found = NULL;
-	size_t count = 0;
+	const struct option_row *found[2] = {NULL, NULL};
+	size_t counts[2] = {0, 0};
 
 	for (size_t i = 0; i < t->count; i++) {
 		const struct option_row *const row = &t->rows[i];
@@ -54,10 +60,12 @@ static const struct option_row *find_name(
 			continue;
 		if (row->name[length] == '\0')
 			return row;
-		found = row;
-		count++;
+		found[is_late(row)] = row;
+		counts[is_late(row)]++;
 	}
-	return count == 1 ? found : NULL;
+	if (counts[false] > 0)
+		return counts[false] == 1 ? found[false] : NULL;
+	return counts[true] == 1 ? found[true] : NULL;
 }
 
 static const struct option_row *find_letter(const struct option_table *t, char letter)

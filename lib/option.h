@@ -30,6 +30,7 @@ struct option_row {
 	const char *help;  /* lines are separated by LF; NULL: not for people */
 	enum option_kind kind;
 	bool to_session; /* handed on to the session */
+	bool is_late;    /* newer than the abbreviations that people use: see option_parse */
 	size_t field;    /* offsetof in the program's settings */
 	uint64_t least, most;
 	option_take *take; /* or NULL: as the kind says */
@@ -52,7 +53,8 @@ struct option_end {
 };
 
 /* Reads the options at the beginning of a command line into settings. A long option may be cut
- * as long as it stays unique; its value follows "=" or is the next word. "--" ends the options,
+ * as long as it stays unique; rows that are late or not for people do not make another one
+ * ambiguous. Its value follows "=" or is the next word. "--" ends the options,
  * as does the first word that is none. words ends with NULL; words[0] is the program. */
 struct option_end option_parse(const struct option_table *t, void *settings, char **words);
 

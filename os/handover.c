@@ -3,8 +3,14 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "os/log.h"
 
 void handover_announce(int status_fd)
 {
@@ -29,4 +35,22 @@ void handover_unmark_connection(void)
 bool handover_connection_is_marked(void)
 {
 	return fcntl(1, F_GETSIG) == SIGURG;
+}
+
+void handover_begin_session(void)
+{
+	const char *const given = getenv("POP3D_SESSION");
+	uint32_t random;
+	char id[9];
+
+	if (given != NULL)
+		log_set_session(given);
+	if (log_session()[0] != '\0')
+		return;
+	/* without random numbers the lines cannot be joined, and all else works */
+	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
+		return;
+	snprintf(id, sizeof id, "%08lx", (unsigned long)random);
+	if (setenv("POP3D_SESSION", id, 1) == 0)
+		log_set_session(id);
 }

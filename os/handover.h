@@ -1,5 +1,6 @@
-/* handover: how a session tells the monitor that it runs. After exec an exit status is the
- * session's own, so this and nothing else means "logged in". */
+/* handover: how a session tells the monitor that it runs, and the id of a connection in the
+ * log. After exec an exit status is the session's own, so this and nothing else means "logged
+ * in". */
 #ifndef HANDOVER_H
 #define HANDOVER_H
 
@@ -23,5 +24,10 @@ void handover_unmark_connection(void);
 
 /* For the monitor: whether the connection bears that mark. */
 bool handover_connection_is_marked(void);
+
+/* For the first process of a connection: has its lines, and those of all that it starts, end in
+ * one id: that of POP3D_SESSION, which pop3d-tls left in the environment, or a new one there.
+ */
+void handover_begin_session(void);
 
 #endif

@@ -18,6 +18,7 @@
 
 #include "confine/confine.h"
 #include "os/clock.h"
+#include "os/handover.h"
 #include "os/log.h"
 #include "os/process.h"
 #include "os/wait.h"
@@ -410,6 +411,7 @@ int main(int argc, char **argv)
 		return tls_options_usage("descriptors 0 and 1 must be open", argv[0]);
 	process_close_others(1, 0);
 	log_open(o.syslog);
+	handover_begin_session();
 	if (o.debug)
 		log_show_debug();
 	peer_lookup(&c.peer, 0);

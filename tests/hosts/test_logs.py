@@ -107,6 +107,26 @@ def test_a_file_name_injects_nothing_into_replies_and_logs(lab, home, request, s
     assert any("size-wrong" in line for line in lines), lines
 
 
+# -- what joins the lines of a connection
+
+
+def test_every_line_of_a_connection_has_its_session_and_the_login_as_typed(lab, home):
+    """Also where the checker calls the user by another name."""
+    home.add_seeds()
+    checker = Script(home, "echo hello >&2\n" + LETS_IN.replace("@SESSION@", "export USER=account\n"
+                                                               "@SESSION@"))
+    server = start(lab, home, [checker.path], "--debug", transport="tcp")
+    assert log_in(server, "kermit@example.org", "x").startswith("+OK"), server.report()
+    server.ask("QUIT")
+    server.ended()
+    lines = [line for line in server.log().splitlines() if line != "hello"]
+    check_lines("\n".join(lines) + "\n")
+    ids = {re.search(r" session=([0-9a-f]{8})$", line)[1] for line in lines}
+    assert len(ids) == 1, lines
+    assert any(" logout ip=127.0.0.1 user=kermit@example.org account=account " in line
+               for line in lines), lines
+
+
 # -- names of users, directories, variables
 
 LOGINS = [b"x ip=203.0.113.66 port=1 user=y", b'x" ip=203.0.113.66 "', b"x\x1b[2J", b"\x08\x08\x08",

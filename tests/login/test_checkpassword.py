@@ -576,6 +576,8 @@ def test_the_environment_is_built_and_nothing_leaks_into_it(lab, home, uid):
                                       env={**given, **leaks})
     with socket.socket(fileno=os.dup(server.out_fd)) as ours:
         local, remote = ours.getsockname(), ours.getpeername()
+    assert re.fullmatch(r"[0-9a-f]{8}", noted.pop("POP3D_SESSION")), noted
+    assert noted.pop("POP3D_LOGIN") == "kermit", noted
     assert noted == {**given, "PROTO": "TCP", "SERVICE": "pop3", "AUTH_MECHANISM": "USER",
                      "TCPREMOTEIP": local[0], "TCPREMOTEPORT": str(local[1]),
                      "TCPLOCALIP": remote[0], "TCPLOCALPORT": str(remote[1])}
@@ -605,6 +607,7 @@ def test_off_a_socket_the_environment_names_the_client(lab, home, uid):
         noted = noted_environment(lab, home, checker, "--allow-cleartext", uid=uid,
                                   transport="pipes", env=given)[1]
         del noted["PATH"], noted["SERVICE"], noted["AUTH_MECHANISM"]
+        del noted["POP3D_LOGIN"], noted["POP3D_SESSION"]
         assert noted == wanted, f"given {given}"
 
 

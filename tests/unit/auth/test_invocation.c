@@ -143,7 +143,7 @@ TEST(environment_is_built_and_not_passed_on)
 	static const char *const expected[] = {"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8",
 		"LANG=de", "TZ=UTC", "PROTO=TCP6", "TCPREMOTEIP=2001:db8::1",
 		"TCPREMOTEPORT=40000", "TCPLOCALIP=2001:db8::2", "TCPLOCALPORT=110",
-		"SERVICE=pop3", "AUTH_MECHANISM=OAUTHBEARER", NULL};
+		"SERVICE=pop3", "POP3D_LOGIN=", "AUTH_MECHANISM=OAUTHBEARER", NULL};
 	static const char *const inherited[] = {"HOME", "USER", "MAILDIR", "LD_PRELOAD",
 		"LD_LIBRARY_PATH", "IFS", "BASH_ENV", "ENV", "TCPREMOTEIP", "TCPLOCALIP",
 		"PROTO", "SERVICE", "REMOTE_HOST", "REMOTE_ADDR", "LC", "LANGUAGE", "SSLCTLFD",
@@ -165,8 +165,8 @@ TEST(environment_is_built_and_not_passed_on)
 
 TEST(what_is_not_known_is_not_set)
 {
-	static const char *const expected[] = {
-		"PATH=/usr/bin:/bin", "SERVICE=pop3", "AUTH_MECHANISM=OAUTHBEARER", NULL};
+	static const char *const expected[] = {"PATH=/usr/bin:/bin", "SERVICE=pop3",
+		"POP3D_LOGIN=", "AUTH_MECHANISM=OAUTHBEARER", NULL};
 
 	assert_true(setup_make(&s, &o, &p));
 	has_environment(expected);
@@ -179,13 +179,14 @@ TEST(path_has_a_default)
 	environ = empty;
 	assert_true(setup_make(&s, &o, &p));
 	assert_string_equal(s.environment[0], "PATH=" PROCESS_DEFAULT_PATH);
-	assert_int_equal(s.variable_count, 3);
+	assert_int_equal(s.variable_count, 4);
 }
 
 TEST(variables_that_are_asked_for_are_passed_on)
 {
 	static const char *const expected[] = {"PATH=/usr/bin:/bin", "SERVICE=pop3",
-		"AUTH_MECHANISM=OAUTHBEARER", "PAM_SERVICE=mail", "EMPTY=", NULL};
+		"POP3D_LOGIN=", "AUTH_MECHANISM=OAUTHBEARER", "PAM_SERVICE=mail",
+		"EMPTY=", NULL};
 
 	assert_int_equal(setenv("PAM_SERVICE", "mail", 1), 0);
 	assert_int_equal(setenv("PAM_SERVICE2", "not this", 1), 0);
@@ -208,7 +209,7 @@ TEST(login_sets_mechanism_and_language)
 		for (enum mechanism mechanism = 0; mechanism < MECHANISM_STLS; mechanism++)
 			for (enum language language = 0; language < LANGUAGE_COUNT;
 				language++) {
-				setup_for_login(&s, mechanism, language);
+				setup_for_login(&s, mechanism, language, "kermit", 6);
 				snprintf(expected, sizeof expected, "AUTH_MECHANISM=%s",
 					mechanism_name(mechanism));
 				assert_string_equal(
@@ -218,7 +219,7 @@ TEST(login_sets_mechanism_and_language)
 				assert_string_equal(
 					s.arguments[s.argument_count - 4], expected);
 			}
-	assert_string_equal(s.environment[s.variable_count - 2], "SERVICE=pop3");
+	assert_string_equal(s.environment[s.variable_count - 2], "POP3D_LOGIN=kermit");
 }
 
 /* Some checkers take the last argument for the Maildir. */
@@ -232,6 +233,21 @@ TEST(last_argument_is_a_maildir)
 	assert_string_equal(s.arguments[s.argument_count - 1], "elsewhere");
 	for (size_t i = 0; i < s.argument_count; i++)
 		assert_string_not_equal(s.arguments[i], "--appended");
+}
+
+TEST(a_long_login_is_cut_and_a_short_one_follows_it)
+{
+	static char name[1000];
+	const char *login;
+
+	memset(name, 'x', sizeof name);
+	assert_true(setup_make(&s, &o, &p));
+	login = s.environment[s.variable_count - 2];
+	setup_for_login(&s, MECHANISM_USER, LANGUAGE_ENGLISH, name, sizeof name);
+	assert_int_equal(strlen(login), strlen("POP3D_LOGIN=") + SETUP_LOGIN_OCTETS);
+	assert_string_equal(s.environment[s.variable_count - 1], "AUTH_MECHANISM=USER");
+	setup_for_login(&s, MECHANISM_USER, LANGUAGE_ENGLISH, "a", 1);
+	assert_string_equal(login, "POP3D_LOGIN=a");
 }
 
 TEST(too_many_arguments_are_refused)
@@ -260,7 +276,7 @@ TEST(too_many_variables_are_refused)
 {
 	char name[32];
 
-	for (int i = 0; i < SETUP_VARIABLES - 4; i++) {
+	for (int i = 0; i < SETUP_VARIABLES - 5; i++) {
 		snprintf(name, sizeof name, "LC_X%d", i);
 		assert_int_equal(setenv(name, "x", 1), 0);
 	}
@@ -285,6 +301,7 @@ static const struct CMUnitTest tests[] = {
 	SETUP_TEST(variables_that_are_asked_for_are_passed_on),
 	SETUP_TEST(login_sets_mechanism_and_language),
 	SETUP_TEST(last_argument_is_a_maildir),
+	SETUP_TEST(a_long_login_is_cut_and_a_short_one_follows_it),
 	SETUP_TEST(too_many_arguments_are_refused),
 	SETUP_TEST(too_many_variables_are_refused),
 };

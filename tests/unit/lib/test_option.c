@@ -49,6 +49,10 @@ static const struct option_row rows[] = {
 		.least = 2,
 		.most = 10,
 		.help = "for so long"},
+	{.name = "evening",
+		.kind = OPTION_SWITCH,
+		.field = offsetof(struct fields, quiet),
+		.help = NULL},
 };
 
 static const struct option_table table = {rows, COUNT_OF(rows)};
@@ -98,6 +102,15 @@ TEST(names_may_be_cut_while_they_are_unique)
 	assert_true(PARSE("--qui").is_wrong);
 	assert_false(PARSE("--pa", "x").is_wrong);
 	assert_true(PARSE("--pathes", "x").is_wrong);
+}
+
+/* "--eve" means --even: --evening is not for people. */
+TEST(a_late_option_takes_no_abbreviation_away)
+{
+	assert_false(PARSE("--eve", "ab").is_wrong);
+	assert_true(f.taken > 0);
+	assert_false(PARSE("--eveni").is_wrong);
+	assert_true(f.quiet);
 }
 
 TEST(wrong_words_are_named)
@@ -178,6 +191,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(letters_take_the_rest_of_the_word_or_the_next_one),
 	cmocka_unit_test(options_end_at_two_dashes_or_at_the_first_word_that_is_none),
 	cmocka_unit_test(names_may_be_cut_while_they_are_unique),
+	cmocka_unit_test(a_late_option_takes_no_abbreviation_away),
 	cmocka_unit_test(wrong_words_are_named),
 	cmocka_unit_test(action_ends_the_parsing),
 	cmocka_unit_test(help_is_in_columns),

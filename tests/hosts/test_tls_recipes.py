@@ -11,6 +11,7 @@ from machine import CLIENT, DOCUMENTS, SERVER, block, blocks
 from machine import machine  # a fixture, pylint: disable=unused-import
 from test_logs import as_syslog, regex
 from test_superservers import permitted_calls
+from tls_lab import as_openssl_3_0
 from tls_lab import pki  # a fixture, pylint: disable=unused-import
 
 SCAN = b"1 512\r\n2 508\r\n3 517\r\n4 470\r\n"
@@ -45,7 +46,7 @@ def s_client(machine, port, *options, lines=("QUIT",)):
     start = ["-starttls", "pop3"] if port == POP3 else []
     done = machine.run("openssl", "s_client", "-connect", f"{SERVER}:{port}", "-bind", CLIENT,
                        "-ign_eof", *start, *options, check=False, text=text)
-    return (done.stdout + done.stderr).decode("latin-1")
+    return as_openssl_3_0((done.stdout + done.stderr).decode("latin-1"))
 
 
 def follows_its_own_tests(machine):
@@ -239,6 +240,7 @@ def under_tcpserver(machine, port=POP3S, instead=None, by=()):
 
 
 def test_ticket_keys_are_rotated_by_cron_and_by_systemd(mail):
+    mail.run("mkdir", "-p", "/etc/cron.d")  # cron is installed
     mail.follow(block(BEFORE, "echo"))
     *_, user, program, option, path = mail.read("/etc/cron.d/pop3d-tickets").split()
     assert user == "root" and re.match(r"\d+ \d+ \* \* \* root ",

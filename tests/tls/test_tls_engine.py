@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import ssl
 
 import pytest
 
@@ -117,7 +118,9 @@ def test_private_memory_of_an_engine(lab, home, pki, own):
     for child in server.children:
         with open(f"/proc/{child.pid}/smaps_rollup", encoding="ascii") as file:
             private = sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
-        assert private < 1536, private
+        # the library of Debian 13 (OpenSSL 3.5) has larger tables than that of Debian 12 (3.0)
+        most = 1536 if ssl.OPENSSL_VERSION_INFO < (3, 1) else 2048
+        assert private < most, private
 
 
 # -- UCSPI-TLS

@@ -318,7 +318,9 @@ static enum connection finish_checker(struct auth *m, enum request_verdict *verd
 			process_death_note(wait_status), log_user());
 	if (ended || m->logged_in)
 		return CONNECTION_OVER;
-	*verdict = m->exec_errno != 0 ? VERDICT_MISCONFIGURED : request_verdict_of(wait_status);
+	*verdict = m->exec_errno != 0
+			   ? VERDICT_MISCONFIGURED
+			   : request_verdict_of(wait_status, m->options->asked.refused_status);
 	log_failure(m, *verdict, wait_status);
 	return CONNECTION_OPEN;
 }

@@ -52,6 +52,17 @@ static bool take_pass_env(void *settings, const char *name)
 	return true;
 }
 
+static bool take_refused_status(void *settings, const char *text)
+{
+	struct settings *const s = settings;
+	uint64_t status;
+
+	if (!argument_number(text, 1, 255, &status))
+		return false;
+	s->asked.refused_status[status] = true;
+	return true;
+}
+
 /* Splits at blanks, as no shell is to be involved. */
 static bool take_exec(void *settings, const char *program)
 {
@@ -240,6 +251,11 @@ static const struct option_row rows[] = {
 		.help = "pass this environment variable to the checker"},
 	SWITCH("proxy-protocol", ASKED(proxy_protocol), false,
 		"expect a PROXY header before anything else"),
+	{.name = "refused-status",
+		.kind = OPTION_OTHER,
+		.value = "STATUS",
+		.take = take_refused_status,
+		.help = "this exit status of the checker is a refusal, too; repeatable"},
 	SWITCH("require-tls", ASKED(require_tls), false,
 		"refuse every login without TLS, even from this host"),
 	{.name = "sasl",

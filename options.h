@@ -50,7 +50,8 @@ struct options {
 	bool maildir_appended;
 	const char *pass_env[OPTIONS_PASS_ENV]; /* names of variables for the checker */
 	size_t pass_env_count;
-	const char *exec_text;                       /* --exec as given, or NULL */
+	bool refused_status[256]; /* exit statuses of the checker that mean a refusal, too */
+	const char *exec_text;    /* --exec as given, or NULL */
 	char *exec_arguments[OPTIONS_ARGUMENTS + 1]; /* the same, split at blanks */
 	char **checker; /* program and arguments, NULL at the end */
 	size_t checker_count;

@@ -45,11 +45,17 @@ bool request_permitted(const struct request *request, const struct request_limit
 	       memchr(request->octets, '\n', login + password) == NULL;
 }
 
-enum request_verdict request_verdict_of(int wait_status)
+/* 1 is everybody's; vchkpw has the others. */
+static bool is_refusal(int status)
+{
+	return status == 1 || status == 3 || status == 20 || status == 21 || status == 23;
+}
+
+enum request_verdict request_verdict_of(int wait_status, const bool *also_refused)
 {
 	const int status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 111;
 
-	if (status == 1 || status == 3 || status == 20)
+	if (WIFEXITED(wait_status) && (is_refusal(status) || also_refused[status]))
 		return VERDICT_REFUSED;
 	if (status == 2 || status == 100 || status == 126 || status == 127)
 		return VERDICT_MISCONFIGURED;

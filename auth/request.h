@@ -60,8 +60,9 @@ bool request_permitted(const struct request *request, const struct request_limit
 /* Whether credentials come with it. */
 bool request_is_login(const struct request *request);
 
-/* What the exit status (as of waitpid) of a checker that did not start the session means: 1, 3
- * and 20 refused; 2, 100, 126, 127 misconfigured; all else temporary. */
-enum request_verdict request_verdict_of(int wait_status);
+/* What the exit status (as of waitpid) of a checker that did not start the session means: 1, 3,
+ * 20, 21, 23 and those marked in also_refused (256 of them) refused; 2, 100, 126, 127
+ * misconfigured; all else temporary. */
+enum request_verdict request_verdict_of(int wait_status, const bool *also_refused);
 
 #endif

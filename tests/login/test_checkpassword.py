@@ -70,7 +70,7 @@ def serves(server, home):
 
 
 def verdict_of(status):
-    if status in (1, 3, 20):
+    if status in (1, 3, 20, 21, 23):
         return REFUSED
     return MISCONFIGURED if status in (2, 100, 126, 127) else TEMPORARY
 

@@ -196,9 +196,11 @@ static int exited(int code)
 	return code << 8;
 }
 
+static const bool none[256];
+
 static enum request_verdict expected_of(int code)
 {
-	static const int refused[] = {1, 3, 20}, misconfigured[] = {2, 100, 126, 127};
+	static const int refused[] = {1, 3, 20, 21, 23}, misconfigured[] = {2, 100, 126, 127};
 
 	for (size_t i = 0; i < COUNT_OF(refused); i++)
 		if (refused[i] == code)
@@ -212,18 +214,30 @@ static enum request_verdict expected_of(int code)
 TEST(every_exit_code_has_its_verdict)
 {
 	for (int code = 0; code < 256; code++) {
-		if (request_verdict_of(exited(code)) != expected_of(code))
+		if (request_verdict_of(exited(code), none) != expected_of(code))
 			print_error("exit code %d\n", code);
-		assert_int_equal(request_verdict_of(exited(code)), expected_of(code));
+		assert_int_equal(request_verdict_of(exited(code), none), expected_of(code));
 	}
+}
+
+TEST(further_statuses_can_be_refusals)
+{
+	static const bool further[256] = {[2] = true, [4] = true, [111] = true};
+
+	assert_int_equal(request_verdict_of(exited(2), further), VERDICT_REFUSED);
+	assert_int_equal(request_verdict_of(exited(4), further), VERDICT_REFUSED);
+	assert_int_equal(request_verdict_of(exited(100), further), VERDICT_MISCONFIGURED);
+	/* a signal is none of them, though it counts like 111 */
+	assert_int_equal(request_verdict_of(SIGKILL, further), VERDICT_TEMPORARY);
 }
 
 TEST(every_signal_is_temporary)
 {
 	for (int signal_number = 1; signal_number < 65; signal_number++) {
-		assert_int_equal(request_verdict_of(signal_number), VERDICT_TEMPORARY);
+		assert_int_equal(request_verdict_of(signal_number, none), VERDICT_TEMPORARY);
 		/* With a core dump. */
-		assert_int_equal(request_verdict_of(signal_number | 0x80), VERDICT_TEMPORARY);
+		assert_int_equal(
+			request_verdict_of(signal_number | 0x80, none), VERDICT_TEMPORARY);
 	}
 }
 
@@ -239,6 +253,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(stls_carries_no_credentials),
 	cmocka_unit_test(long_credentials_fit_the_request_and_nothing_more),
 	cmocka_unit_test(every_exit_code_has_its_verdict),
+	cmocka_unit_test(further_statuses_can_be_refusals),
 	cmocka_unit_test(every_signal_is_temporary),
 };
 

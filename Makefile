@@ -144,9 +144,8 @@ check-booted: ## boot a Debian with the shipped units and run doc/SETUP there (s
 
 ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
-check-package: all ## build the packages, install them into machines, log in (root, long)
-	POP3D_CHECK_PACKAGE=1 POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider \
-		$(PYTEST_ARGS) tests/package
+check-package: ## build the Debian packages, install them into machines, log in (root, long)
+	tests/package/machines $(RELEASE)
 
 check-asan: ## the same tests with AddressSanitizer and UBSan (dynamic, system libc)
 	ASAN_OPTIONS=detect_leaks=0 $(MAKE) O=$(O)/asan LIBC=dynamic SANITIZE="$(ASAN)" CHARDEN= check

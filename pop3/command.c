@@ -36,7 +36,7 @@ static enum text parse_number_and_lines(struct command_input *input)
 	return NO_PROBLEM;
 }
 
-/* Checks the text behind the keyword; returns what is wrong with it, or NO_PROBLEM. */
+/* Checks the text after the keyword; returns what is wrong with it, or NO_PROBLEM. */
 static enum text parse_arguments(enum command_arguments rule, struct command_input *input)
 {
 	const struct span text = input->text;
@@ -79,7 +79,7 @@ static enum command_result reply_bad(struct wire *w, enum text text)
 	return COMMAND_BAD;
 }
 
-/* What stands behind an unknown keyword may be a password as well. */
+/* The text after an unknown keyword may be a password as well: PASS can be mistyped. */
 static bool is_secret(const struct command *command)
 {
 	return command == NULL || command->arguments == ARGUMENTS_TEXT_SECRET ||
@@ -102,7 +102,7 @@ static struct span arguments_of(const struct command *command, struct span line,
 	return text;
 }
 
-/* For --debug. */
+/* With --debug, logs what the client sent. */
 static void log_command(const struct command *command, struct span arguments)
 {
 	char quoted[256];
@@ -134,7 +134,7 @@ static enum command_result run_command(
 				  : TEXT_UNKNOWN_COMMAND;
 	result = problem == NO_PROBLEM ? command->run(state, &input) : reply_bad(w, problem);
 	if (is_secret(command))
-		wire_forget_input(w); /* also where it came in the wrong state */
+		wire_forget_input(w); /* in the wrong state as well */
 	return result;
 }
 

@@ -1,4 +1,5 @@
-/* command: one table a state; dispatch, argument checks and the count of bad commands. */
+/* command: one table of commands for each state; arguments are checked and bad commands counted
+ * here, for all states. */
 #ifndef COMMAND_H
 #define COMMAND_H
 
@@ -28,7 +29,7 @@ enum command_arguments {
 struct command_input {
 	struct span text;
 	bool has_number;
-	uint64_t number; /* UINT64_MAX stands for all that is larger, too */
+	uint64_t number; /* UINT64_MAX also stands for every larger number */
 	uint64_t lines;
 };
 
@@ -38,7 +39,7 @@ enum command_result {
 	COMMAND_END, /* the state is over */
 };
 
-/* Serves one command; must put its reply on the wire, except where the state is over. */
+/* Serves one command, and puts its reply on the wire unless the state is over. */
 typedef enum command_result command_function(void *state, const struct command_input *input);
 
 struct command {
@@ -50,8 +51,8 @@ struct command {
 struct command_table {
 	const struct command *commands;
 	size_t count;
-	bool secret;          /* input may hold a password: it is wiped after each command */
-	unsigned bad_allowed; /* that many bad commands end the state; 0: any number */
+	bool secret;          /* input may hold a password: wipe it after each command */
+	unsigned bad_allowed; /* so many bad commands end the state; 0: no limit */
 };
 
 enum command_end {
@@ -60,8 +61,8 @@ enum command_end {
 	COMMANDS_TOO_MANY_BAD
 };
 
-/* Reads and serves commands until the state is over. What a client did wrong is answered here.
- */
+/* Reads and serves commands until the state is over. Answers errors of the client itself:
+ * unknown commands, wrong arguments, lines that are too long or hold a NUL. */
 enum command_end command_loop(struct wire *w, const struct command_table *table, void *state);
 
 #endif

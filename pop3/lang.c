@@ -6,7 +6,7 @@
 
 #include "pop3/reply.h"
 
-/* The language before one is chosen, which RFC 6856 wants listed by this name (RFC 2277). */
+/* The name for the language before one is chosen (RFC 2277); RFC 6856 wants it listed. */
 static const char default_tag[] = "i-default";
 
 static void list_languages(struct wire *w)

@@ -9,7 +9,7 @@
 
 #define KVSEP '\x01' /* RFC 7628 section 3.1 */
 
-/* Takes a decoded message and says how the exchange goes on. */
+/* Takes a decoded message and returns how the exchange continues. */
 typedef enum sasl_outcome take_function(struct sasl *s, struct span message);
 
 static take_function take_plain, take_login, take_cram_md5, take_xoauth2, take_oauthbearer;
@@ -43,7 +43,7 @@ bool sasl_find(struct span name, enum sasl_mechanism *mechanism)
 	return false;
 }
 
-/* Forgets what a message held; the exchange may go on. */
+/* Wipes the message; the exchange may continue. */
 static void forget_message(struct sasl *s)
 {
 	explicit_bzero(s->message, s->message_octets);
@@ -95,7 +95,7 @@ static struct span skip_octets(struct span text, size_t octets)
 	return (struct span){text.octets + octets, text.length - octets};
 }
 
-/* Takes a prefix off, letters in any case; false if text does not begin so. */
+/* Takes a prefix off, case ignored; false if the text does not begin with it. */
 static bool skip_prefix(struct span *text, const char *prefix)
 {
 	const size_t length = strlen(prefix);
@@ -106,7 +106,7 @@ static bool skip_prefix(struct span *text, const char *prefix)
 	return true;
 }
 
-/* Takes off what stands before the next mark, and the mark; false if there is none. */
+/* Takes off the octets before the next mark, and the mark; false if there is no mark. */
 static bool cut_at(struct span *rest, char mark, struct span *piece)
 {
 	const char *const at =
@@ -180,7 +180,7 @@ static enum sasl_outcome take_plain(struct sasl *s, struct span message)
 	return accept_credentials(s, login, message, SASL_PASSWORD_OCTETS);
 }
 
-/* The name, then the password: two messages. Some clients send passwords that are no UTF-8. */
+/* Two messages: the name, then the password. Some clients send passwords that are not UTF-8. */
 static enum sasl_outcome take_login(struct sasl *s, struct span message)
 {
 	enum sasl_problem problem;
@@ -194,7 +194,7 @@ static enum sasl_outcome take_login(struct sasl *s, struct span message)
 	return set_challenge(s, span_of("Password:"), SASL_AWAITS_MESSAGE);
 }
 
-/* RFC 2195 section 2: the name, which may hold blanks, a blank, the digest. */
+/* RFC 2195 section 2: the name, a space, the digest. The name may contain spaces. */
 static enum sasl_outcome take_cram_md5(struct sasl *s, struct span message)
 {
 	struct span name, digest;
@@ -212,8 +212,8 @@ static enum sasl_outcome take_cram_md5(struct sasl *s, struct span message)
 	return accept_credentials(s, name, digest, SASL_DIGEST_OCTETS);
 }
 
-/* Takes "Bearer" (in any case), blanks and a token (RFC 6750 section 2.1; but some tokens have
- * other visible characters than it lists). */
+/* Takes "Bearer" (case ignored), spaces and a token (RFC 6750 section 2.1). Tokens in use
+ * contain visible characters that the RFC does not list, so all of these are accepted. */
 static enum sasl_outcome accept_bearer(
 	struct sasl *s, struct span login, struct span authorization)
 {
@@ -239,8 +239,8 @@ static enum sasl_outcome take_xoauth2(struct sasl *s, struct span message)
 	return accept_bearer(s, user, authorization);
 }
 
-/* RFC 5801 section 4: in a name "=2C" stands for a comma and "=3D" for "=", which may not stand
- * there as they are. Works in place. False if it is no such name. */
+/* RFC 5801 section 4: in a name "=2C" stands for a comma and "=3D" for "=". Works in place.
+ * Returns false if a "=" means anything else. */
 static bool unescape_name(struct sasl *s, struct span *name)
 {
 	char *const octets = s->message + (name->octets - s->message);
@@ -264,7 +264,7 @@ static bool unescape_name(struct sasl *s, struct span *name)
 	return true;
 }
 
-/* RFC 5801 section 4: takes off the GS2 header, of which nothing but the name matters here. */
+/* RFC 5801 section 4: takes off the GS2 header. Only its name matters here. */
 static enum sasl_problem take_gs2_header(
 	struct sasl *s, struct span *message, struct span *login)
 {
@@ -308,8 +308,8 @@ static bool split_pair(struct span pair, struct span *key, struct span *value)
 	return true;
 }
 
-/* RFC 7628 section 3.1: pairs, each ended by ^A, then one more ^A. Finds "auth", of which there
- * must be one; the rest is ignored, as it demands. */
+/* RFC 7628 section 3.1: pairs, each ended by ^A, then one more ^A. Finds "auth", which must
+ * occur once. Other pairs are ignored, as the RFC demands. */
 static bool find_authorization(struct span pairs, struct span *authorization)
 {
 	struct span pair, key, value;
@@ -330,8 +330,8 @@ static bool find_authorization(struct span pairs, struct span *authorization)
 	return false;
 }
 
-/* RFC 7628 section 3.1: gs2-header ^A pairs ^A. An empty "auth" asks what token is wanted
- * (section 4.3), which the error challenge answers. */
+/* RFC 7628 section 3.1: gs2-header ^A pairs ^A. With an empty "auth" the client
+ * asks which token is wanted (section 4.3); the error challenge answers that. */
 static enum sasl_outcome take_oauthbearer(struct sasl *s, struct span message)
 {
 	struct span login, nothing, authorization;
@@ -360,7 +360,7 @@ static enum sasl_outcome take_line(struct sasl *s, struct span base64)
 	const enum base64_result result =
 		base64_decode(base64.octets, base64.length, octets, room, &base64.length);
 
-	/* all that may have been written there is to be wiped */
+	/* the decoder may have written anywhere in the room: all of it must be wiped later */
 	s->message_octets += result == BASE64_GOOD ? base64.length : room;
 	if (result != BASE64_GOOD)
 		return end_malformed(s, result == BASE64_TOO_LONG ? SASL_PROBLEM_TOO_LONG
@@ -418,7 +418,7 @@ size_t sasl_line_octets(const struct sasl *s)
 
 enum sasl_outcome sasl_refuse(struct sasl *s)
 {
-	/* RFC 7628 section 3.2.2; what XOAUTH2 says has a form of its own */
+	/* RFC 7628 section 3.2.2; XOAUTH2 has a form of its own */
 	static const char oauthbearer[] = "{\"status\":\"invalid_token\"}",
 			  xoauth2[] = "{\"status\":\"401\",\"schemes\":\"bearer\","
 				      "\"scope\":\"mail\"}";

@@ -1,6 +1,6 @@
-/* sasl: SASL exchanges (RFC 4422) in the form POP3 gives them (RFC 5034), decoded into
- * credentials. Pure computation on one struct: who sends and reads the lines, and who judges
- * the credentials, is elsewhere.
+/* sasl: SASL exchanges (RFC 4422) in the form that POP3 gives them (RFC 5034), decoded into
+ * credentials. Pure computation on one struct: the caller sends and reads the lines, and has
+ *the credentials checked.
  *
  *	outcome = sasl_start(s, allowed, arguments of AUTH, timestamp);
  *	while (outcome == SASL_CONTINUE) {
@@ -8,7 +8,7 @@
  *		outcome = sasl_step(s, line);
  *	}
  *	if (outcome == SASL_CREDENTIALS) {
- *		have s->login and s->secret judged; where they are refused:
+ *		have s->login and s->secret checked; if they are refused:
  *		outcome = sasl_refuse(s), and the loop above again, which ends in SASL_REFUSED;
  *	}
  *	sasl_wipe(s);
@@ -35,18 +35,18 @@ enum sasl_mechanism {
 #define SASL_SET(mechanism) (1U << (mechanism))
 #define SASL_SET_ALL (SASL_SET(SASL_MECHANISMS) - 1)
 
-/* Those that show a listener what he can log in with. */
+/* Those that show an eavesdropper something to log in with. */
 #define SASL_SET_CLEAR_TEXT (SASL_SET_ALL & ~SASL_SET(SASL_CRAM_MD5))
 
-/* The longest of each that is taken, in octets. */
+/* The longest that is accepted, in octets. */
 #define SASL_LOGIN_OCTETS 512
 #define SASL_PASSWORD_OCTETS 1024
 #define SASL_TOKEN_OCTETS 12288
 #define SASL_DIGEST_OCTETS 32
 #define SASL_TIMESTAMP_OCTETS 255
 
-/* The longest message of each mechanism, decoded. What stands around a token in the last two
- * is 2048 octets at most: the name, host, port. */
+/* The longest message of each mechanism, decoded. In the last two the token comes with at most
+ * 2048 other octets: name, host, port. */
 #define SASL_PLAIN_OCTETS (2 * SASL_LOGIN_OCTETS + SASL_PASSWORD_OCTETS + 2)
 #define SASL_LOGIN_MESSAGE_OCTETS SASL_PASSWORD_OCTETS
 #define SASL_CRAM_MD5_OCTETS (SASL_LOGIN_OCTETS + 1 + SASL_DIGEST_OCTETS)
@@ -64,19 +64,19 @@ enum sasl_mechanism {
 
 enum sasl_outcome {
 	SASL_CONTINUE,          /* send the challenge, give the answer to sasl_step */
-	SASL_CREDENTIALS,       /* login and secret are there to be judged */
+	SASL_CREDENTIALS,       /* login and secret are complete and can be checked */
 	SASL_REFUSED,           /* the exchange is over, the credentials were no good */
 	SASL_CANCELLED,         /* by the client */
 	SASL_MALFORMED,         /* not what the mechanism demands; see problem */
-	SASL_NOT_ALLOWED,       /* mechanism is known, and not in the set that was given */
-	SASL_UNKNOWN_MECHANISM, /* never heard of */
+	SASL_NOT_ALLOWED,       /* the mechanism is known, but not in the allowed set */
+	SASL_UNKNOWN_MECHANISM, /* no such mechanism */
 };
 
 /* What was wrong. */
 enum sasl_problem {
 	SASL_NO_PROBLEM,
 	SASL_PROBLEM_MECHANISM,      /* of SASL_NOT_ALLOWED and SASL_UNKNOWN_MECHANISM */
-	SASL_PROBLEM_INITIAL,        /* an initial response where the server speaks first */
+	SASL_PROBLEM_INITIAL,        /* an initial response, but the server speaks first */
 	SASL_PROBLEM_BASE64,         /* see BASE64_BAD */
 	SASL_PROBLEM_TOO_LONG,       /* the message, or a part of it */
 	SASL_PROBLEM_FORM,           /* not of the mechanism's form */
@@ -84,16 +84,16 @@ enum sasl_problem {
 	SASL_PROBLEM_EMPTY_PASSWORD, /* or token */
 	SASL_PROBLEM_CONTROL,        /* NUL, CR or LF in either */
 	SASL_PROBLEM_UTF8,           /* not UTF-8 where it must be */
-	SASL_PROBLEM_OTHER_USER,     /* to act as somebody else was asked for */
-	SASL_PROBLEM_BINDING,        /* channel binding was asked for */
-	SASL_PROBLEM_NO_EXCHANGE,    /* a step, or a refusal, that nothing led to */
+	SASL_PROBLEM_OTHER_USER,     /* the client wants to act for another user */
+	SASL_PROBLEM_BINDING,        /* the client wants channel binding */
+	SASL_PROBLEM_NO_EXCHANGE,    /* a step or a refusal without an exchange */
 };
 #define SASL_PROBLEMS 13
 
 enum sasl_state {
 	SASL_IDLE,
 	SASL_AWAITS_MESSAGE,
-	SASL_AWAITS_LAST, /* the answer to the error challenge, which cannot help any more */
+	SASL_AWAITS_LAST, /* the answer to the error challenge: it changes nothing */
 };
 
 /* Must not be copied: login and secret point into it. */
@@ -102,7 +102,7 @@ struct sasl {
 	enum sasl_mechanism mechanism;
 	enum sasl_problem problem; /* SASL_NO_PROBLEM but for the last three outcomes */
 
-	/* of SASL_CONTINUE: base64, perhaps empty (send the blank behind the + all the same) */
+	/* of SASL_CONTINUE: base64; send the space after "+" even if it is empty */
 	char challenge[SASL_CHALLENGE_OCTETS];
 
 	/* Of SASL_CREDENTIALS, valid until the next call. Both are not empty and hold no NUL,
@@ -119,27 +119,26 @@ const char *sasl_name(enum sasl_mechanism mechanism);
 /* Finds a mechanism by its name, in any case; false if it is none of ours. */
 bool sasl_find(struct span name, enum sasl_mechanism *mechanism);
 
-/* Starts an exchange over whatever was there. arguments is all that follows "AUTH ": the name
- * of a mechanism and perhaps a blank and an initial response ("=": an empty one; a blank and
- * nothing behind it is none). allowed is a set of mechanisms. timestamp is "<...>", the
- * challenge of CRAM-MD5; where it is empty or longer than SASL_TIMESTAMP_OCTETS, that is not
- * allowed. */
+/* Starts an exchange and forgets an earlier one. arguments is all that follows "AUTH ": the
+ * name of a mechanism, and perhaps a space and an initial response ("=" is an empty one; a
+ * space with nothing after it is none). allowed is a set of mechanisms. timestamp is "<...>",
+ * the challenge of CRAM-MD5; without one, or with one longer than SASL_TIMESTAMP_OCTETS,
+ * CRAM-MD5 is not allowed. */
 enum sasl_outcome sasl_start(
 	struct sasl *s, unsigned allowed, struct span arguments, struct span timestamp);
 
 /* Takes the client's next line, without its CRLF. */
 enum sasl_outcome sasl_step(struct sasl *s, struct span line);
 
-/* How long the line for sasl_step may be, with its CRLF; a longer one is SASL_MALFORMED. */
+/* The longest line for sasl_step, with its CRLF; a longer one is SASL_MALFORMED. */
 size_t sasl_line_octets(const struct sasl *s);
 
-/* The credentials were found wanting: gives the outcome to go on with. XOAUTH2 and OAUTHBEARER
- * first show why in one more challenge (RFC 7628 section 3.2.2), and whatever the client says
- * to it, even "*", is SASL_REFUSED; the others are SASL_REFUSED at once. Wipes the credentials.
- */
+/* The checker refused the credentials: returns the next outcome. XOAUTH2 and OAUTHBEARER send
+ * the reason in one more challenge (RFC 7628 section 3.2.2); any answer to it, even "*", is
+ * SASL_REFUSED. The other mechanisms are SASL_REFUSED at once. Wipes the credentials. */
 enum sasl_outcome sasl_refuse(struct sasl *s);
 
-/* Overwrites all of it. */
+/* Overwrites the whole struct. */
 void sasl_wipe(struct sasl *s);
 
 #endif

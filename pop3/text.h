@@ -1,4 +1,4 @@
-/* text: what replies say to people, in every language; the catalogue is in text.c. Pure
+/* text: the texts of replies for people, in every language. text.c has the catalogue. Pure
  * functions. */
 #ifndef TEXT_H
 #define TEXT_H
@@ -72,7 +72,7 @@ enum text {
 	TEXT_COUNT
 };
 
-/* What stands for %1, %2 and %s in a text. */
+/* The values of %1, %2 and %s in a text. */
 struct text_values {
 	uint64_t number[2];
 	const char *word;
@@ -83,11 +83,11 @@ struct text_values {
 size_t text_fill(char *out, size_t capacity, enum text text, enum language language,
 	const struct text_values *values);
 
-/* The pattern of a text; NULL where the catalogue lacks it (a test sees that it never does). */
+/* The pattern of a text; NULL if the catalogue lacks it (a test checks that it lacks none). */
 const char *text_pattern(enum text text, enum language language);
 
-/* The language of a tag as LANG gives it (RFC 5646, case ignored; "de-AT" finds "de"). False if
- * there is none. */
+/* The language of a tag as LANG gives it (RFC 5646, case ignored; "de-AT" finds "de"). Returns
+ * false if there is no such language. */
 bool text_language(const char *tag, size_t length, enum language *language);
 
 /* Tag and own name of a language: "de", "Deutsch". */

@@ -65,7 +65,7 @@ static int64_t earlier_deadline(const struct wire *w, int64_t since_ms)
 	return idle_deadline_ms;
 }
 
-/* Waits until fd is ready for events; false when the conversation is over. */
+/* Waits until fd is ready for events; false if the conversation is over. */
 static bool wait_ready(struct wire *w, int fd, short events, int64_t deadline_ms)
 {
 	struct pollfd polled[2] = {{.fd = fd, .events = events}, {.fd = w->watch_fd}};
@@ -87,8 +87,8 @@ static bool wait_ready(struct wire *w, int fd, short events, int64_t deadline_ms
 }
 
 /* Sends some of the octets, or nothing if that would block. A pipe that poll calls writable
- * takes PIPE_BUF octets without blocking, so other files than sockets need not be made
- * non-blocking (which would change them for every process that shares them). */
+ * takes PIPE_BUF octets without blocking. So only sockets are written to without blocking:
+ * O_NONBLOCK would change a pipe for every process that shares it. */
 static ssize_t send_some(struct wire *w, const char *octets, size_t length)
 {
 	if (w->out_is_socket)
@@ -187,9 +187,9 @@ void wire_forget_input(struct wire *w)
 	explicit_bzero(w->in, w->in_start);
 }
 
-/* Reads up to room octets, none past the next LF: what a socket holds is looked at before it is
- * taken (and what was only looked at is wiped: it may be a password that no one asked for yet);
- * other files can only be read by the octet. */
+/* Reads up to room octets, and none after the next LF. In a socket MSG_PEEK finds the LF first;
+ * octets after it are wiped from the buffer, since they may be a password that nobody asked for
+ * yet. Other files are read octet by octet. */
 static ssize_t read_exact(const struct wire *w, char *buffer, size_t room)
 {
 	const char *feed;
@@ -218,7 +218,7 @@ static ssize_t read_input(struct wire *w, size_t room)
 	return read(w->in_fd, buffer, room);
 }
 
-/* Whether reading now, before sending what has gathered, cannot block. */
+/* Whether input can be read before the output is sent without blocking. */
 static bool input_waits(const struct wire *w)
 {
 	struct pollfd polled = {.fd = w->in_fd, .events = POLLIN};
@@ -226,7 +226,8 @@ static bool input_waits(const struct wire *w)
 	return w->in_is_socket || poll(&polled, 1, 0) == 1;
 }
 
-/* A client that never lets this process wait must not outlive its time either. */
+/* A client that sends without a pause never lets this process wait in poll. The deadline
+ * applies to it as well. */
 static bool is_in_time(struct wire *w, int64_t since_ms)
 {
 	int64_t now_ms;
@@ -240,7 +241,7 @@ static bool is_in_time(struct wire *w, int64_t since_ms)
 	return false;
 }
 
-/* Gets more input, at least an octet; false when the conversation is over. */
+/* Gets at least one more octet of input; false if the conversation is over. */
 static bool receive_input(struct wire *w, int64_t *since_ms)
 {
 	bool ready = w->out_length > 0 && input_waits(w);
@@ -262,7 +263,8 @@ static bool receive_input(struct wire *w, int64_t *since_ms)
 		if (!wire_flush(w))
 			return false;
 		if (octets == 0) {
-			/* a client that only half closed has had its replies now */
+			/* wire_flush has sent the replies: the client may only have half closed
+			 */
 			end_conversation(w, WIRE_EOF, 0);
 			return false;
 		}

@@ -1,8 +1,9 @@
-/* wire: lines from the client, replies and messages to it; buffering and deadlines.
+/* wire: lines from the client, replies and messages to the client; buffers and deadlines.
  *
- * One wire stands for the connection: a socket, or a pair of pipes, terminals or files. Output
- * gathers in a buffer that is sent when it is full or when the next command is not there yet,
- * so that a pipelined batch costs few writes and no client waits for a reply that lies here. */
+ * A wire stands for the connection: a socket, or a pair of pipes, terminals or files. Output
+ * gathers in a buffer. The buffer is sent when it is full, or when no further command has
+ * arrived. So a pipelined batch costs few writes, and no client waits for a reply in the
+ * buffer. */
 #ifndef WIRE_H
 #define WIRE_H
 
@@ -25,11 +26,11 @@
 #define WIRE_CHUNK_OCTETS 65536
 #define WIRE_OUTPUT_OCTETS (2 * WIRE_CHUNK_OCTETS + WIRE_REPLY_OCTETS + ENCODE_SLACK)
 
-/* How the client's input is taken. */
+/* How much of the client's input is read. */
 enum wire_intake {
-	WIRE_EXACT, /* never past the end of the line: who reads next finds the rest in the
-		       socket */
-	WIRE_AHEAD, /* as much as there is */
+	WIRE_EXACT, /* never past the end of the line: the rest stays in the socket, for the
+		       next process */
+	WIRE_AHEAD, /* as much as has arrived */
 };
 
 /* What ended a conversation. */
@@ -55,8 +56,8 @@ struct wire {
 	bool in_is_socket, out_is_socket;
 	enum wire_intake intake;
 	size_t line_octets;  /* a longer line is skipped; WIRE_COMMAND_OCTETS unless changed */
-	int64_t idle_ms;     /* for each command, and for a client that does not read */
-	int64_t deadline_ms; /* of clock_now_ms, for everything; -1: none */
+	int64_t idle_ms;     /* limit for each command, and for a client that does not read */
+	int64_t deadline_ms; /* limit for everything, by clock_now_ms; -1: none */
 	enum language language; /* of the texts for people */
 	enum wire_end end;
 	int error_number;
@@ -70,35 +71,36 @@ struct wire {
 void wire_open(struct wire *w, int in_fd, int out_fd, enum wire_intake intake, int64_t idle_ms);
 
 /* Waits for a line and sets line to it, without its CRLF or LF; it is valid until the next
- * call. A line longer than line_octets is skipped to its end first and costs no memory.
- * Output is sent before waiting. The input that was consumed is wiped by wire_forget_input. */
+ * call. A line longer than line_octets is skipped to its end and costs no memory. Output is
+ * sent before waiting. wire_forget_input wipes the input that was consumed. */
 enum wire_line wire_read_line(struct wire *w, struct span *line);
 
-/* Goes on with other descriptors (those of TLS), with nothing of what was read or written
- * before. */
+/* Continues with other descriptors (those of TLS), and discards input and output of the old
+ * ones. */
 void wire_switch(struct wire *w, int in_fd, int out_fd);
 
-/* Throws away everything the client has sent so far (RFC 2595 section 4: what was sent in clear
- * must not be answered inside TLS). Returns false when the conversation is over, or the client
- * does not stop. */
+/* Discards everything that the client has sent so far: what was sent in clear text must not be
+ * answered inside TLS (RFC 2595 section 4). Returns false if the conversation is over, or if
+ * the client does not stop sending. */
 bool wire_discard_input(struct wire *w);
 
-/* Overwrites all input that was consumed already (it may hold a password). */
+/* Overwrites the input that was consumed: it may hold a password. */
 void wire_forget_input(struct wire *w);
 
-/* Append to the output, sending when it is full. After a failure they do nothing; see end. */
+/* These append to the output, and send it when it is full. After a failure (see end) they do
+ * nothing. */
 void wire_put(struct wire *w, const char *octets, size_t length);
 void wire_puts(struct wire *w, const char *text);
 void wire_put_number(struct wire *w, uint64_t number);
 
-/* Appends one reply line and its CRLF; text beyond WIRE_REPLY_OCTETS is cut. */
+/* Appends a reply line and its CRLF. A line longer than WIRE_REPLY_OCTETS is cut. */
 void wire_reply(struct wire *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Appends the encoded form (RFC 1939 section 3) of at most WIRE_CHUNK_OCTETS octets; returns
  * its length. */
 size_t wire_put_encoded(struct wire *w, struct encoder *e, const char *octets, size_t length);
 
-/* Sends what has gathered. Returns false when the conversation is over. */
+/* Sends the output that has gathered. Returns false if the conversation is over. */
 bool wire_flush(struct wire *w);
 
 #endif

@@ -164,7 +164,7 @@ def test_nothing_but_protocol_reaches_the_client(home, launch, kind):
     assert server.all_that_comes(b"USER wrong\r\nPASS x\r\nUSER right\r\nPASS x\r\nQUIT\r\n"
                                  ).splitlines() == [
         f"+OK {HOST} POP3 server ready".encode(), b"+OK password required",
-        b"-ERR [SYS/TEMP] login is not possible now, try later", b"+OK password required",
+        b"-ERR [SYS/TEMP] login is not possible now, please try again later", b"+OK password required",
         b"+OK 4 messages (2007 octets)",
         f"+OK {HOST} POP3 server signing off (4 messages left)".encode()]
 

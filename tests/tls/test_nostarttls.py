@@ -21,7 +21,7 @@ from tls_lab import own, pki  # fixtures, pylint: disable=unused-import
 
 GREETING = f"+OK {HOST} POP3 server ready\r\n".encode()
 BEGIN = b"+OK begin TLS negotiation\r\n"
-BEGIN_GERMAN = b"+OK TLS-Verhandlung beginnt\r\n"
+BEGIN_GERMAN = b"+OK TLS kann beginnen\r\n"
 PLAIN = base64.b64encode(b"\0kermit\0geheim")
 
 # The client's questions inside TLS. The answers show kept state: a login, a name, a
@@ -115,7 +115,7 @@ def check_untouched(answers):
     """The comparison is with the right answers."""
     lines = answers.decode("latin-1").split("\r\n")
     capabilities = lines[4:lines.index(".")]
-    assert lines[:4] == ["-ERR log in first", "-ERR USER comes first", "-ERR TLS runs already",
+    assert lines[:4] == ["-ERR log in first", "-ERR send USER first", "-ERR TLS is already active",
                          "+OK capability list follows"], lines
     assert "STLS" not in capabilities and "USER" in capabilities, lines
     assert lines[lines.index(".") + 1:] == [

@@ -108,7 +108,7 @@ def test_what_came_in_clear_is_not_answered_inside_tls(engine, home, injection):
     answer = came(each.inside)
     assert answer == b"-ERR log in first\r\n", (injection, answer)
     each.inside.sendall(b"PASS " + home.password.encode() + b"\r\n")
-    assert came(each.inside, b"\r\n") == b"-ERR USER comes first\r\n"
+    assert came(each.inside, b"\r\n") == b"-ERR send USER first\r\n"
 
 
 def test_session_goes_on_inside_tls(engine, home):
@@ -123,7 +123,7 @@ def test_session_goes_on_inside_tls(engine, home):
     begin(each, b"STLS\r\n", home)
     each.inside.sendall(b"STLS\r\nCAPA\r\n")
     inside = came(each.inside, b"\r\n.\r\n")
-    assert inside.startswith(b"-ERR TLS runs already\r\n"), inside
+    assert inside.startswith(b"-ERR TLS is already active\r\n"), inside
     assert b"\r\nSTLS\r\n" not in inside and b"\r\nSASL PLAIN LOGIN\r\n" in inside, inside
     each.inside.sendall(f"USER {home.login}\r\nPASS {home.password}\r\nDELE 1\r\nQUIT\r\n".encode())
     assert came(each.inside, b"(3 messages left)\r\n").endswith(b"(3 messages left)\r\n")

@@ -72,7 +72,7 @@ TEST(what_is_not_there_changes_nothing)
 	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
 		assert_false(choose(wrong[i]));
 		assert_string_equal(unit_reply_take(&r),
-			"-ERR diese Sprache gibt es hier nicht, LANG zählt sie auf\r\n");
+			"-ERR unbekannte Sprache, LANG zählt die Sprachen auf\r\n");
 		assert_int_equal(r.wire.language, LANGUAGE_GERMAN);
 	}
 }

@@ -31,7 +31,7 @@ struct tally {
 struct session {
 	struct maildir maildir;
 	const struct settings *options;
-	const char *end; /* for the log: why it was over */
+	const char *end; /* why the session ended, for the log */
 	int exit_status;
 	struct tally retr, top, dele;
 	int64_t started_ms;
@@ -39,8 +39,8 @@ struct session {
 	struct wire wire; /* last: its buffers are large */
 };
 
-/* Whether there is a message of that number (RFC 1939: counted from 1 and never renumbered);
- * otherwise a reply has said what is wrong with it. */
+/* Whether there is a message of this number (RFC 1939: counted from 1 and never renumbered). If
+ * not, sends a reply that says what is wrong. */
 static bool check_number(struct session *s, uint64_t number)
 {
 	const size_t count = s->maildir.snapshot.count;
@@ -58,8 +58,8 @@ static bool check_number(struct session *s, uint64_t number)
 	return false;
 }
 
-/* Says that a message cannot be read. Where its maildrop is broken no answer would be sure, and
- * the session ends without one. */
+/* Answers that a message cannot be read. If the maildrop is broken, any answer could be wrong,
+ * so the session ends without one. */
 static enum command_result put_unreadable(struct session *s, uint64_t number)
 {
 	if (maildir_is_broken(&s->maildir)) {
@@ -101,7 +101,8 @@ static enum command_result command_stat(void *state, const struct command_input 
 	return COMMAND_GOOD;
 }
 
-/* LIST and UIDL: one line for a message, or all of them after the reply that is already there.
+/* LIST and UIDL: the line of one message, or the lines of all messages after the first line of
+ * the reply.
  */
 static enum command_result put_one(struct session *s, uint64_t number, listing_line *line)
 {
@@ -120,7 +121,7 @@ static enum command_result put_one(struct session *s, uint64_t number, listing_l
 
 static enum command_result put_all(struct session *s, listing_line *line)
 {
-	/* in the middle of a reply there is no way to say that the rest cannot be had */
+	/* an error cannot be reported in the middle of a reply */
 	if (!listing_put(&s->wire, &s->maildir, line)) {
 		s->end = "index-broken";
 		s->exit_status = 111;
@@ -150,7 +151,7 @@ static enum command_result command_uidl(void *state, const struct command_input 
 	return put_all(s, listing_uid);
 }
 
-/* Takes note of how many octets a message has. */
+/* Records the size that was counted. */
 static void learn_size(
 	struct session *s, uint64_t number, struct message *message, uint64_t octets)
 {
@@ -163,8 +164,8 @@ static void learn_size(
 	maildir_correct_size(&s->maildir, (size_t)number - 1, message, octets);
 }
 
-/* Whether a file of so many octets can have the size that is known: line ends gain an octet
- * each at most, and the last line an end. */
+/* Whether a file of so many octets can have the known size: each line end adds at most one
+ * octet, and a missing last one adds two. */
 static bool is_possible(uint64_t size_octets, uint64_t file_octets)
 {
 	return size_octets >= file_octets && size_octets / 2 <= file_octets + 1;
@@ -221,8 +222,8 @@ static int open_message(struct session *s, uint64_t number, size_t first_octets,
 	return -1;
 }
 
-/* The message itself and the terminating line. After a read error nothing may follow: a
- * terminating line would make the client take the half for the whole. */
+/* Sends the message and the terminating line. After a read error nothing may follow: with a
+ * terminating line the client would take a part for the whole message. */
 static enum command_result send_message(
 	struct session *s, const struct message *message, int fd, struct top *top)
 {
@@ -322,7 +323,7 @@ static void put_farewell(struct session *s, size_t left)
 		reply_ok_with(&s->wire, TEXT_GOODBYE_LEFT, values);
 }
 
-/* From here on a signal ends the process after the update, not in the middle of it. */
+/* After this a signal ends the process after the update, and not in the middle of it. */
 static void hold_signals(void)
 {
 	static const int held[] = {
@@ -335,7 +336,7 @@ static void hold_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-/* RFC 1939 section 6: one reply, after the fact, and -ERR only where messages were not removed.
+/* RFC 1939 section 6: one reply after the update, and -ERR only if messages were not removed.
  */
 static enum command_result command_quit(void *state, const struct command_input *input)
 {
@@ -420,7 +421,7 @@ static const char *maildir_path(const struct settings *o)
 	return checkers != NULL && checkers[0] != '\0' ? checkers : OPTIONS_MAILDIR;
 }
 
-/* Says no to PASS, and to the administrator why. */
+/* Refuses PASS, and logs the reason for the administrator. */
 static void refuse_login(struct session *s, enum maildir_problem problem, const char *maildir,
 	const char *failed_path)
 {
@@ -445,7 +446,7 @@ static void refuse_login(struct session *s, enum maildir_problem problem, const 
 	s->exit_status = 111;
 }
 
-/* Nothing but the maildrop from here on. */
+/* After this the process can reach only the maildrop. */
 static bool confine_to_maildrop(const struct maildir *m)
 {
 	const struct confine_place places[] = {
@@ -455,13 +456,13 @@ static bool confine_to_maildrop(const struct maildir *m)
 		{m->index_dir_fd, CONFINE_READ | CONFINE_WRITE},
 	};
 
-	/* too large an index or maildirsize is an error like any other */
+	/* without the signal, a file that is too large is an error of write(2) */
 	if (m->index_dir_fd >= 0 || m->quota_fd >= 0)
 		signal(SIGXFSZ, SIG_IGN);
 	return confine_session(places, sizeof places / sizeof *places);
 }
 
-/* Opens the maildrop and gives PASS its answer; false when that was a refusal. */
+/* Opens the maildrop and answers PASS; false if the answer was a refusal. */
 static bool open_maildrop(struct session *s)
 {
 	const struct maildir_wish wish = {maildir_path(s->options), s->options->asked.lock,
@@ -529,7 +530,7 @@ static void set_log_user(void)
 
 int session_serve(const struct settings *o)
 {
-	static struct session s; /* large, and of this one process */
+	static struct session s; /* static since it is large */
 
 	s.options = o;
 	s.started_ms = clock_now_ms();

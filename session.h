@@ -5,9 +5,8 @@
 #include "options.h"
 
 /* Serves the session of an authenticated user on descriptors 0 and 1, in the user's home and
- * with the user's rights, from the reply that PASS waits for to the end. Returns the exit
- * status: 0 when it ended in order, 100 when it is configured wrongly, 111 for a fault of the
- * system. */
+ * with the user's rights. It begins with the reply to PASS. Returns the exit status: 0 if the
+ * session ended in order, 100 for a wrong configuration, 111 for a fault of the system. */
 int session_serve(const struct settings *o);
 
 #endif

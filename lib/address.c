@@ -8,7 +8,7 @@
 
 static const unsigned char mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-/* Reads a decimal number without leading zeros, from *text on; false if there is none, or it is
+/* Reads a decimal number without leading zeros at *text; false if there is none, or if it is
  * above most. */
 static bool take_decimal(const char **text, const char *end, unsigned most, unsigned *number)
 {
@@ -60,7 +60,7 @@ static int hex_digit(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* Reads one to four hexadecimal digits; returns how many there are, 0 if not that many. */
+/* Reads one to four hexadecimal digits; returns how many there are, 0 for any other number. */
 static size_t take_group(const char *text, size_t length, unsigned *group)
 {
 	size_t digits = 0;
@@ -74,7 +74,7 @@ static size_t take_group(const char *text, size_t length, unsigned *group)
 	return digits;
 }
 
-/* What was read of an IPv6 address. */
+/* The part of an IPv6 address that was read so far. */
 struct groups {
 	unsigned char octets[2 * GROUPS];
 	size_t filled; /* octets */
@@ -82,7 +82,7 @@ struct groups {
 	size_t gap; /* octets before "::" */
 };
 
-/* Takes "::" where it may stand, or where a group was before, ":". */
+/* Takes ":" after a group, or "::" if there was none before. */
 static bool take_colons(struct groups *g, const char **text, const char *end, bool first)
 {
 	if (end - *text >= 2 && (*text)[0] == ':' && (*text)[1] == ':') {
@@ -98,7 +98,7 @@ static bool take_colons(struct groups *g, const char **text, const char *end, bo
 	if (*text == end || **text != ':')
 		return false;
 	(*text)++;
-	return *text < end; /* one colon at the end is none that separates */
+	return *text < end; /* a single colon at the end separates nothing */
 }
 
 /* Takes a group, or an IPv4 address at the end. */
@@ -138,7 +138,7 @@ static bool read_groups(struct groups *g, const char *text, size_t length)
 		if (text < end && !take_part(g, &text, end))
 			return false;
 	}
-	/* "::" stands for one group at least */
+	/* "::" stands for at least one group */
 	return g->has_gap ? g->filled <= sizeof g->octets - 2 : g->filled == sizeof g->octets;
 }
 
@@ -201,8 +201,8 @@ static char *write_group(char *text, unsigned group)
 	}
 }
 
-/* RFC 5952 section 4.2: the longest run of zero groups, the first of several as long; where
- * there is none of two groups, *length is 0. */
+/* RFC 5952 section 4.2: the longest run of zero groups, the first if several are as long. A run
+ * of one group does not count; *length is 0 then. */
 static size_t find_zeros(const unsigned groups[GROUPS], size_t *length)
 {
 	size_t best = 0, run = 0;
@@ -255,7 +255,7 @@ void address_write(const struct address *a, char text[ADDRESS_TEXT_OCTETS])
 	*text = '\0';
 }
 
-/* The octet at an index, of which only the first bits count. */
+/* The octet at an index, with the bits after the first "bits" of the address set to 0. */
 static unsigned mask_of_octet(const struct address *a, unsigned bits, size_t index)
 {
 	const size_t before = index * 8;
@@ -272,7 +272,7 @@ static bool has_bits_behind(const struct address_rule *rule)
 	return false;
 }
 
-/* Reads what stands behind the slash. */
+/* Reads the number of bits after the slash. */
 static bool parse_bits(const char *text, bool written_as_v6, struct address_rule *rule)
 {
 	const bool mapped = written_as_v6 && rule->address.length == 4;
@@ -281,7 +281,7 @@ static bool parse_bits(const char *text, bool written_as_v6, struct address_rule
 	if (!take_decimal(&text, text + strlen(text), written_as_v6 ? 128 : 32, &bits) ||
 		*text != '\0')
 		return false;
-	/* less than all of ::ffff:0:0/96 that is not zero can be of no address */
+	/* with fewer bits, some bits of ffff are set after LEN */
 	if (mapped && bits < 96)
 		return false;
 	rule->bits = mapped ? bits - 96 : bits;

@@ -1,5 +1,5 @@
-/* address: internet addresses as text, in one form each, and rules that match them. The same
- * with every C library. */
+/* address: internet addresses as text, in one form each, and rules that match them. The results
+ * are the same with every C library. */
 #ifndef ADDRESS_H
 #define ADDRESS_H
 
@@ -10,7 +10,8 @@
 #define ADDRESS_TEXT_OCTETS 46
 #define ADDRESS_PORT_OCTETS 6
 
-/* An IPv4 address, also one that came as ::ffff:a.b.c.d, has length 4; an IPv6 address 16. */
+/* The length of an IPv4 address is 4, also if it was given as ::ffff:a.b.c.d; that of an IPv6
+ * address is 16. */
 struct address {
 	size_t length;
 	unsigned char octets[16];
@@ -19,7 +20,7 @@ struct address {
 /* ADDR/LEN, or one address. */
 struct address_rule {
 	struct address address;
-	unsigned bits; /* that count, from the first */
+	unsigned bits; /* so many bits count, from the first */
 };
 
 /* Reads a.b.c.d: four decimal numbers, no leading zeros. */
@@ -37,18 +38,19 @@ struct address address_of(const unsigned char *octets, size_t length);
 /* Writes a.b.c.d or the text of RFC 5952. */
 void address_write(const struct address *a, char text[ADDRESS_TEXT_OCTETS]);
 
-/* Reads ADDR/LEN or ADDR. A bit set behind LEN is an error, as it is not clear then what was
- * meant; a rule for ::ffff:0:0/96 or less of it is one for IPv4. */
+/* Reads ADDR/LEN or ADDR. A bit that is set after the first LEN is an error, since the rule may
+ * mean something else. A rule for addresses in ::ffff:0:0/96 is a rule for IPv4. */
 bool address_rule_parse(const char *text, struct address_rule *rule);
 
-/* Whether the address is one of the rule's: an IPv4 address (in either form) only of a rule for
- * IPv4, an IPv6 address only of one for IPv6. */
+/* Whether the rule matches the address. A rule for IPv4 matches only IPv4 addresses (in either
+ * form), a rule for IPv6 only IPv6 addresses. */
 bool address_rule_matches(const struct address_rule *rule, const struct address *a);
 
-/* Whether the address of that text is one of count rules'. What cannot be read is of none. */
+/* Whether one of count rules matches the address in the text. A text that is no address matches
+ * none. */
 bool address_rules_match(const struct address_rule *rules, size_t count, const char *text);
 
-/* The same for texts. What cannot be read does not match. */
+/* The same with the rule as a text. A text that cannot be read matches nothing. */
 bool address_matches(const char *text, const char *rule_text);
 
 #endif

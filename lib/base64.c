@@ -6,7 +6,7 @@
 
 #define FOREIGN 64U
 
-/* What a character stands for; FOREIGN where it is none of the alphabet. */
+/* The value of a character; FOREIGN if it is not in the alphabet. */
 static uint32_t value_of(char c)
 {
 	if (c >= 'A' && c <= 'Z')
@@ -20,7 +20,7 @@ static uint32_t value_of(char c)
 	return c == '/' ? 63 : FOREIGN;
 }
 
-/* Decodes four characters, the last padding of which are '=', to 3 - padding octets. */
+/* Decodes four characters to 3 - padding octets; the last "padding" characters are '='. */
 static bool decode_four(const char *text, size_t padding, char *octets)
 {
 	uint32_t bits = 0;
@@ -32,7 +32,7 @@ static bool decode_four(const char *text, size_t padding, char *octets)
 			return false;
 		bits = bits << 6 | value;
 	}
-	/* a second text for the same octets is a covert channel: RFC 4648 section 3.5 */
+	/* two texts for the same octets would be a covert channel: RFC 4648 section 3.5 */
 	if ((bits & ((1U << 8 * padding) - 1)) != 0)
 		return false;
 	for (size_t i = 0; i < 3 - padding; i++)

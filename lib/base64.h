@@ -4,18 +4,18 @@
 
 #include <stddef.h>
 
-/* How long the base64 of so many octets is. */
+/* The length of the base64 of so many octets. */
 #define BASE64_OCTETS(octets) (((octets) + 2) / 3 * 4)
 
 enum base64_result {
 	BASE64_GOOD,
-	BASE64_BAD, /* a foreign character, padding missing or misplaced, bits behind the end */
+	BASE64_BAD, /* a foreign character, missing or misplaced padding, bits after the end */
 	BASE64_TOO_LONG, /* more than there is room for */
 };
 
-/* Decodes all of text, no character of which is skipped, into octets, where there is room for
- * room of them; sets *decoded to their number. Where the result is not good, what octets then
- * holds means nothing. */
+/* Decodes text, skipping no character, into octets, which has space for room octets. Sets
+ * *decoded to their number. If the result is not BASE64_GOOD, the contents of octets mean
+ * nothing. */
 enum base64_result base64_decode(
 	const char *text, size_t length, char *octets, size_t room, size_t *decoded);
 

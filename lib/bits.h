@@ -17,7 +17,7 @@ size_t bits_words(size_t capacity);
 
 /* Makes an empty set of numbers below capacity. words are bits_words(capacity) words, all of
  * them 0: they are not written, since a large set may never be touched in most places. They
- * stay the caller's and are in use as long as the set is. */
+ * belong to the caller and are used for as long as the set. */
 void bits_start(struct bits *b, uint64_t *words, size_t capacity);
 
 /* Whether the number is in the set; a number of capacity or more never is. */

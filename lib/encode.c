@@ -3,14 +3,14 @@
 
 #include <string.h>
 
-/* Several octets at a time: sixteen with the vectors that every x86-64 has, else the eight of a
- * machine word. ENCODE_PORTABLE chooses the latter, to compare the two. */
+/* Blocks are searched at once: sixteen octets with the vectors that every x86-64 has, else the
+ * eight of a machine word. Tests choose the words with ENCODE_PORTABLE, to compare both. */
 #if defined(__SSE2__) && !defined(ENCODE_PORTABLE)
 
 #include <emmintrin.h>
 
 #define BLOCK 16
-#define BLOCKS_COUNTED 255 /* what the octets of a counter hold */
+#define BLOCKS_COUNTED 255 /* the largest value of an octet of the counter */
 
 typedef __m128i block;
 
@@ -32,7 +32,8 @@ static size_t block_feed(block octets)
 	return found != 0 ? (size_t)__builtin_ctz((unsigned)found) : BLOCK;
 }
 
-/* How many LF there are in blocks blocks that no CR is before; in[-1] is the octet before. */
+/* Counts the LF without a CR before them in so many blocks; in[-1] is the octet before these.
+ */
 static uint64_t count_bare(const char *in, size_t blocks)
 {
 	const __m128i feed = _mm_set1_epi8('\n'), cr = _mm_set1_epi8('\r');
@@ -107,8 +108,8 @@ static uint64_t count_bare(const char *in, size_t blocks)
 
 #endif
 
-/* Copies up to and including the first LF, at most length octets (at least 1); returns how
- * many. */
+/* Copies the octets up to the first LF and the LF itself, at most length (which is at least 1).
+ * Returns how many were copied. */
 static size_t copy_line(char *out, const char *in, size_t length)
 {
 	size_t i = 0;
@@ -215,8 +216,7 @@ void top_start(struct top *t, uint64_t lines)
 	*t = (struct top){.lines_left = lines};
 }
 
-/* Takes note of one line (or a piece of one) of the headers; they end at the first empty one.
- */
+/* Notes a header line, or a piece of one. The headers end at the first empty line. */
 static void top_header(struct top *t, const char *line, size_t length, bool complete)
 {
 	if (t->line_octets == 0 && length > 0)

@@ -1,9 +1,9 @@
-/* encode: a message as it lies on disk, turned into the octets of the wire.
+/* encode: turns a message as it is on disk into the octets of the wire.
  *
- * RFC 1939 section 3: every line ends in CRLF, a leading dot is doubled. LF on disk becomes
- * CRLF, CRLF stays, a bare CR stays, a missing final line end is supplied. Section 11: the size
- * of a message is what is so sent, without the doubled dots and without the terminating line.
- */
+ * RFC 1939 section 3: every line ends in CRLF, and a leading dot is doubled. LF on disk becomes
+ * CRLF, CRLF stays, a bare CR stays, and a missing final line end is supplied. Section 11: the
+ * size of a message is the number of octets sent, without the doubled dots and without the
+ * terminating line. */
 #ifndef ENCODE_H
 #define ENCODE_H
 
@@ -11,37 +11,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where in a message the encoder stands; start with ENCODER_START. */
+/* The state of the encoder in a message; it begins as ENCODER_START. */
 struct encoder {
 	bool in_line;     /* the current line has at least one octet */
 	bool after_cr;    /* the last octet was CR */
-	uint64_t stuffed; /* dots doubled so far: they do not count for the size */
+	uint64_t stuffed; /* dots added so far: they are not part of the size */
 };
 
 #define ENCODER_START ((struct encoder){false, false, 0})
 
-/* Octets by which encode may write past what it returns. */
+/* The octets that encode may write after its result. */
 #define ENCODE_SLACK 16
 
-/* Encodes length octets. out must have room for 2 * length + ENCODE_SLACK octets. Returns how
- * many octets of it are the result. */
+/* Encodes length octets to out, which must have room for 2 * length + ENCODE_SLACK octets.
+ * Returns the length of the result. */
 size_t encode(struct encoder *e, const char *in, size_t length, char *out);
 
-/* The same result octet by octet, to compare with. */
+/* The same, octet by octet: for tests to compare with. */
 size_t encode_plain(struct encoder *e, const char *in, size_t length, char *out);
 
-/* Ends the message: writes the missing line end, if one is missing. out must have room for two
- * octets. Returns 0 or 2. */
+/* Ends the message: supplies the final line end if it is missing. out must have room for two
+ * octets. Returns how many were written: 0 or 2. */
 size_t encode_end(const struct encoder *e, char *out);
 
-/* How many octets of size (without doubled dots) encode would make of length octets. */
+/* The size, without doubled dots, of what encode would make of length octets. */
 uint64_t encode_count(struct encoder *e, const char *in, size_t length);
 
 /* The octets that encode_end adds: 0 or 2. */
 uint64_t encode_count_end(const struct encoder *e);
 
-/* How far TOP n k goes (RFC 1939 section 7): the headers, the blank line, k lines of the body.
- */
+/* The part of a message that TOP n k sends (RFC 1939 section 7): the headers, the blank line
+ * and k lines of the body. */
 struct top {
 	bool in_body;
 	bool first_is_cr;   /* of the current header line */
@@ -50,11 +50,11 @@ struct top {
 	uint64_t lines_left;
 };
 
-/* Starts with lines body lines wanted. */
+/* Starts with the number of body lines that are wanted. */
 void top_start(struct top *t, uint64_t lines);
 
-/* How many of the length octets belong to the top; t->done is set when the rest of the message
- * does not. */
+/* How many of the length octets belong to the top. Sets t->done when the rest of the message
+ * does not belong to it. */
 size_t top_extent(struct top *t, const char *in, size_t length);
 
 #endif

@@ -1,4 +1,4 @@
-/* number: decimal numbers as protocols, names and options have them. */
+/* number: decimal numbers in protocols, file names and options. */
 #ifndef NUMBER_H
 #define NUMBER_H
 
@@ -6,11 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Reads length octets: decimal digits only, at least one (no sign, no blank); saturates at
- * UINT64_MAX. Returns false if they are no number; *number is not touched then. */
+/* Reads a number of length octets: decimal digits only, at least one. Larger numbers become
+ * UINT64_MAX. Returns false, and leaves *number alone, if the octets are not a number. */
 bool number_parse(const char *octets, size_t length, uint64_t *number);
 
-/* The most digits that there are. */
+/* The digits of the largest number. */
 #define NUMBER_DIGITS 20
 
 /* Writes a number in decimal, not terminated; returns how many digits it has. */

@@ -1,5 +1,5 @@
 /* siphash: SipHash-2-4 (Aumasson and Bernstein, 2012), a short hash with a key. Without the key
- * nobody can find octets of a given hash, or tell the octets from the hash. */
+ * nobody can find octets that have a given hash, or learn the octets from their hash. */
 #ifndef SIPHASH_H
 #define SIPHASH_H
 

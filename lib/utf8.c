@@ -1,7 +1,7 @@
 /* utf8: see utf8.h. */
 #include "lib/utf8.h"
 
-/* RFC 3629 section 4: how many octets follow a first one, and what the next of them may be. */
+/* RFC 3629 section 4: how many octets follow a first octet, and the range of the second. */
 static size_t count_following(unsigned char first, unsigned char *least, unsigned char *most)
 {
 	*least = 0x80;

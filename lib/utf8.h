@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Whether the octets are UTF-8: whole characters, no overlong form, no surrogate, nothing above
- * U+10FFFF. */
+/* Whether the octets are UTF-8: complete characters, no overlong form, no surrogate, nothing
+ * above U+10FFFF. */
 bool utf8_is_valid(const char *octets, size_t length);
 
 #endif

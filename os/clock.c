@@ -22,6 +22,6 @@ int clock_poll_timeout(int64_t deadline_ms)
 	left_ms = deadline_ms - clock_now_ms();
 	if (left_ms <= 0)
 		return 0;
-	/* one more, or a wait that is rounded down would spin at its end */
+	/* one millisecond more: a wait that is rounded down would spin at its end */
 	return left_ms >= INT_MAX ? INT_MAX : (int)left_ms + 1;
 }

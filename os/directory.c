@@ -1,7 +1,6 @@
 /* directory: see directory.h.
  *
- * By the system call: what the library does on top of it is an allocation for each directory,
- * and a second copy of the buffer's size. */
+ * Calls getdents64(2) itself: the C library would allocate memory for each directory. */
 #include "os/directory.h"
 
 #include <dirent.h>
@@ -16,11 +15,11 @@
 
 #define BUFFER_OCTETS 32768
 
-/* What getdents64(2) gives. */
+/* An entry as getdents64(2) returns it. */
 struct kernel_entry {
 	uint64_t inode;
 	int64_t offset;
-	uint16_t octets; /* of all of this */
+	uint16_t octets; /* of the whole entry */
 	uint8_t type;
 	char name[];
 };

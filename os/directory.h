@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Takes the name of an entry, terminated; false with errno ends the reading. */
+/* Takes the terminated name of an entry. Returning false with errno ends the reading. */
 typedef bool directory_take(void *context, int directory_fd, const char *name, size_t octets);
 
 /* Has take called for every regular file of a directory whose name has 1 to 255 octets and does

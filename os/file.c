@@ -30,7 +30,7 @@ static bool read_octets(int fd, struct file_octets *octets)
 
 bool file_read(const char *path, struct file_octets *octets, struct stat *st)
 {
-	/* not to be held up by a fifo */
+	/* O_NONBLOCK: opening a fifo must not wait for a writer */
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat found;
 	bool good = false;

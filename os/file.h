@@ -9,17 +9,17 @@
 /* The largest file that is read, in octets. */
 #define FILE_MOST_OCTETS 65536
 
-/* Octets that their owner frees with file_forget. */
+/* Octets that the owner frees with file_forget. */
 struct file_octets {
 	char *data; /* NULL: nothing */
 	size_t length;
 };
 
-/* Reads a regular file, not longer than FILE_MOST_OCTETS; st (or NULL) is what fstat says of
- * it. Returns false with errno: EFBIG, EINVAL (no regular file) or what the system says. */
+/* Reads a regular file of at most FILE_MOST_OCTETS; st (unless NULL) becomes its fstat(2).
+ * Returns false with errno: EFBIG, EINVAL (not a regular file), or that of the system call. */
 bool file_read(const char *path, struct file_octets *octets, struct stat *st);
 
-/* Wipes and frees. */
+/* Wipes the octets and frees them. */
 void file_forget(struct file_octets *octets);
 
 #endif

@@ -19,7 +19,7 @@ void handover_announce(int status_fd)
 
 	if (status_fd < 0)
 		return;
-	/* a checker may have closed it and opened something of its own there */
+	/* the checker may have closed it and opened a file of its own with that number */
 	if (fstat(status_fd, &st) != 0 || !S_ISFIFO(st.st_mode) ||
 		write(status_fd, &runs, 1) != 1)
 		fcntl(1, F_SETSIG, SIGURG);

@@ -1,33 +1,33 @@
 /* handover: how a session tells the monitor that it runs, and the id of a connection in the
- * log. After exec an exit status is the session's own, so this and nothing else means "logged
- * in". */
+ * log. Only this means "logged in": the exit status alone cannot tell whether the checker or
+ * the session has exited. */
 #ifndef HANDOVER_H
 #define HANDOVER_H
 
 #include <stdbool.h>
 
-/* The descriptor that a checker inherits for it. */
+/* The descriptor that the checker inherits, and the session after it. */
 #define HANDOVER_FD 7
 
-/* What a session writes there. */
+/* The octet that a session writes there. */
 #define HANDOVER_SESSION_RUNS 'L'
 
-/* For the session: says so on status_fd and closes it (-1: there is no monitor). Where the
- * checker closed the descriptor the connection is marked instead: of all that a checker leaves
- * alone only that is shared with the monitor, and the signal number of its open file is unused.
- */
+/* For the session: writes the octet to status_fd and closes it (-1: there is no monitor). If
+ * the checker has closed the descriptor, the connection is marked instead: the session shares
+ * its open file with the monitor, no checker closes it, and the signal number of F_SETSIG is
+ * not used for anything else. */
 void handover_announce(int status_fd);
 
-/* For the monitor, before it starts a checker: takes away a mark that an earlier session left
- * on an open file that outlives it. */
+/* For the monitor, before it starts a checker: removes a mark of an earlier session, which
+ * stays if the open file outlives that session. */
 void handover_unmark_connection(void);
 
-/* For the monitor: whether the connection bears that mark. */
+/* For the monitor: whether the connection is marked. */
 bool handover_connection_is_marked(void);
 
-/* For the first process of a connection: has its lines, and those of all that it starts, end in
- * one id: that of POP3D_SESSION, which pop3d-tls left in the environment, or a new one there.
- */
+/* For the first process of a connection: gives the log lines of this process, and of those that
+ * it starts, one id. That is POP3D_SESSION if pop3d-tls has left it in the environment, or else
+ * a new one, which is put there. */
 void handover_begin_session(void);
 
 #endif

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* poll(2) until deadline_ms of clock_now_ms (-1: for ever); interrupted waits go on. Returns
- * false when the time is over. */
+/* Waits with poll(2) until deadline_ms of clock_now_ms (-1: for ever), and continues after a
+ * signal. Returns false after the deadline. */
 bool wait_until_ready(struct pollfd *polled, size_t count, int64_t deadline_ms);
 
 #endif

@@ -34,7 +34,7 @@ static bool write_ip6(char *text, const struct in6_addr *address)
 	return !mapped;
 }
 
-/* Returns the name of the protocol, or NULL if the address is not of the internet. */
+/* Returns the name of the protocol, or NULL for an address that is not of the internet. */
 static const char *write_address(const union address *a, char *ip, char *port)
 {
 	if (a->any.sa_family == AF_INET) {
@@ -71,7 +71,7 @@ static bool from_socket(struct peer *p, int fd)
 	return true;
 }
 
-/* Writes the address in one form; returns false where octets are none. */
+/* Writes the address in its one form; returns false if the octets are not an address. */
 static bool write_ip(char *text, const char *octets, size_t length)
 {
 	char copy[INET6_ADDRSTRLEN];

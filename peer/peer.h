@@ -7,7 +7,7 @@
 
 #define PEER_PORT_OCTETS 6
 
-/* Texts are empty where a thing is not known. IPv4 addresses that a dual-stack listener shows
+/* Texts are empty if a value is not known. IPv4 addresses that a dual-stack listener shows
  * as
  * ::ffff:a.b.c.d are written a.b.c.d. */
 struct peer {
@@ -37,7 +37,7 @@ void peer_lookup(struct peer *p, int fd);
  * a health check that only connects resets the connection at once. */
 bool peer_has_left(int fd);
 
-/* Takes ip as the client's address, for the log; what is none is not taken. */
+/* Sets the client's address for the log; a text that is no address is ignored. */
 void peer_take_ip(struct peer *p, const char *ip);
 
 /* Whether the connection comes from this host: from a loopback address, from the address that
@@ -47,7 +47,7 @@ void peer_take_ip(struct peer *p, const char *ip);
  * address. */
 bool peer_is_local(const struct peer *p);
 
-/* The peer's address for the log:  "-" where it is not known. */
+/* The peer's address for the log: "-" if it is not known. */
 const char *peer_ip(const struct peer *p);
 
 /* The peer's port for the log, likewise. */

@@ -1,5 +1,5 @@
-/* proxy_client: what the greeter tells the monitor of a proxy's header: numbers only, so that
- * nothing that came from the network is parsed with privileges. */
+/* proxy_client: what the greeter tells the monitor about a proxy's header. It consists of
+ * numbers, so that no text from the network is parsed with privileges. */
 #ifndef PROXY_CLIENT_H
 #define PROXY_CLIENT_H
 
@@ -9,7 +9,7 @@
 #include "peer/peer.h"
 #include "peer/proxy_header.h"
 
-/* A length of 0: the address is not known. Else as in struct address, ports as numbers. */
+/* An address as in struct address; length 0 if it is not known. Ports are numbers. */
 struct proxied {
 	uint8_t local; /* the proxy speaks for itself: nothing below is set */
 	uint8_t tls;   /* the client came to it over TLS */
@@ -18,14 +18,14 @@ struct proxied {
 	unsigned char remote[16], to[16];
 };
 
-/* Says the same as the header, whose texts are those of proxy_parse. */
+/* Converts a header that proxy_parse has filled. */
 struct proxied proxied_of(const struct proxy_header *header);
 
-/* Whether it can be what proxied_of returned. */
+/* Whether the value can be a result of proxied_of: the greeter is not trusted. */
 bool proxied_is_valid(const struct proxied *proxied);
 
-/* Makes p the proxy's client; leaves it as it is where the proxy speaks for itself. Addresses
- * that the proxy does not know stay the proxy's. */
+/* Makes p describe the proxy's client. Leaves p unchanged if the proxy speaks for itself.
+ * Addresses that the proxy does not know stay those of the proxy. */
 void proxied_apply(const struct proxied *proxied, struct peer *p);
 
 #endif

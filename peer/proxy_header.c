@@ -22,10 +22,10 @@ struct part {
 	size_t length;
 };
 
-/* What the first octets say of the header's length. */
+/* What the first octets tell about the length of the header. */
 struct extent {
 	enum proxy_result result;
-	size_t octets; /* COMPLETE: of the header; INCOMPLETE: that are certainly to come */
+	size_t octets; /* COMPLETE: of the header; INCOMPLETE: that are certainly missing */
 	const char *reason;
 };
 
@@ -67,7 +67,7 @@ static bool begins(struct part p, const char *octets, size_t length)
 /* Version 1, section 2.1. */
 
 static const struct family {
-	const char *name; /* and the blank behind it */
+	const char *name; /* and the space after it */
 	size_t name_octets, ip_least;
 	bool (*parse)(const char *text, size_t length, struct address *a);
 } families[] = {
@@ -83,8 +83,8 @@ static const struct family *find_family(struct part line)
 	return NULL;
 }
 
-/* The octets without which a line that holds so much behind its family cannot end: what its
- * four fields lack, their separators and CRLF. */
+/* The least octets that are missing from a line with so many octets after its family: the rest
+ * of its four fields, their separators, and CRLF. */
 static size_t fields_lack(const struct family *family, struct part fields)
 {
 	const size_t least[] = {family->ip_least, family->ip_least, 1, 1};
@@ -134,7 +134,7 @@ static struct extent measure_v1(struct part p)
 		family != NULL ? fields_lack(family, skip(p, family->name_octets)) : 2);
 }
 
-/* Takes off what stands before the next blank, and the blank; the last field is all the rest.
+/* Takes off the octets before the next space, and the space; the last field is the whole rest.
  */
 static struct part take_field(struct part *rest)
 {
@@ -214,7 +214,7 @@ enum {
 };
 enum { CLIENT_SSL = 1, CLIENT_CERT_CONN = 2, CLIENT_CERT_SESS = 4 };
 
-/* How long the addresses of each family are: two of them, and two ports. */
+/* The length of the addresses of each family: two addresses and two ports. */
 static const size_t addresses_octets[] = {
 	[FAMILY_UNSPEC] = 0,
 	[FAMILY_INET] = 2 * 4 + 4,
@@ -232,7 +232,7 @@ static struct extent measure_v2(struct part p)
 	if (p.length > 12 && octet_at(p, 12) != COMMAND_LOCAL &&
 		octet_at(p, 12) != COMMAND_PROXY)
 		return malformed("version 2: unknown version or command");
-	/* of a local header the family is ignored */
+	/* the family of a local header is ignored */
 	if (p.length > 13 && octet_at(p, 12) == COMMAND_PROXY &&
 		(octet_at(p, 13) >> 4 > FAMILY_UNIX ||
 			(octet_at(p, 13) & 15) > TRANSPORT_DGRAM))
@@ -245,8 +245,8 @@ static struct extent measure_v2(struct part p)
 	return p.length < octets ? incomplete(octets - p.length) : complete(octets);
 }
 
-/* RFC 9260 appendix A (as RFC 4960 appendix B): CRC32c of all of p, four octets of which, from
- * hole on, count as zero. */
+/* CRC32c (RFC 9260 appendix A, RFC 4960 appendix B) of p. The four octets at hole count as
+ * zero. */
 static uint32_t crc32c(struct part p, size_t hole)
 {
 	uint32_t crc = 0xffffffff;
@@ -266,7 +266,7 @@ static bool crc_is_right(struct part header, struct part value)
 	return crc32c(header, (size_t)(value.octets - header.octets)) == sent;
 }
 
-/* Takes a TLV off; false if what is left is none. */
+/* Takes off a TLV; false if the rest does not begin with one. */
 static bool take_tlv(struct part *rest, unsigned *type, struct part *value)
 {
 	if (rest->length < TLV_FIXED || rest->length - TLV_FIXED < number_at(*rest, 1))
@@ -277,8 +277,8 @@ static bool take_tlv(struct part *rest, unsigned *type, struct part *value)
 	return true;
 }
 
-/* Copies a text for logs and the environment, the first of its kind; one that does not fit, or
- * holds what does not belong there, stays out. */
+/* Copies a text for logs and the environment, the first of its kind. A text that does not fit,
+ * or is not plain UTF-8, is left out. */
 static void copy_text(char *text, size_t room, struct part value)
 {
 	if (text[0] != '\0' || value.length >= room)
@@ -386,7 +386,7 @@ static const char *parse_v2(struct part header, struct proxy_header *h)
 		return NULL;
 	}
 	if (family == FAMILY_UNSPEC || (octet_at(header, 13) & 15) == TRANSPORT_UNSPEC)
-		return NULL; /* likewise: nobody knows where TLVs would begin */
+		return NULL; /* likewise: the place of TLVs is not known */
 	if (rest.length < addresses_octets[family])
 		return "version 2: too short for its addresses";
 	if (family != FAMILY_UNIX)

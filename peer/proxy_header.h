@@ -1,5 +1,5 @@
-/* proxy_header: the header of the PROXY protocol, versions 1 and 2, by which a proxy in front
- *says who its client is. Pure computation: who reads the octets is elsewhere.
+/* proxy_header: the header of the PROXY protocol, versions 1 and 2, with which a proxy in front
+ *says who its client is. Pure computation: the caller reads the octets.
  *
  *	while ((need = proxy_need(octets, have)) > 0)
  *		read need more octets at most, and never others, into octets + have;
@@ -13,7 +13,7 @@
 
 #include "lib/address.h"
 
-/* The longest header that is taken. */
+/* The longest header that is accepted. */
 #define PROXY_HEADER_OCTETS 2048
 
 /* The longest line of version 1, with its CRLF. */
@@ -25,14 +25,14 @@
 
 enum proxy_result {
 	PROXY_COMPLETE,
-	PROXY_INCOMPLETE, /* what is there begins a header */
-	PROXY_MALFORMED,  /* see reason: the connection is to be dropped */
+	PROXY_INCOMPLETE, /* the octets are the beginning of a header */
+	PROXY_MALFORMED,  /* see reason; the caller drops the connection */
 };
 
-/* All texts are terminated, and empty where a thing is not known. Those of TLS are UTF-8
+/* All texts are terminated, and empty if a value is not known. Those of TLS are UTF-8
  * without control characters. */
 struct proxy_header {
-	size_t octets;      /* how long the header is; what follows is the client's */
+	size_t octets;      /* the length of the header; the octets after it are the client's */
 	const char *reason; /* of PROXY_MALFORMED, for the log */
 
 	/* The proxy speaks for itself (a health check), and for no client. Nothing below is
@@ -50,16 +50,16 @@ struct proxy_header {
 	bool tls;
 	char tls_version[PROXY_TLS_OCTETS], tls_cipher[PROXY_TLS_OCTETS];
 
-	/* It showed a certificate that the proxy found good, in the name of: */
+	/* The client showed a certificate that the proxy verified, for this name: */
 	bool tls_client_verified;
 	char tls_client_name[PROXY_NAME_OCTETS];
 };
 
-/* How many octets more are certainly part of the header that begins so; 0: it is complete, or
- * none. A reader that never takes more than this never takes an octet of the client's. */
+/* How many more octets certainly belong to the header that begins so. 0: it is complete, or no
+ * header. A reader that never reads more than this never takes an octet of the client. */
 size_t proxy_need(const char *octets, size_t have);
 
-/* Fills h from the header at the start of octets, behind which more may follow. */
+/* Fills h from the header at the start of octets; more may follow after it. */
 enum proxy_result proxy_parse(const char *octets, size_t have, struct proxy_header *h);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "os/clock.h"
 
-/* Waits until there is something to read. */
+/* Waits for input. */
 static enum proxy_read wait_for_octets(int fd, int64_t deadline_ms)
 {
 	struct pollfd polled = {.fd = fd, .events = POLLIN};

@@ -1,4 +1,4 @@
-/* proxy_read: takes a proxy's header from the connection, and nothing behind it. */
+/* proxy_read: reads a proxy's header from the connection, and nothing after it. */
 #ifndef PROXY_READ_H
 #define PROXY_READ_H
 
@@ -6,16 +6,16 @@
 
 #include "peer/proxy_header.h"
 
-/* How long a proxy has for its header, in milliseconds. Its packet may be lost and sent again,
- * which takes some seconds. */
+/* The time for a proxy to send its header, in milliseconds: a lost packet is sent again after
+ * some seconds. */
 #define PROXY_READ_MS 15000
 
 enum proxy_read {
 	PROXY_READ_COMPLETE,
 	PROXY_READ_EOF,     /* the connection ended before or in the header */
-	PROXY_READ_TIMEOUT, /* it did not come until deadline_ms */
+	PROXY_READ_TIMEOUT, /* the header did not come before deadline_ms */
 	PROXY_READ_BROKEN,  /* reading failed, see errno */
-	PROXY_READ_WRONG,   /* this is no header: header->reason says why */
+	PROXY_READ_WRONG,   /* not a header; header->reason says why */
 };
 
 /* Reads a header from fd, until deadline_ms of clock_now_ms, into *header. */

@@ -10,9 +10,9 @@
 
 #include "lib/number.h"
 
-/* A copy, above all that is moved to, of the descriptor that the variable names; -1 if there is
- * none. The standard ones are the client's in clear, or the log: TLS "begun" there would let
- * passwords pass unprotected. */
+/* Copies the descriptor that the variable names to a number above all that descriptors are
+ * moved to; -1 if there is none. The standard descriptors are refused: they are the connection
+ * in clear text and the log, and passwords would pass unprotected there. */
 static int copy_named(const char *name)
 {
 	const char *const value = getenv(name);

@@ -1,4 +1,4 @@
-/* ucspi: UCSPI-TLS: the program above this one does TLS when it is asked to. */
+/* ucspi: UCSPI-TLS: the program that started this one does TLS when it is asked to. */
 #ifndef UCSPI_H
 #define UCSPI_H
 
@@ -11,19 +11,19 @@
 
 /* What the variable UCSPITLS asks for. */
 enum ucspi_wish {
-	UCSPI_NONE,   /* no TLS to be had and none demanded, or "-": not to be offered */
+	UCSPI_NONE,   /* TLS is not available and not demanded, or "-": do not offer it */
 	UCSPI_OFFER,  /* empty or not set */
 	UCSPI_DEMAND, /* "!" */
-	UCSPI_LACK,   /* "!", and no TLS to be had: nobody may log in in clear */
+	UCSPI_LACK,   /* "!", but TLS is not available: nobody may log in in clear text */
 };
 
-/* Looks for the three descriptors in the environment; where they are open, and none of the
- * standard ones, moves them (close-on-exec). Returns what to do with them. */
+/* Looks for the three descriptors in the environment. If they are open, and not standard
+ * descriptors, moves them (close-on-exec). Returns what to do with them. */
 enum ucspi_wish ucspi_take(void);
 
-/* Asks for TLS (one octet, y, and no answer), and makes descriptors 0 and 1 the protected ones;
- * the three are closed. Everything received in clear must have been thrown away. Returns false
- * with errno; the connection is of no use then. */
+/* Asks for TLS with one octet, y, to which there is no answer. Makes descriptors 0 and 1 the
+ * protected ones and closes the three. The caller has discarded everything received in clear
+ * text. Returns false with errno; the connection cannot be used then. */
 bool ucspi_start_tls(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* send: a message's body onto the wire. */
+/* send: sends a message, or its top. */
 #ifndef SEND_H
 #define SEND_H
 
@@ -11,9 +11,9 @@
 /* Of a message whose top is wanted, what is read first: most headers are shorter. */
 #define SEND_TOP_OCTETS 4096
 
-/* What was sent of a message. */
+/* The result of sending a message. */
 struct message_sent {
-	uint64_t octets; /* as they count for its size: without doubled dots */
+	uint64_t octets; /* as the size counts them: without doubled dots */
 	int read_error;  /* 0, or the errno of a failed read: what was sent is not the whole */
 };
 

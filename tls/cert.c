@@ -13,7 +13,7 @@
 
 #define OCSP_SKEW_SECONDS 300
 
-/* Nobody is there who could be asked for the password of a key. */
+/* Nobody can be asked for the password of a key. */
 static int no_password(char *buffer, int size, int writing, void *argument)
 {
 	(void)buffer;
@@ -28,7 +28,7 @@ static X509 *read_certificate(BIO *memory)
 	return PEM_read_bio_X509(memory, NULL, no_password, NULL);
 }
 
-/* The first certificate; and the others, the chain, to rest. */
+/* Returns the first certificate, and the others (the chain) in rest. */
 static X509 *read_certificates(const struct file_octets *pem, STACK_OF(X509) * *rest)
 {
 	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
@@ -55,7 +55,7 @@ static EVP_PKEY *read_key(const struct file_octets *pem)
 	return key;
 }
 
-/* What is wrong with certificate and key, or NULL when they are in use. */
+/* Returns what is wrong with certificate and key, or NULL if the library uses them now. */
 static const char *use_certificate(
 	SSL *ssl, const struct file_octets *cert, const struct file_octets *key)
 {
@@ -79,7 +79,7 @@ static const char *use_certificate(
 	return problem;
 }
 
-/* Nothing is right for this client, and it is not the client's fault: it is told nothing. */
+/* The configuration is wrong, which is not the client's fault. So no alert is sent. */
 static void give_up_handshake(struct tls *t)
 {
 	t->misconfigured = true;
@@ -108,7 +108,7 @@ static bool take_pair(struct tls *t, size_t i)
 	return take_certificate(t, &pair->cert, key, t->options->pairs[i].cert);
 }
 
-/* From the directory; name is empty for the default. */
+/* Takes a certificate from the directory; an empty name means the default. */
 static enum keeper_answer take_file(struct tls *t, const char *name)
 {
 	struct file_octets pem = {NULL, 0};
@@ -136,7 +136,8 @@ static enum keeper_answer take_file_for(struct tls *t, const char *name)
 	return take_file(t, wildcard);
 }
 
-/* The kind of key of a certificate that is valid for the name; EVP_PKEY_NONE for any other. */
+/* The kind of key of a certificate that is valid for the name; EVP_PKEY_NONE for other names.
+ */
 static int kind_if_valid_for(const struct file_octets *pem, const char *name)
 {
 	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
@@ -151,13 +152,13 @@ static int kind_if_valid_for(const struct file_octets *pem, const char *name)
 	return kind;
 }
 
-/* How many pairs were taken for the name: the first of each kind of key. */
+/* Takes the first pair of each kind of key for the name. Returns how many were taken. */
 static size_t take_pairs_for(struct tls *t, const char *name)
 {
 	int taken[TLS_PAIRS];
 	size_t count = 0;
 
-	/* with one pair there is nothing to choose */
+	/* a single pair needs no choice */
 	for (size_t i = 0; i < t->material->pair_count && t->material->pair_count > 1; i++) {
 		const int kind = kind_if_valid_for(&t->material->pairs[i].cert, name);
 		bool is_new = kind != EVP_PKEY_NONE;
@@ -173,7 +174,7 @@ static size_t take_pairs_for(struct tls *t, const char *name)
 	return count;
 }
 
-/* Called when the client's first message was read, with or without a name in it. */
+/* OpenSSL calls this after the client's first message, with or without a name in it. */
 static int choose_certificate(SSL *ssl, int *alert, void *argument)
 {
 	struct tls *const t = argument;
@@ -199,7 +200,7 @@ static int choose_certificate(SSL *ssl, int *alert, void *argument)
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* A response that is not of today makes some clients break off: better none. */
+/* Some clients reject a response that is out of date, but accept none at all. */
 static bool is_current(const struct file_octets *response)
 {
 	const unsigned char *der = (const unsigned char *)response->data;
@@ -231,8 +232,8 @@ static bool is_leaf_of(const X509 *cert, const struct file_octets *pem)
 	return same;
 }
 
-/* The response that belongs to the certificate which this client is shown: of a name's RSA and
- * ECDSA certificates that is known only now. NULL if there is none. */
+/* The OCSP response for the certificate that this client is shown, or NULL. Only now is it
+ * known whether that is a name's RSA or its ECDSA certificate. */
 static const struct file_octets *response_for(const struct tls *t, const X509 *cert)
 {
 	for (size_t i = 0; cert != NULL && i < t->material->pair_count; i++) {
@@ -244,7 +245,7 @@ static const struct file_octets *response_for(const struct tls *t, const X509 *c
 	return NULL;
 }
 
-/* Called for a client that asks for the state of the certificate. */
+/* OpenSSL calls this for a client that asks for the status of the certificate. */
 static int staple_response(SSL *ssl, void *argument)
 {
 	const struct tls *const t = argument;

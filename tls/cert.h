@@ -4,10 +4,10 @@
 
 #include "tls/tls.h"
 
-/* Lets the handshake choose: the file of the name in the directory, or of all names beside it;
- * else the pairs whose certificates are valid for the name (one of each kind of key); else the
- * first pair, or without pairs default.pem in the directory. A resumed session needs none.
- * Also staples the OCSP response of the chosen pair for clients that ask. */
+/* Makes the handshake choose a certificate: the file in the directory for the name or its
+ * wildcard; else the pairs whose certificates are valid for the name, one of each kind of key;
+ * else the first pair; without pairs, default.pem in the directory. A resumed session needs
+ * none. Clients that ask get the OCSP response of the chosen pair. */
 void tls_cert_attach(struct tls *t);
 
 #endif

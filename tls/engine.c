@@ -1,7 +1,7 @@
 /* engine: see engine.h.
  *
- * Two streams that know nothing of each other: "down" from the program to the client, "up" from
- * the client to the program. Each has one buffer and moves when its buffer can be emptied. */
+ * Two independent streams: "down" from the program to the client, "up" from the client to the
+ * program. Each has one buffer, and moves when its buffer can be emptied. */
 #include "tls/engine.h"
 
 #include <errno.h>
@@ -17,19 +17,21 @@
 #define UP_OCTETS 16384
 #define RECORD_OCTETS 16384
 
-#define STALL_MS (600 * 1000) /* as long as a session may be idle: RFC 1939 section 3 */
+#define STALL_MS (600 * 1000) /* the time that a session may be idle, RFC 1939 section 3 */
 #define LINGER_MS 2000
 #define LINGER_OCTETS (1 << 20)
 #define FAREWELL_MS 200
-#define UNHEARD_OCTETS (1 << 20) /* what a program may say to nobody before it is told */
+/* the octets that a program may write without a client before its channel is closed */
+#define UNHEARD_OCTETS (1 << 20)
 
-/* Messages that carry nothing: so many are well, and one more for so many octets moved. */
+/* Messages without data that a client may send: so many, and one more for each so many octets
+ * moved. */
 #define LATE_MESSAGES 32
 #define OCTETS_A_LATE_MESSAGE (16 << 20)
 
 struct stream {
-	size_t start, end; /* what its buffer holds */
-	bool finished;     /* nothing more comes, and nothing is held */
+	size_t start, end; /* the part of the buffer in use */
+	bool finished;     /* no more octets will come, and the buffer is empty */
 	bool wants_write;  /* up: the library must write before it can read on */
 };
 
@@ -37,10 +39,10 @@ struct engine {
 	struct tls *tls;
 	int channel;
 	enum engine_end end;
-	bool client_gone; /* what the program still says is for nobody */
+	bool client_gone; /* nobody reads the program's output any more */
 	size_t unheard_octets;
 	struct stream down, up;
-	int64_t stalled_ms; /* since when the client does not read, or -1 */
+	int64_t stalled_ms; /* since when the client has not read, or -1 */
 	uint64_t moved_octets;
 	char down_octets[DOWN_OCTETS], up_octets[UP_OCTETS];
 };
@@ -50,7 +52,7 @@ static bool holds_octets(const struct stream *s)
 	return s->start < s->end;
 }
 
-/* The program reads an end of file, after what it was sent. */
+/* Lets the program read an end of file after the octets that it was sent. */
 static void end_up(struct engine *e)
 {
 	if (e->up.finished)
@@ -59,8 +61,8 @@ static void end_up(struct engine *e)
 	shutdown(e->channel, SHUT_WR);
 }
 
-/* A program that ends by itself in this moment is not one whose client broke off: many clients
- * leave behind the reply to QUIT without close_notify. */
+/* Whether the program ends now by itself. Then the client has not broken off: many clients
+ * leave after the reply to QUIT without close_notify. */
 static bool program_ends_anyway(const struct engine *e)
 {
 	struct pollfd polled = {.fd = e->channel};
@@ -70,8 +72,8 @@ static bool program_ends_anyway(const struct engine *e)
 		       polled.revents != 0);
 }
 
-/* A program whose client broke off may finish what it was told to do, as long as that is little
- * work; any other has its channel closed. */
+/* Handles the end of the client. If the client broke off, the program may finish a small amount
+ * of work; in all other cases its channel is closed. */
 static void lose_client(struct engine *e, enum engine_end end)
 {
 	if (e->client_gone)
@@ -86,7 +88,7 @@ static void lose_client(struct engine *e, enum engine_end end)
 		e->down.finished = true;
 }
 
-/* What went wrong when the library says that it is not want of data. */
+/* How the connection ended, when the library reports something other than a lack of data. */
 static enum engine_end end_of(int ssl_error)
 {
 	const unsigned long code = ERR_peek_error();
@@ -103,7 +105,7 @@ static bool is_abused(const struct engine *e)
 	return e->tls->late_messages > LATE_MESSAGES + e->moved_octets / OCTETS_A_LATE_MESSAGE;
 }
 
-/* One piece from the client. Returns whether there was one. */
+/* Receives one piece from the client. Returns whether there was one. */
 static bool receive_from_client(struct engine *e)
 {
 	int got, ssl_error;
@@ -129,7 +131,7 @@ static bool receive_from_client(struct engine *e)
 	return false;
 }
 
-/* Passes what was received to the program. Returns whether all of it went. */
+/* Sends the received octets to the program. Returns whether all of them went. */
 static bool deliver_to_program(struct engine *e)
 {
 	const ssize_t sent = send(e->channel, e->up_octets + e->up.start,
@@ -140,11 +142,12 @@ static bool deliver_to_program(struct engine *e)
 		explicit_bzero(e->up_octets + e->up.start, (size_t)sent);
 		e->up.start += (size_t)sent;
 	} else if (errno != EAGAIN && errno != EINTR)
-		end_up(e); /* the program does not read any more */
+		end_up(e); /* the program has closed its side */
 	return !holds_octets(&e->up);
 }
 
-/* One round, so that a client that never stops sending does not hold up the other stream. */
+/* Only one round, so that a client that sends without a pause does not delay the other stream.
+ */
 static void move_up(struct engine *e)
 {
 	if (e->up.finished || (holds_octets(&e->up) && !deliver_to_program(e)))
@@ -186,7 +189,7 @@ static bool send_record(struct engine *e)
 	return false;
 }
 
-/* Whether there are records that were made and not sent. */
+/* Whether encrypted records wait to be sent. */
 static bool has_gathered(const struct engine *e)
 {
 	return !e->client_gone && BIO_wpending(SSL_get_wbio(e->tls->ssl)) > 0;
@@ -220,8 +223,8 @@ static void move_down(struct engine *e)
 
 enum { POLL_CLIENT_IN, POLL_CLIENT_OUT, POLL_CHANNEL, POLL_COUNT };
 
-/* What each descriptor must be ready for. One that is asked nothing is not polled: a hang-up
- * would be reported again and again. */
+/* Sets what each descriptor is polled for. A descriptor that is needed for nothing is not
+ * polled, since poll would report a hang-up again and again. */
 static void set_polled(const struct engine *e, struct pollfd *polled)
 {
 	const bool receives = !e->up.finished && !holds_octets(&e->up);
@@ -251,7 +254,7 @@ static void move_streams(struct engine *e)
 	}
 	channel = polled[POLL_CHANNEL].revents;
 	if (polled[POLL_CLIENT_OUT].revents != 0)
-		e->stalled_ms = -1; /* it took something */
+		e->stalled_ms = -1; /* the client has read something */
 	if (polled[POLL_CLIENT_IN].revents != 0 || (channel & ~POLLIN) != 0 ||
 		(e->up.wants_write && polled[POLL_CLIENT_OUT].revents != 0))
 		move_up(e);
@@ -259,8 +262,9 @@ static void move_streams(struct engine *e)
 		move_down(e);
 }
 
-/* Says the end to the client, in TLS and in TCP, and waits a little for its own: to close while
- * something from it is on the way would throw away what it has not read yet. */
+/* Ends TLS and then TCP towards the client, and waits a short time for the client's end.
+ * Closing a socket with unread input sends a reset, which discards what the client has not read
+ * yet. */
 static void part_from_client(struct engine *e)
 {
 	const int64_t deadline_ms = clock_now_ms() + LINGER_MS;
@@ -284,7 +288,8 @@ static void part_from_client(struct engine *e)
 
 enum engine_end engine_run(struct tls *t, int channel)
 {
-	/* zero, and the pages of its buffers not touched before they are used */
+	/* static: zero at the start, and the pages of its buffers cost nothing until they are
+	 * used */
 	static struct engine e;
 
 	e.tls = t;

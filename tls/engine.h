@@ -4,18 +4,18 @@
 
 #include "tls/tls.h"
 
-/* How it ended, for the log. */
+/* How the connection ended, for the log. */
 enum engine_end {
 	ENGINE_PROGRAM_ENDED,
 	ENGINE_TRUNCATED, /* the client's side ended without close_notify, before the program */
 	ENGINE_STALLED,   /* the client did not read */
-	ENGINE_ABUSED,    /* too many messages that carry nothing */
-	ENGINE_BROKEN,    /* a record that was not the peer's */
+	ENGINE_ABUSED,    /* too many messages without data */
+	ENGINE_BROKEN,    /* a record that is not from the peer */
 };
 
-/* Moves octets between descriptors 0 and 1 and the channel, a socket, none of which blocks,
- * until either side ends. Then the channel is closed; a program whose client ended before gets
- * an end of file, and what it still has to say is sent, or dropped if nobody is there. */
+/* Moves octets between descriptors 0 and 1 and the channel (a socket), none of which blocks,
+ * until either side ends; then closes the channel. If the client ends first, the program reads
+ * an end of file, and its remaining output is sent, or dropped if the client is gone. */
 enum engine_end engine_run(struct tls *t, int channel);
 
 #endif

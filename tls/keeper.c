@@ -15,19 +15,19 @@
 #include "os/process.h"
 #include "tls/name.h"
 
-/* A handshake asks for a name, for its wildcard and for the default. */
+/* A handshake needs at most three files: for the name, for its wildcard, and the default. */
 #define FILES_ALLOWED 3
 #define PATH_OCTETS 4096
 #define LOWEST_FOR_PROGRAM 10 /* 3 and 4 mean something to checkpassword programs */
 
-/* First octets of messages. */
+/* The first octet of each message. */
 enum message { MESSAGE_FILE = 'f', MESSAGE_BEGIN = 'b' };
 
-/* What the engine may tell the program. */
+/* The variables that the engine may set for the program. */
 static const char *const tls_variables[] = {"SSL_PROTOCOL", "SSL_CIPHER",
 	"SSL_TLS_SNI_SERVERNAME", "SSL_PEER_CERT_HASH", "SSL_PEER_CERT_SUBJECT"};
 
-/* And, where a proxy told it, of the client. */
+/* These as well if a proxy has named the client. */
 static const char *const proxy_variables[] = {
 	"PROTO", "TCPREMOTEIP", "TCPREMOTEPORT", "TCPLOCALIP", "TCPLOCALPORT"};
 
@@ -45,7 +45,8 @@ static void send_answer(int gate, enum keeper_answer answered, const struct file
 	sendmsg(gate, &message, MSG_NOSIGNAL);
 }
 
-/* The octets behind the first one of a message are the name; it is not believed to be one. */
+/* The octets after the first one of a message are the name. The engine is not trusted, so the
+ * name is checked again. */
 static void hand_out_certificate(const struct keeper *k, const char *text, size_t length)
 {
 	char name[TLS_NAME_OCTETS + 1] = "default", path[PATH_OCTETS];
@@ -120,7 +121,8 @@ static bool set_known(const char *name, const char *value)
 	return value[0] == '\0' || setenv(name, value, 1) == 0;
 }
 
-/* Behind the channel no one sees the internet socket. */
+/* The program sees the channel and not the internet socket, so the addresses are in its
+ * environment. */
 static bool set_peer(const struct peer *p)
 {
 	return set_known("PROTO", p->protocol) && set_known("TCPREMOTEIP", p->remote_ip) &&
@@ -128,7 +130,7 @@ static bool set_peer(const struct peer *p)
 	       set_known("TCPLOCALIP", p->local_ip) && set_known("TCPLOCALPORT", p->local_port);
 }
 
-/* What was true of the connection of another process is not of this one. */
+/* Removes inherited variables that described the connection of another process. */
 static void unset_inherited(void)
 {
 	for (size_t i = 0; i < COUNT(tls_variables); i++)
@@ -137,7 +139,7 @@ static void unset_inherited(void)
 		unsetenv(descriptor_variables[i]);
 }
 
-/* Hands the program a descriptor that it may close without closing another. */
+/* Gives the program a descriptor of its own, which it may close. */
 static bool pass_descriptor(const char *name, int fd)
 {
 	const int passed = fcntl(fd, F_DUPFD, LOWEST_FOR_PROGRAM);
@@ -153,13 +155,13 @@ static bool arrange_descriptors(const struct keeper *k)
 		return pass_descriptor("SSLCTLFD", k->control) &&
 		       pass_descriptor("SSLREADFD", k->channel) &&
 		       pass_descriptor("SSLWRITEFD", k->channel);
-	/* what is written to standard error must not reach the client outside of TLS */
+	/* output to standard error must not reach the client in clear text */
 	if (log_stderr_is_clients() && dup2(k->channel, 2) < 0)
 		return false;
 	return dup2(k->channel, 0) == 0 && dup2(k->channel, 1) == 1;
 }
 
-/* Nobody else is left to tell why: the log is as the engine's. */
+/* No other process reports why the program did not start, so this one logs it. */
 static _Noreturn void become_program(const struct keeper *k, char *variables, size_t length)
 {
 	char path[PATH_OCTETS];

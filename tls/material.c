@@ -7,7 +7,7 @@
 #include "os/log.h"
 #include "tls/ticketfile.h"
 
-/* No path: nothing to read. */
+/* Without a path there is nothing to read. */
 static bool read_one(const char *path, struct file_octets *octets)
 {
 	if (path == NULL || file_read(path, octets, NULL))

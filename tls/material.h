@@ -1,5 +1,5 @@
-/* material: what the engine reads before it locks itself in. Nothing in it is looked at
- * yet, and nobody but its owner wipes it. */
+/* material: the files that the engine reads before it confines itself. Their contents are not
+ * parsed here, and the owner wipes them. */
 #ifndef TLS_MATERIAL_H
 #define TLS_MATERIAL_H
 
@@ -11,7 +11,7 @@
 #include "tls/ticket.h"
 
 struct tls_material_pair {
-	struct file_octets cert, key, ocsp; /* no key: it is in cert as well */
+	struct file_octets cert, key, ocsp; /* without a key, cert holds it as well */
 };
 
 struct tls_material {
@@ -21,10 +21,11 @@ struct tls_material {
 	struct ticket_keys tickets; /* none: no tickets */
 };
 
-/* Reads all files that the options name. False after a log line, with nothing kept. */
+/* Reads all files that the options name. Returns false after a log line, and keeps nothing
+ * then. */
 bool tls_material_read(struct tls_material *m, const struct tls_options *o);
 
-/* Wipes and frees all: after a handshake none of it is needed. */
+/* Wipes and frees everything: after the handshake none of it is needed. */
 void tls_material_forget(struct tls_material *m);
 
 #endif

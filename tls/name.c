@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The character as it stands in a name, or NUL. Without <ctype.h>, which goes by the locale. */
+/* The character in lower case if a name may contain it, or NUL. <ctype.h> depends on the
+ * locale. */
 static char letter_of_name(char c)
 {
 	if (c >= 'A' && c <= 'Z')

@@ -1,5 +1,5 @@
-/* name: the name that a client asks for (SNI, RFC 6066 section 3), which is hostile until
- * it was looked at. */
+/* name: the host name that a client asks for (SNI, RFC 6066 section 3). It is untrusted until
+ * it is checked here. */
 #ifndef TLS_NAME_H
 #define TLS_NAME_H
 
@@ -8,12 +8,13 @@
 
 #define TLS_NAME_OCTETS 253
 
-/* Writes the name in lower case. False where it is not one: labels of letters, digits, hyphen
- * and underscore, with a dot between two of them. So nothing that passes is a path. */
+/* Writes the name in lower case. A name consists of labels of letters, digits, hyphens and
+ * underscores, with a dot between two labels; so it is never a path. Returns false for anything
+ * else. */
 bool tls_name_take(char name[TLS_NAME_OCTETS + 1], const char *text, size_t length);
 
-/* Writes the name of the file that holds the certificate of all hosts beside name: "_." and
- * what is behind its first label. False for a name of one label. */
+/* Writes the file name of the wildcard certificate for name: "_." and everything after the
+ * first label. Returns false for a name of one label. */
 bool tls_name_wildcard(char wildcard[TLS_NAME_OCTETS + 1], const char *name);
 
 #endif

@@ -1,4 +1,4 @@
-/* tls_options: what the administrator asked of pop3d-tls. */
+/* options: the options of pop3d-tls. */
 #ifndef TLS_OPTIONS_H
 #define TLS_OPTIONS_H
 

@@ -38,7 +38,7 @@
 
 #define REASON_OCTETS 256
 
-/* The engine's ends of everything; -1 or 0 where there is none. */
+/* The engine's ends of all descriptors and processes; -1 or 0 if there is none. */
 struct connection {
 	const struct tls_options *options;
 	struct peer peer;
@@ -95,7 +95,7 @@ static void end_files(struct connection *c)
 	c->files_pid = 0;
 }
 
-/* Closes all that leads to other processes; returns how the program ended. */
+/* Closes the descriptors that lead to other processes, and returns the program's status. */
 static int end_program(struct connection *c)
 {
 	int wait_status;
@@ -123,7 +123,7 @@ static void prepare_client(void)
 {
 	const int on = 1;
 
-	/* a reply in two records must not wait for the acknowledgement of the first */
+	/* the second record of a reply must not wait for the acknowledgement of the first */
 	setsockopt(1, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
@@ -133,7 +133,7 @@ static bool never_block(int fd)
 	return fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
-/* Starts a keeper; what it must not have of the engine's ends is in close_too. */
+/* Starts a keeper. close_too names the engine's descriptors that the keeper must not have. */
 static pid_t start_keeper(struct keeper *k, const int *close_too, size_t count)
 {
 	const pid_t pid = fork();
@@ -202,7 +202,7 @@ static bool start_files(struct connection *c)
 	return c->files_pid > 0;
 }
 
-/* From here on this process has no privileges. */
+/* After this the process has no privileges. */
 static bool lock_in(const struct tls_options *o)
 {
 	if (confine_engine(o->engine_uid, o->engine_gid, !log_stderr_is_clients()))
@@ -227,7 +227,7 @@ static void log_end(const struct connection *c, enum engine_end end)
 		log_event(LOG_INFO, "%s ip=%s", names[end], peer_ip(&c->peer));
 }
 
-/* What a proxy in front says comes before the handshake, and in clear. */
+/* Reads a proxy's header, which comes before the handshake and in clear text. */
 static bool meet_proxy(struct connection *c, int64_t deadline_ms)
 {
 	static const char *const problems[] = {[PROXY_READ_EOF] = "connection-ended",
@@ -249,7 +249,7 @@ static bool meet_proxy(struct connection *c, int64_t deadline_ms)
 	return true;
 }
 
-/* Handshake, and all that needs keys. */
+/* Does the handshake and everything else that needs keys. */
 static enum tls_verdict greet(struct connection *c, struct tls *t)
 {
 	char reason[REASON_OCTETS] = "";
@@ -281,7 +281,7 @@ static int move_octets(struct connection *c, struct tls *t)
 	return end_program(c);
 }
 
-/* Writes what the program has to know of a proxy's client; returns the octets. */
+/* Writes the variables that describe a proxy's client; returns their length. */
 static size_t add_peer(const struct connection *c, char *variables, size_t room)
 {
 	size_t length = 0;
@@ -317,7 +317,7 @@ static int serve_at_once(struct connection *c, struct tls *t)
 	return move_octets(c, t);
 }
 
-/* The program may read the variables from the control descriptor, if it asked for them. */
+/* Sends the variables on the control descriptor if the program has asked for them. */
 static void answer_control(struct connection *c, const struct tls *t, char octet)
 {
 	char variables[KEEPER_VARIABLES_OCTETS + 1];
@@ -331,7 +331,7 @@ static void answer_control(struct connection *c, const struct tls *t, char octet
 	close_end(&c->control);
 }
 
-/* What the program says on the control descriptor; NUL if it ends without TLS. */
+/* Waits for the octet on the control descriptor; NUL if the program ends without TLS. */
 static char read_control(const struct connection *c)
 {
 	char octet;
@@ -366,7 +366,7 @@ static int serve_when_asked(struct connection *c, struct tls *t)
 	verdict = greet(c, t);
 	end_files(c);
 	if (verdict != TLS_ESTABLISHED) {
-		/* the program sees the end of the connection, and says how it takes it */
+		/* the program reads the end of the connection; its status becomes ours */
 		shutdown(0, SHUT_RDWR);
 		close(0);
 		close(1);

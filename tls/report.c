@@ -18,7 +18,7 @@ struct variables {
 	size_t capacity, length;
 };
 
-/* All of it or nothing: a name that was cut is another name. */
+/* Adds the whole variable or nothing: a value that is cut means something else. */
 static void add_variable(struct variables *v, const char *name, const char *value)
 {
 	const size_t room = v->capacity - v->length;
@@ -28,7 +28,7 @@ static void add_variable(struct variables *v, const char *name, const char *valu
 		v->length += (size_t)length + 1;
 }
 
-/* The form is that of other engines: /CN=..., with \x where a character is not printable. */
+/* In the form of other engines: /CN=..., with \x for characters that are not printable. */
 static void add_subject(struct variables *v, X509 *cert)
 {
 	char *const subject = X509_NAME_oneline(X509_get_subject_name(cert), NULL, 0);
@@ -74,7 +74,7 @@ size_t tls_report_variables(const struct tls *t, char *variables, size_t capacit
 	return v.length;
 }
 
-/* OpenSSL's texts are half a megabyte in memory, and change with its versions. */
+/* OpenSSL's own texts need half a megabyte of memory, and differ between versions. */
 static const char *reason_in_words(int reason)
 {
 	switch (reason) {

@@ -6,11 +6,11 @@
 #include <openssl/rand.h>
 #include <string.h>
 
-/* How long a ticket is good. A client that polls hourly resumes; one that was away over night
- * begins anew. */
+/* How long a ticket is valid: a client that polls hourly can resume, but not one that was away
+ * over night. */
 #define SESSION_SECONDS (4 * 60 * 60L)
 
-/* What OpenSSL's callback returns. */
+/* The values that OpenSSL expects from the callback. */
 enum { TICKET_ERROR = -1, TICKET_UNKNOWN = 0, TICKET_GOOD = 1, TICKET_GOOD_RENEW = 2 };
 
 static bool set_mac(EVP_MAC_CTX *mac, struct ticket_key *key)
@@ -80,7 +80,7 @@ void tls_session_attach(struct tls *t)
 		SSL_CTX_set_num_tickets(c, 0);
 		return;
 	}
-	/* one connection at a time is what a POP3 client makes */
+	/* a POP3 client makes one connection at a time */
 	SSL_CTX_set_num_tickets(c, 1);
 	SSL_CTX_set_timeout(c, SESSION_SECONDS);
 	SSL_CTX_set_tlsext_ticket_key_evp_cb(c, use_key);

@@ -4,8 +4,8 @@
 
 #include "tls/tls.h"
 
-/* With ticket keys, sessions are resumed by ticket (RFC 5077, RFC 8446 section 2.2); without
- * them there are neither tickets nor any other memory of sessions. */
+/* With ticket keys, clients resume sessions by tickets (RFC 5077, RFC 8446 section 2.2).
+ * Without keys no session can be resumed. */
 void tls_session_attach(struct tls *t);
 
 #endif

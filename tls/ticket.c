@@ -52,7 +52,7 @@ static bool parse_lines(struct ticket_keys *keys, const char *octets, size_t len
 	return keys->count > 0;
 }
 
-/* Random octets are never so; a file in lines that was cut is. */
+/* Only a file of hexadecimal lines that was cut looks like this; random octets never do. */
 static bool is_hex_text(const char *octets, size_t length)
 {
 	for (size_t i = 0; i < length; i++)

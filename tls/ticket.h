@@ -1,8 +1,8 @@
 /* ticket: keys that seal session tickets (RFC 5077; RFC 8446 section 4.6.1), shared by all
  * processes and hosts that serve one name.
  *
- * A file of keys has a line of 160 hexadecimal digits for each, or nothing but the keys
- * themselves, 80 octets each: 16 of name, 32 for AES-256-CBC, 32 for HMAC-SHA256. */
+ * A file of keys has a line of 160 hexadecimal digits for each key, or only the keys
+ * themselves, of 80 octets: a name of 16, 32 for AES-256-CBC and 32 for HMAC-SHA256. */
 #ifndef TLS_TICKET_H
 #define TLS_TICKET_H
 
@@ -21,11 +21,11 @@ struct ticket_key {
 };
 
 struct ticket_keys {
-	struct ticket_key keys[TICKET_KEYS]; /* the first seals, all open */
+	struct ticket_key keys[TICKET_KEYS]; /* the first seals tickets, all open them */
 	size_t count;
 };
 
-/* Takes the keys from what a file holds. False if that is no such file. */
+/* Takes the keys from the contents of a file. Returns false if these are not keys. */
 bool ticket_parse(struct ticket_keys *keys, const char *octets, size_t length);
 
 #endif

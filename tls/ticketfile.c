@@ -105,7 +105,7 @@ bool ticketfile_make(const char *path)
 	return false;
 }
 
-/* The same keys with a new one in front, in a file of the same owner and mode. */
+/* Writes the same keys after a new one, to a file with the same owner and mode. */
 static bool replace_file(
 	const char *path, const struct ticket_keys *keys, const struct stat *st)
 {

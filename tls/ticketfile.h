@@ -8,19 +8,19 @@
 #include "os/file.h"
 #include "tls/ticket.h"
 
-/* As many as a rotation can keep. */
+/* The most keys that a rotation can keep. */
 #define TICKETFILE_KEYS TICKET_KEYS
 
 /* Reads a file of keys. It must belong to root or to the user of this process and be readable
  * for nobody but its owner and group. False after a log line. */
 bool ticketfile_read(const char *path, struct ticket_keys *keys);
 
-/* Makes a file with one key, for its owner only. False after a log line, if there is a file
- * already, too. */
+/* Makes a file with one key, for its owner only. Returns false after a log line, also if the
+ * file exists. */
 bool ticketfile_make(const char *path);
 
-/* Puts a new key before those in the file and keeps so many in all; the file is replaced as a
- * whole. False after a log line, with the file as it was. */
+/* Puts a new key before those of the file and keeps at most so many keys. The file is replaced
+ * as a whole. Returns false after a log line; the file is unchanged then. */
 bool ticketfile_rotate(const char *path, size_t keep);
 
 #endif

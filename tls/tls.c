@@ -1,4 +1,4 @@
-/* tls: see tls.h. Runs in the engine's sandbox: what OpenSSL needs is in memory. */
+/* tls: see tls.h. Runs in the engine's sandbox: OpenSSL opens no files there. */
 #include "tls/tls.h"
 
 #include <errno.h>
@@ -14,14 +14,15 @@
 #include "tls/report.h"
 #include "tls/resumption.h"
 
-/* TLS 1.2 with forward secrecy and authenticated encryption only; those of 1.3 all have both.
+/* Of TLS 1.2 only ciphers with forward secrecy and authenticated encryption; all of TLS 1.3
+ * have both.
  */
 #define DEFAULT_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 
-/* Four records of 16384 octets, with what belongs to them. */
+/* Four records of 16384 octets, with their headers and tags. */
 #define GATHERED_OCTETS 66048
 
-/* More than the library's functions use. */
+/* More stack than the library's functions use. */
 #define STACK_OCTETS 32768
 
 static bool log_trouble(const char *problem, const char *value)
@@ -31,7 +32,8 @@ static bool log_trouble(const char *problem, const char *value)
 	return false;
 }
 
-/* RFC 7301: a client that wants another protocol is not let in; one that asks for none is. */
+/* RFC 7301: a client that asks only for other protocols is refused. A client that asks for none
+ * is accepted. */
 static int choose_protocol(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_length,
 	const unsigned char *offered, unsigned offered_length, void *argument)
 {
@@ -50,8 +52,9 @@ static int choose_protocol(SSL *ssl, const unsigned char **chosen, unsigned char
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* Once the handshake is over a client may only ask for new keys (RFC 8446 section 4.6.3), and
- * in TLS 1.2 for a new handshake, which is refused: engine.c decides how often. */
+/* Counts handshake messages after the handshake: requests for new keys (RFC 8446
+ * section 4.6.3), and in TLS 1.2 for a new handshake, which is refused. engine.c limits their
+ * number. */
 static void count_late_messages(int sent, int version, int type, const void *octets,
 	size_t length, SSL *ssl, void *argument)
 {
@@ -75,7 +78,8 @@ static void set_defaults(struct tls *t)
 	SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE |
 				    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				    SSL_MODE_RELEASE_BUFFERS);
-	/* every record that is not the client's data comes back to the engine, to be counted */
+	/* SSL_read returns after each record without data, so that the engine can count these
+	 */
 	SSL_CTX_clear_mode(c, SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_security_level(c, 2);
 	SSL_CTX_set_max_early_data(c, 0);
@@ -93,8 +97,8 @@ static bool set_strength(struct tls *t)
 	if (SSL_CTX_set_min_proto_version(t->context, version) != 1)
 		return log_trouble("the TLS library does not have this version", NULL);
 #if OPENSSL_VERSION_NUMBER < 0x30500000L
-	/* finite-field groups let a client make the server work (CVE-2002-20001); later
-	 * versions have a better list of their own */
+	/* with finite-field groups a client can cause much work in the server (CVE-2002-20001);
+	 * later versions have a better default */
 	if (SSL_CTX_set1_groups_list(t->context, "X25519:P-256:X448:P-384:P-521") != 1)
 		return log_trouble("the TLS library does not have these groups", NULL);
 #endif
@@ -107,8 +111,8 @@ static bool set_strength(struct tls *t)
 	return true;
 }
 
-/* Sessions that another process began are resumed if it asked the same of its clients, and
- * else not: a ticket must not replace a certificate (CVE-2025-23419). */
+/* A session of another process is resumed only if that process demands the same client
+ * certificates: a ticket must not replace a certificate (CVE-2025-23419). */
 static bool bind_sessions(struct tls *t)
 {
 	static const unsigned char anyone[] = "pop3d-tls";
@@ -184,7 +188,8 @@ static bool gather_records(SSL *ssl)
 
 bool tls_open(struct tls *t)
 {
-	/* no files are read; texts of errors and names of old ciphers only cost */
+	/* no configuration file is read; texts of errors and names of old ciphers are not
+	 * needed */
 	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT |
 				     OPENSSL_INIT_NO_LOAD_SSL_STRINGS |
 				     OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
@@ -231,7 +236,7 @@ enum tls_verdict tls_handshake(
 	}
 }
 
-/* The library wipes what it allocates, but not always what lay on its stack. */
+/* The library wipes the memory that it allocates, but not all of its stack. */
 static __attribute__((noinline)) void wipe_stack(void)
 {
 	char below[STACK_OCTETS];

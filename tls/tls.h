@@ -1,4 +1,4 @@
-/* tls: one connection's TLS, as the server of it. */
+/* tls: the server side of TLS for one connection. */
 #ifndef TLS_H
 #define TLS_H
 
@@ -17,7 +17,7 @@ struct tls {
 	SSL *ssl;
 	bool cert_chosen;
 	bool misconfigured; /* logged; nothing more is sent to the client */
-	/* handshake messages that came when the handshake was over */
+	/* handshake messages that came after the handshake */
 	bool established;
 	uint64_t late_messages;
 };
@@ -30,15 +30,15 @@ enum tls_verdict {
 	TLS_MISCONFIGURED
 };
 
-/* Prepares the server's side with what the material holds. False after a log line. */
+/* Prepares TLS with the material. Returns false after a log line. */
 bool tls_open(struct tls *t);
 
-/* Does the handshake on descriptors 0 and 1, which must not block. Writes why it failed to
- * reason (nothing for TLS_MISCONFIGURED, which is logged). */
+/* Does the handshake on descriptors 0 and 1, which must not block. If it fails, writes why to
+ * reason; TLS_MISCONFIGURED is logged instead. */
 enum tls_verdict tls_handshake(
 	struct tls *t, int64_t deadline_ms, char *reason, size_t capacity);
 
-/* Forgets the keys of the server, which are not needed any more. */
+/* Forgets the keys of the server: after the handshake they are not needed. */
 void tls_forget_keys(struct tls *t);
 
 /* Frees what tls_open made. */

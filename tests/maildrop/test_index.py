@@ -406,6 +406,23 @@ def test_two_sessions_at_once_leave_one_good_index(lab, home):
         same_as_without(lab, home)
 
 
+def test_a_folder_of_an_imap_server_around_the_index_harms_nothing(lab, home):
+    """Dovecot with LAYOUT=fs takes pop3d/ for a folder, and puts mail there."""
+    fill(home.maildir, 150)
+    make_index(lab, home)
+    for part in ("new", "cur", "tmp"):
+        os.mkdir(home.maildir.at("pop3d", part), 0o777)
+        with open(home.maildir.at("pop3d", part, "1.a"), "wb") as file:
+            file.write(b"Subject: x\n\nnot here\n")
+    with open(home.maildir.at("pop3d", "dovecot-uidlist"), "wb") as file:
+        file.write(b"3 V1 N1\n")
+    assert same_as_without(lab, home)[1].startswith("+OK 150 ")
+    fill(home.maildir, 1, first=150)
+    assert same_as_without(lab, home)[1].startswith("+OK 151 ")
+    for part in ("new", "cur", "tmp"):
+        assert os.listdir(home.maildir.at("pop3d", part)) == [b"1.a"]
+
+
 def test_index_removed_in_a_session_is_no_loss(lab, home):
     fill(home.maildir, 3000)
     make_index(lab, home)

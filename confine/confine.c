@@ -49,6 +49,7 @@ static const int session_calls[] = {
 	SYS_lseek,
 	SYS_pread64,
 	SYS_getdents64,
+	SYS_statx, /* when a file was made */
 	SYS_unlinkat,
 	SYS_renameat2,
 	SYS_linkat,

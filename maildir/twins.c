@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "maildir/internal.h"
+#include "os/birth.h"
 
 /* No file has it: the inode of one that could not be looked at. */
 #define NO_INODE (UINT64_MAX - 1)
@@ -20,7 +21,7 @@
 struct bearer {
 	struct entry entry;
 	uint64_t inode;
-	struct timespec modified;
+	struct timespec born, modified;
 	size_t number; /* in the group as it was sorted */
 	bool is_gone, is_unseen, has_alias;
 };
@@ -36,6 +37,7 @@ static bool look_at_file(const struct maildir *m, struct bearer *b)
 			continue;
 		b->inode = (uint64_t)st.st_ino;
 		b->modified = st.st_mtim;
+		b->born = birth_of(m->place_fd[b->entry.place], b->entry.name);
 		return true;
 	}
 	return false;
@@ -50,7 +52,7 @@ static void look_at_bearer(struct maildir *m, struct bearer *b)
 		.place = b->entry.place};
 	int error_number;
 
-	b->modified = (struct timespec){.tv_sec = 0};
+	b->born = b->modified = (struct timespec){.tv_sec = 0};
 	b->is_gone = b->is_unseen = b->has_alias = false;
 	if (look_at_file(m, b))
 		return;
@@ -74,15 +76,23 @@ static int compare_inodes(const void *a, const void *b)
 	return first->number < second->number ? -1 : first->number > second->number;
 }
 
+static int compare_times(const struct timespec *a, const struct timespec *b)
+{
+	if (a->tv_sec != b->tv_sec)
+		return a->tv_sec < b->tv_sec ? -1 : 1;
+	return (a->tv_nsec > b->tv_nsec) - (a->tv_nsec < b->tv_nsec);
+}
+
 static bool is_older(const struct bearer *a, const struct bearer *b)
 {
+	int order;
+
 	if (a->is_unseen != b->is_unseen)
 		return b->is_unseen;
-	if (a->modified.tv_sec != b->modified.tv_sec)
-		return a->modified.tv_sec < b->modified.tv_sec;
-	if (a->modified.tv_nsec != b->modified.tv_nsec)
-		return a->modified.tv_nsec < b->modified.tv_nsec;
-	return a->inode < b->inode;
+	order = compare_times(&a->born, &b->born);
+	if (order == 0)
+		order = compare_times(&a->modified, &b->modified);
+	return order != 0 ? order < 0 : a->inode < b->inode;
 }
 
 /* Of files sorted by inode, keeps the first name of each; returns how many are left. */

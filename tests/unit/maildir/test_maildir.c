@@ -5,6 +5,7 @@
 
 #include <sys/sysmacros.h>
 
+#include "os/birth.h"
 #include "tests/unit/unit_maildir.h"
 
 TEST(snapshot_holds_new_and_cur)
@@ -167,11 +168,31 @@ TEST(of_two_files_of_one_unique_name_the_older_keeps_it)
 	assert_string_equal(second, expected);
 }
 
+/* A copy from a backup has the date that the message had; a client knows the message already.
+ */
+TEST(copy_never_takes_the_name_of_the_message)
+{
+	char second[UID_TEXT_OCTETS], expected[UID_TEXT_OCTETS];
+
+	put("cur/1.a:2,S", "message\n");
+	if (birth_of(box.fd, "cur/1.a:2,S").tv_sec == 0)
+		skip();
+	usleep(20000);
+	put("cur/1.a:2,", "copy\n");
+	age("cur/1.a:2,", 1000, 1000);
+	own_uid("cur/1.a:2,", "1.a", expected);
+	open_box();
+	has_contents(1, "message\n");
+	is_uid(1, "1.a");
+	uid_of(2, second);
+	assert_string_equal(second, expected);
+}
+
 TEST(two_files_of_one_unique_name_are_found_again_each)
 {
-	put("new/1.a", "new\n");
 	put("cur/1.a:2,S", "cur\n");
 	age("cur/1.a:2,S", 10, 10);
+	put("new/1.a", "new\n");
 	open_box();
 	move("cur/1.a:2,S", "cur/1.a:2,RS");
 	move("new/1.a", "cur/1.a:2,");
@@ -489,6 +510,7 @@ static const struct CMUnitTest tests[] = {
 	MAILDIR_TEST(names_may_hold_any_octets),
 	MAILDIR_TEST(order_is_by_delivery_time_whatever_the_place),
 	MAILDIR_TEST(of_two_files_of_one_unique_name_the_older_keeps_it),
+	MAILDIR_TEST(copy_never_takes_the_name_of_the_message),
 	MAILDIR_TEST(two_files_of_one_unique_name_are_found_again_each),
 	MAILDIR_TEST(one_file_under_two_names_is_one_message),
 	MAILDIR_TEST(two_names_of_one_file_and_another_file_are_two_messages),

@@ -56,6 +56,12 @@ long syscall(long number, ...)
 		directory_reads++;
 		return getdents64(fd, buffer, octets);
 	}
+	if (number == SYS_statx) {
+		/* a file system that does not tell when a file was made */
+		va_end(arguments);
+		errno = ENOSYS;
+		return -1;
+	}
 	assert_int_equal(number, SYS_renameat2);
 	from_fd = va_arg(arguments, int);
 	from = va_arg(arguments, const char *);
@@ -719,6 +725,7 @@ TEST(directory_in_the_place_of_a_message_is_not_removed)
 TEST(dele_never_removes_the_other_file_of_a_unique_name)
 {
 	put("cur/1.a:2,", "one\n");
+	age("cur/1.a:2,", 10, 10);
 	put("cur/1.a:2,S", "two\n");
 	open_box();
 	/* Another program removes the second message and marks the first as seen. */

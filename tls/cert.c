@@ -13,6 +13,10 @@
 
 #define OCSP_SKEW_SECONDS 300
 
+/* A certificate with less time left should have been renewed: days, and a part of its time. */
+#define RENEWAL_DAYS 14
+#define RENEWAL_PART 6
+
 /* Nobody can be asked for the password of a key. */
 static int no_password(char *buffer, int size, int writing, void *argument)
 {
@@ -55,9 +59,43 @@ static EVP_PKEY *read_key(const struct file_octets *pem)
 	return key;
 }
 
+/* The days from one time to another, or from now if from is NULL; 0 if a time is not valid. A
+ * part of a day counts as none. */
+static int days_between(const ASN1_TIME *from, const ASN1_TIME *to)
+{
+	int days = 0, seconds = 0;
+
+	return ASN1_TIME_diff(&days, &seconds, from, to) == 1 ? days : 0;
+}
+
+/* An old certificate is served all the same: some clients accept it, and a closed port would
+ * not tell the administrator more. */
+static void warn_of_expiry(const X509 *leaf, const char *cert_name)
+{
+	const ASN1_TIME *const from = X509_get0_notBefore(leaf), *const until =
+									 X509_get0_notAfter(
+										 leaf);
+	const int part_days = days_between(from, until) / RENEWAL_PART;
+	const int warned_days = part_days < RENEWAL_DAYS ? part_days : RENEWAL_DAYS;
+	const int left_days = days_between(NULL, until);
+	const char *problem = NULL;
+
+	if (X509_cmp_current_time(from) > 0)
+		problem = "not valid yet";
+	else if (X509_cmp_current_time(until) < 0)
+		problem = "expired";
+	else if (left_days < warned_days)
+		problem = "expires soon";
+	if (problem != NULL)
+		log_event(LOG_WARNING,
+			"tls-certificate file=%s problem=\"%s\" days=%d help=\"renew the "
+			"certificate\"",
+			cert_name, problem, left_days);
+}
+
 /* Returns what is wrong with certificate and key, or NULL if the library uses them now. */
-static const char *use_certificate(
-	SSL *ssl, const struct file_octets *cert, const struct file_octets *key)
+static const char *use_certificate(SSL *ssl, const struct file_octets *cert,
+	const struct file_octets *key, const char *cert_name)
 {
 	STACK_OF(X509) *rest = NULL;
 	X509 *const leaf = read_certificates(cert, &rest);
@@ -72,6 +110,8 @@ static const char *use_certificate(
 		problem = "the key is not that of the certificate";
 	else if (SSL_use_cert_and_key(ssl, leaf, private_key, rest, 1) != 1)
 		problem = "the TLS library does not take the certificate (a short key?)";
+	else
+		warn_of_expiry(leaf, cert_name);
 	EVP_PKEY_free(private_key);
 	sk_X509_pop_free(rest, X509_free);
 	X509_free(leaf);
@@ -90,12 +130,13 @@ static bool take_certificate(struct tls *t, const struct file_octets *cert,
 	const struct file_octets *key, const char *cert_name)
 {
 	char quoted[4 * TLS_NAME_OCTETS];
-	const char *const problem = use_certificate(t->ssl, cert, key);
+	const char *const shown =
+		log_quote(quoted, sizeof quoted, cert_name, strlen(cert_name));
+	const char *const problem = use_certificate(t->ssl, cert, key, shown);
 
 	if (problem == NULL)
 		return true;
-	log_event(LOG_ERR, "tls-configuration file=%s problem=\"%s\"",
-		log_quote(quoted, sizeof quoted, cert_name, strlen(cert_name)), problem);
+	log_event(LOG_ERR, "tls-configuration file=%s problem=\"%s\"", shown, problem);
 	give_up_handshake(t);
 	return false;
 }

@@ -13,6 +13,7 @@
 
 #include "os/log.h"
 #include "os/process.h"
+#include "tls/material.h"
 #include "tls/name.h"
 
 /* A handshake needs at most three files: for the name, for its wildcard, and the default. */
@@ -52,6 +53,7 @@ static void hand_out_certificate(const struct keeper *k, const char *text, size_
 	char name[TLS_NAME_OCTETS + 1] = "default", path[PATH_OCTETS];
 	struct file_octets octets = {NULL, 0};
 	enum keeper_answer answered = KEEPER_TROUBLE;
+	struct stat st;
 	int written;
 
 	if (length > 0 && !tls_name_take(name, text, length)) {
@@ -60,9 +62,10 @@ static void hand_out_certificate(const struct keeper *k, const char *text, size_
 	}
 	written = snprintf(path, sizeof path, "%s/%s.pem", k->options->cert_dir, name);
 	errno = ENAMETOOLONG;
-	if (written > 0 && (size_t)written < sizeof path && file_read(path, &octets, NULL))
+	if (written > 0 && (size_t)written < sizeof path && file_read(path, &octets, &st)) {
+		tls_material_warn_exposed(path, &st);
 		answered = KEEPER_FOUND;
-	else if (errno == ENOENT || errno == ENAMETOOLONG)
+	} else if (errno == ENOENT || errno == ENAMETOOLONG)
 		answered = KEEPER_NOT_THERE;
 	else
 		log_event(LOG_ERR, "tls-configuration file=%s problem=\"%s\"", path,

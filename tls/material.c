@@ -8,26 +8,56 @@
 #include "tls/ticketfile.h"
 
 /* Without a path there is nothing to read. */
-static bool read_one(const char *path, struct file_octets *octets)
+static bool read_one(const char *path, struct file_octets *octets, struct stat *st)
 {
-	if (path == NULL || file_read(path, octets, NULL))
+	if (path == NULL || file_read(path, octets, st))
 		return true;
 	log_event(LOG_ERR, "tls-configuration file=%s problem=\"%s\"", path, strerror(errno));
 	return false;
 }
 
+static bool read_pair(struct tls_material_pair *pair, const struct tls_pair *paths)
+{
+	struct stat cert, key;
+
+	if (!read_one(paths->cert, &pair->cert, &cert) ||
+		!read_one(paths->key, &pair->key, &key) ||
+		!read_one(paths->ocsp, &pair->ocsp, NULL))
+		return false;
+	if (paths->key != NULL)
+		tls_material_warn_exposed(paths->key, &key);
+	else if (paths->cert != NULL)
+		tls_material_warn_exposed(paths->cert, &cert);
+	return true;
+}
+
+/* Tickets only save time: without good keys, clients do full handshakes. */
+static void read_tickets(struct ticket_keys *keys, const char *path)
+{
+	if (path != NULL && !ticketfile_read(path, keys))
+		log_event(LOG_WARNING,
+			"tls-no-tickets file=%s help=\"sessions cannot be resumed, make the "
+			"file "
+			"anew with pop3d-tls --make-ticket-keys\"",
+			path);
+}
+
 static bool read_all(struct tls_material *m, const struct tls_options *o)
 {
-	for (; m->pair_count < o->pair_count; m->pair_count++) {
-		const struct tls_pair *const paths = &o->pairs[m->pair_count];
-		struct tls_material_pair *const pair = &m->pairs[m->pair_count];
-
-		if (!read_one(paths->cert, &pair->cert) || !read_one(paths->key, &pair->key) ||
-			!read_one(paths->ocsp, &pair->ocsp))
+	for (; m->pair_count < o->pair_count; m->pair_count++)
+		if (!read_pair(&m->pairs[m->pair_count], &o->pairs[m->pair_count]))
 			return false;
-	}
-	return read_one(o->client_ca, &m->client_ca) &&
-	       (o->ticket_keys == NULL || ticketfile_read(o->ticket_keys, &m->tickets));
+	read_tickets(&m->tickets, o->ticket_keys);
+	return read_one(o->client_ca, &m->client_ca, NULL);
+}
+
+void tls_material_warn_exposed(const char *path, const struct stat *st)
+{
+	if ((st->st_mode & S_IRWXO) != 0)
+		log_event(LOG_WARNING,
+			"tls-key-exposed file=%s help=\"every user of this host can read the "
+			"private key: chmod o-rwx\"",
+			path);
 }
 
 bool tls_material_read(struct tls_material *m, const struct tls_options *o)

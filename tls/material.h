@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 #include "os/file.h"
 #include "tls/options.h"
@@ -21,9 +22,13 @@ struct tls_material {
 	struct ticket_keys tickets; /* none: no tickets */
 };
 
-/* Reads all files that the options name. Returns false after a log line, and keeps nothing
- * then. */
+/* Reads all files that the options name. If the ticket keys cannot be used, there are none.
+ * Returns false after a log line, and keeps nothing then. */
 bool tls_material_read(struct tls_material *m, const struct tls_options *o);
+
+/* Logs a warning if users other than the owner and the group may use a file with a private key.
+ */
+void tls_material_warn_exposed(const char *path, const struct stat *st);
 
 /* Wipes and frees everything: after the handshake none of it is needed. */
 void tls_material_forget(struct tls_material *m);

@@ -4,6 +4,7 @@ import re
 import ssl
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -274,7 +275,7 @@ def test_ticket_keys_are_made_and_rotated(lab, home):
 
 @pytest.mark.parametrize("fault", ["readable", "garbage", "empty", "missing", "long-line",
                                    "half-a-line", "line-and-a-half"])
-def test_a_bad_file_of_ticket_keys_is_refused(lab, home, pki, own, keys, fault):
+def test_a_bad_file_of_ticket_keys_leaves_full_handshakes(lab, home, pki, own, keys, fault):
     if fault == "readable":
         os.chmod(keys, 0o644)
     elif fault == "missing":
@@ -284,14 +285,72 @@ def test_a_bad_file_of_ticket_keys_is_refused(lab, home, pki, own, keys, fault):
             file.write({"garbage": b"z" * 160 + b"\n", "empty": b"",
                         "long-line": b"0" * 162 + b"\n", "half-a-line": b"1f" * 40,
                         "line-and-a-half": b"1f" * 80 + b"\n" + b"1f" * 39 + b"1"}[fault])
-    server = TlsServer(lab, [*own, "--ticket-keys", keys], ["echo", "never"])
-    with server.raw() as client:
-        client.sendall(client_hello(pki.context()))
-        assert all_of(client) == b""
-    assert server.ended() == 111
+    server = TlsServer(lab, [*own, "--ticket-keys", keys], ["echo", "served"])
+    assert server.connect(pki.context()).rest() == b"served\n"
     server.logged("tls-configuration file=")
+    server.logged("tls-no-tickets file=")
     done = run_tls(lab, "--rotate-ticket-keys", keys)
     assert done.returncode == 111 and "tls-configuration" in done.stderr
+
+
+CA_CONFIGURATION = """[ca]
+default_ca = this
+[this]
+database = {0}/index.txt
+serial = {0}/serial
+new_certs_dir = {0}
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+"""
+
+
+def certificate_of_days(directory, first, last):
+    """A file with a key and its own certificate, valid between these days from now."""
+    for name, text in (("index.txt", ""), ("serial", "01\n"),
+                       ("ca.cnf", CA_CONFIGURATION.format(directory))):
+        (directory / name).write_text(text, encoding="ascii")
+    key, request, cert = (str(directory / name) for name in ("key", "request", "cert"))
+    openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+            key, "-out", request, "-subj", "/CN=mail.example")
+    dates = [time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + 86400 * days))
+             for days in (first, last)]
+    openssl("ca", "-config", str(directory / "ca.cnf"), "-selfsign", "-keyfile", key, "-in", request,
+            "-out", cert, "-batch", "-notext", "-startdate", dates[0], "-enddate", dates[1])
+    both = directory / "both.pem"
+    both.write_text(open(key, encoding="ascii").read() + open(cert, encoding="ascii").read(),
+                    encoding="ascii")
+    both.chmod(0o600)
+    return str(both)
+
+
+@pytest.mark.parametrize("first,last,problem", [
+    (-90, -1, "expired"), (-80, 10, "expires soon"), (-60, 30, None), (-4, 2, None),
+    (-6, 0.5, "expires soon"), (1, 90, "not valid yet")])
+def test_an_old_certificate_is_sent_with_a_warning(lab, pki, tmp_path, first, last, problem):
+    both = certificate_of_days(tmp_path, first, last)
+    server = TlsServer(lab, ["--cert", both], ["echo", "served"])
+    context = pki.anywhere()
+    context.verify_mode = ssl.CERT_NONE
+    assert server.connect(context).rest() == b"served\n"
+    server.ended()
+    if problem:
+        server.logged(f'tls-certificate file={both} problem="{problem}"')
+    else:
+        assert "tls-certificate" not in server.log()
+
+
+def test_a_key_that_everybody_can_read_is_used_with_a_warning(lab, home, pki, own):
+    key = own[own.index("--key") + 1]
+    for mode in (0o644, 0o640):
+        os.chmod(key, mode)
+        server = TlsServer(lab, own, ["echo", "served"])
+        assert server.connect(pki.context()).rest() == b"served\n"
+        if mode == 0o644:
+            server.logged(f"tls-key-exposed file={key} ")
+        else:
+            assert "tls-key-exposed" not in server.log()
 
 
 def test_ticket_keys_may_be_binary(lab, home, pki, own, keys):

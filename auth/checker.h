@@ -1,5 +1,5 @@
 /* checker: starting a checkpassword program (cr.yp.to/checkpwd): credentials on descriptor 3,
- * the program to become behind the checker's own arguments. */
+ * the program to become after the checker's own arguments. */
 #ifndef CHECKER_H
 #define CHECKER_H
 

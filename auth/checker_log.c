@@ -47,7 +47,7 @@ void relay_drain(struct relay *r, int fd)
 {
 	struct pollfd polled = {.fd = fd, .events = POLLIN};
 
-	/* bounded: what the checker left behind may go on writing for ever */
+	/* bounded: a process that the checker started may go on writing for ever */
 	for (int i = 0; fd >= 0 && i < 1024 && poll(&polled, 1, 0) == 1 && relay_read(r, fd);
 		i++)
 		;

@@ -17,7 +17,7 @@
 #include "os/process.h"
 #include "peer/ucspi.h"
 
-/* Where the greeter has its end of the socket pair: behind the descriptors of TLS. */
+/* The greeter's end of the socket pair, after the descriptors of TLS. */
 #define GREETER_FD (UCSPI_WRITE_FD + 1)
 
 static _Noreturn void run_greeter(

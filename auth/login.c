@@ -132,7 +132,7 @@ static void forget_all(struct conversation *c)
 	close(1);
 }
 
-/* RFC 2595 section 4. What a man in the middle put behind STLS must never be answered inside
+/* RFC 2595 section 4. What a man in the middle put after STLS must never be answered inside
  * TLS: it is thrown away. That comes before the reply, as a client may begin its handshake as
  * soon as it has that; what is put there later meets the handshake and breaks it. */
 static enum command_result command_stls(void *state, const struct command_input *input)

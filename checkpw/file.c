@@ -146,7 +146,7 @@ enum pwfile_line pwfile_parse(
 	return hash_is_strong(entry->hash) ? PWFILE_ENTRY : PWFILE_BAD;
 }
 
-/* Reads more behind what is left over. */
+/* Reads more octets after those that are left over. */
 static bool fill_reader(struct line_reader *reader)
 {
 	ssize_t got;

@@ -41,7 +41,7 @@ static void complain(const char *what)
 	log_event(LOG_ERR, "checkpw-no-hash problem=\"%s\"", what);
 }
 
-/* Octet by octet: no second copy in a buffer of stdio, and nothing taken from behind the line.
+/* Octet by octet: no second copy in a buffer of stdio, and nothing read from after the line.
  */
 static bool read_line(struct secret *secret)
 {

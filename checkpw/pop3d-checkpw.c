@@ -218,13 +218,13 @@ static enum pw_status split_credentials(struct credentials *credentials, size_t 
 	}
 	login_end = memchr(credentials->data, '\0', length);
 	if (login_end == NULL)
-		return misused("no NUL behind the login on descriptor 3");
+		return misused("no NUL after the login on descriptor 3");
 	credentials->login = credentials->data;
 	credentials->password = login_end + 1;
 	length -= (size_t)(credentials->password - credentials->data);
 	password_end = memchr(credentials->password, '\0', length);
 	if (password_end == NULL)
-		return misused("no NUL behind the password on descriptor 3");
+		return misused("no NUL after the password on descriptor 3");
 	return PW_OK;
 }
 

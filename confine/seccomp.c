@@ -2,7 +2,7 @@
  *
  * Lists of calls are turned into BPF here: building that with libseccomp took 0.15 ms at every
  * start of a process, and there are three filters a session. When one is set, the kernel runs
- * it for every number there is, to know which calls are always allowed; one comparison behind
+ * it for every number there is, to know which calls are always allowed; one comparison after
  * the other for forty calls was a twentieth of the processor time of a whole session. So the
  * comparisons stand in groups, in the order of the numbers, and one leaves a group out. */
 #include "confine/seccomp.h"

@@ -41,9 +41,9 @@ static uint64_t count_bare(const char *in, size_t blocks)
 
 	for (size_t i = 0; i < blocks; i++, in += BLOCK) {
 		const __m128i feeds = _mm_cmpeq_epi8(block_load(in), feed);
-		const __m128i behind_cr = _mm_cmpeq_epi8(block_load(in - 1), cr);
+		const __m128i after_cr = _mm_cmpeq_epi8(block_load(in - 1), cr);
 
-		count = _mm_sub_epi8(count, _mm_andnot_si128(behind_cr, feeds));
+		count = _mm_sub_epi8(count, _mm_andnot_si128(after_cr, feeds));
 	}
 	count = _mm_sad_epu8(count, _mm_setzero_si128());
 	return (uint64_t)_mm_cvtsi128_si32(count) +

@@ -76,7 +76,7 @@ struct index_record {
 struct index_window {
 	uint64_t start;
 	size_t octets;
-	/* the pages as they are read; then their payload, and 8 octets a page behind it */
+	/* the pages as they are read; then their payload, and 8 octets a page after it */
 	unsigned char payload[INDEX_WINDOW_PAGES * INDEX_PAGE_OCTETS];
 };
 

@@ -318,7 +318,7 @@ static bool get_name(
 		return false;
 	if (!is_name(name, r->name_octets, r->unique_octets))
 		return makes_no_sense();
-	/* by words, beyond its end; the window has as much behind what it holds, and it is
+	/* by words, beyond its end; the window has as much room after its content, and it is
 	 * several times faster than the library where that is musl */
 	for (size_t i = 0; i < r->name_octets; i += sizeof(uint64_t))
 		memcpy(ix->name + i, name + i, sizeof(uint64_t));

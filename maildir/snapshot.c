@@ -19,7 +19,7 @@ struct name_block {
 
 void snapshot_init(struct snapshot *s)
 {
-	/* what is behind that is not used before it is written */
+	/* the octets after it are written before they are used */
 	memset(s, 0, offsetof(struct snapshot, few_marks));
 	s->entries = s->few_entries;
 	s->capacity = SNAPSHOT_FEW;
@@ -179,7 +179,7 @@ bool snapshot_add(struct snapshot *s, enum place place, const char *name, size_t
 	const size_t unique_octets = uid_unique_octets(name, name_octets);
 	struct entry *const entry = add(s, place, name, name_octets, unique_octets);
 
-	/* now, while the name is at hand: behind the sorting it would have to be fetched again
+	/* now, while the name is at hand: after the sorting it would have to be fetched again
 	 */
 	if (entry != NULL && uid_size_field(name, unique_octets, 'W', &entry->size_octets))
 		entry->flags |= ENTRY_SIZED;

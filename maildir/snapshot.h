@@ -194,7 +194,7 @@ void snapshot_compact(struct snapshot *s);
 /* Whether two messages bear the same unique name. */
 bool snapshot_same_unique(const struct entry *a, const struct entry *b);
 
-/* Below 0, 0 or above: whether the first unique name is to stand before, with or behind the
+/* Below 0, 0 or above: whether the first unique name is before, with or after the
  * other; without place and whole name. The orders are those of snapshot_order. */
 int snapshot_compare(uint64_t a_order, const char *a, size_t a_octets, uint64_t b_order,
 	const char *b, size_t b_octets);

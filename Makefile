@@ -222,7 +222,7 @@ install: all ## install programs, manuals and recipes below $(DESTDIR)$(PREFIX)
 	$(foreach file,README $(filter-out %.8 doc/examples,$(wildcard doc/*)),$(call \
 		adapt,644,$(file),$(DOCDIR)/$(notdir $(file))))
 	cp -r xinetd.d systemd pam.d $(wildcard fail2ban) doc/examples contrib $(DESTDIR)$(DOCDIR)/
-	$(foreach file,$(wildcard xinetd.d/* systemd/* contrib/*),$(call adapt,$(if \
+	$(foreach file,$(filter-out contrib/alpine,$(wildcard xinetd.d/* systemd/* contrib/*)),$(call adapt,$(if \
 		$(filter %/serve %/prepare,$(file)),755,644),$(file),$(DOCDIR)/$(file)))
 
 # With TLS=no nothing of pop3d-tls is installed.

@@ -90,14 +90,14 @@ static bool begin_tls(struct auth *m)
 static bool take_proxied(struct auth *m, const struct request *request)
 {
 	struct settings *const o = m->options;
-	struct proxied proxied;
+	struct proxy_client proxied;
 
 	memcpy(&proxied, request->octets, sizeof proxied);
-	if (!proxied_is_valid(&proxied)) {
+	if (!proxy_client_is_valid(&proxied)) {
 		log_event(LOG_ERR, "greeter-misbehaves ip=%s when=PROXY", peer_ip(&m->peer));
 		return false;
 	}
-	proxied_apply(&proxied, &m->peer);
+	proxy_client_apply(&proxied, &m->peer);
 	options_meet_proxy(o, proxied.tls);
 	return prepare_checkers(m);
 }

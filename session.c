@@ -225,7 +225,7 @@ static int open_message(struct session *s, uint64_t number, size_t first_octets,
 /* Sends the message and the terminating line. After a read error nothing may follow: with a
  * terminating line the client would take a part for the whole message. */
 static enum command_result send_message(
-	struct session *s, const struct message *message, int fd, struct top *top)
+	struct session *s, const struct message *message, int fd, struct encode_top *top)
 {
 	struct tally *const tally = top != NULL ? &s->top : &s->retr;
 	const struct message_sent sent = message_send(&s->wire, &s->maildir.body, top);
@@ -271,12 +271,12 @@ static enum command_result command_top(void *state, const struct command_input *
 	struct message message;
 	enum command_result result;
 	const int fd = open_message(s, input->number, SEND_TOP_OCTETS, &message, &result);
-	struct top top;
+	struct encode_top top;
 
 	if (fd < 0)
 		return result;
 	reply_ok_with(&s->wire, TEXT_TOP, reply_numbers(input->number, 0));
-	top_start(&top, input->lines);
+	encode_top_start(&top, input->lines);
 	return send_message(s, &message, fd, &top);
 }
 

@@ -236,19 +236,19 @@ static enum login_end end_of_proxy(enum proxy_read found)
 static enum proxy_read meet_proxy(struct conversation *c)
 {
 	static struct request request = {
-		.kind = MECHANISM_PROXY, .login_octets = sizeof(struct proxied)};
+		.kind = MECHANISM_PROXY, .login_octets = sizeof(struct proxy_client)};
 	const int64_t deadline_ms = clock_now_ms() + PROXY_READ_MS;
 	struct proxy_header header = {.reason = NULL};
 	const enum proxy_read found = proxy_read(0,
 		deadline_ms < c->wire.deadline_ms ? deadline_ms : c->wire.deadline_ms, &header);
 	struct settings now = *c->options;
-	struct proxied proxied;
+	struct proxy_client proxied;
 
 	if (found == PROXY_READ_WRONG)
 		log_event(LOG_DEBUG, "proxy-header problem=\"%s\"", header.reason);
 	if (found != PROXY_READ_COMPLETE)
 		return found;
-	proxied = proxied_of(&header);
+	proxied = proxy_client_of(&header);
 	memcpy(request.octets, &proxied, sizeof proxied);
 	if (login_attempt_ask_monitor(c, &request) != VERDICT_GRANTED)
 		return PROXY_READ_BROKEN;

@@ -34,7 +34,7 @@ bool request_permitted(const struct request *request, const struct request_limit
 	if (!kind_permitted(request, limits))
 		return false;
 	if (!request_is_login(request))
-		return login == (request->kind == MECHANISM_PROXY ? sizeof(struct proxied)
+		return login == (request->kind == MECHANISM_PROXY ? sizeof(struct proxy_client)
 								  : 0) &&
 		       password == 0;
 	if (login == 0 || password == 0 || login + password > REQUEST_OCTETS ||

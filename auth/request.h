@@ -19,7 +19,7 @@
 
 /* Greeter to monitor, one datagram of exactly request_length octets. octets begins with the
  * login, the password (the digest, the token) follows at once; with MECHANISM_PROXY it begins
- * with a struct proxied instead, whose size is login_octets. Behind it nothing is sent. */
+ * with a struct proxy_client instead, whose size is login_octets. Behind it nothing is sent. */
 struct request {
 	uint16_t kind; /* enum mechanism: a way to log in, or MECHANISM_STLS and MECHANISM_PROXY
 			*/

@@ -211,13 +211,13 @@ uint64_t encode_count_end(const struct encoder *e)
 	return e->in_line ? 2 : 0;
 }
 
-void top_start(struct top *t, uint64_t lines)
+void encode_top_start(struct encode_top *t, uint64_t lines)
 {
-	*t = (struct top){.lines_left = lines};
+	*t = (struct encode_top){.lines_left = lines};
 }
 
 /* Notes a header line, or a piece of one. The headers end at the first empty line. */
-static void top_header(struct top *t, const char *line, size_t length, bool complete)
+static void top_header(struct encode_top *t, const char *line, size_t length, bool complete)
 {
 	if (t->line_octets == 0 && length > 0)
 		t->first_is_cr = line[0] == '\r';
@@ -231,7 +231,7 @@ static void top_header(struct top *t, const char *line, size_t length, bool comp
 	t->line_octets = 0;
 }
 
-size_t top_extent(struct top *t, const char *in, size_t length)
+size_t encode_top_extent(struct encode_top *t, const char *in, size_t length)
 {
 	size_t used = 0;
 

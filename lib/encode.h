@@ -42,7 +42,7 @@ uint64_t encode_count_end(const struct encoder *e);
 
 /* The part of a message that TOP n k sends (RFC 1939 section 7): the headers, the blank line
  * and k lines of the body. */
-struct top {
+struct encode_top {
 	bool in_body;
 	bool first_is_cr;   /* of the current header line */
 	size_t line_octets; /* in the current header line so far, without its LF */
@@ -51,10 +51,10 @@ struct top {
 };
 
 /* Starts with the number of body lines that are wanted. */
-void top_start(struct top *t, uint64_t lines);
+void encode_top_start(struct encode_top *t, uint64_t lines);
 
 /* How many of the length octets belong to the top. Sets t->done when the rest of the message
  * does not belong to it. */
-size_t top_extent(struct top *t, const char *in, size_t length);
+size_t encode_top_extent(struct encode_top *t, const char *in, size_t length);
 
 #endif

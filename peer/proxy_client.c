@@ -24,9 +24,9 @@ static uint8_t copy_address(const char *text, unsigned char octets[16])
 	return (uint8_t)address.length;
 }
 
-struct proxied proxied_of(const struct proxy_header *header)
+struct proxy_client proxy_client_of(const struct proxy_header *header)
 {
-	struct proxied p;
+	struct proxy_client p;
 
 	memset(&p, 0, sizeof p);
 	p.local = header->local;
@@ -47,7 +47,7 @@ static bool is_length(uint8_t length)
 	return length == 0 || length == 4 || length == 16;
 }
 
-bool proxied_is_valid(const struct proxied *p)
+bool proxy_client_is_valid(const struct proxy_client *p)
 {
 	return p->local <= 1 && p->tls <= 1 && is_length(p->remote_length) &&
 	       is_length(p->local_length);
@@ -62,7 +62,7 @@ static void write_end(
 	snprintf(port, PEER_PORT_OCTETS, "%u", (unsigned)number);
 }
 
-void proxied_apply(const struct proxied *proxied, struct peer *p)
+void proxy_client_apply(const struct proxy_client *proxied, struct peer *p)
 {
 	if (proxied->local)
 		return;

@@ -10,7 +10,7 @@
 #include "peer/proxy_header.h"
 
 /* An address as in struct address; length 0 if it is not known. Ports are numbers. */
-struct proxied {
+struct proxy_client {
 	uint8_t local; /* the proxy speaks for itself: nothing below is set */
 	uint8_t tls;   /* the client came to it over TLS */
 	uint8_t remote_length, local_length;
@@ -19,13 +19,13 @@ struct proxied {
 };
 
 /* Converts a header that proxy_parse has filled. */
-struct proxied proxied_of(const struct proxy_header *header);
+struct proxy_client proxy_client_of(const struct proxy_header *header);
 
-/* Whether the value can be a result of proxied_of: the greeter is not trusted. */
-bool proxied_is_valid(const struct proxied *proxied);
+/* Whether the value can be a result of proxy_client_of: the greeter is not trusted. */
+bool proxy_client_is_valid(const struct proxy_client *proxied);
 
 /* Makes p describe the proxy's client. Leaves p unchanged if the proxy speaks for itself.
  * Addresses that the proxy does not know stay those of the proxy. */
-void proxied_apply(const struct proxied *proxied, struct peer *p);
+void proxy_client_apply(const struct proxy_client *proxied, struct peer *p);
 
 #endif

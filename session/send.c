@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-struct message_sent message_send(struct wire *w, struct body *body, struct top *top)
+struct message_sent message_send(struct wire *w, struct body *body, struct encode_top *top)
 {
 	struct message_sent sent = {0, 0};
 	struct encoder e = ENCODER_START;
@@ -20,7 +20,7 @@ struct message_sent message_send(struct wire *w, struct body *body, struct top *
 			break;
 		wanted = wanted < sizeof body->chunk / 4 ? 4 * wanted : sizeof body->chunk;
 		used = top == NULL ? (size_t)length
-				   : top_extent(top, body->chunk, (size_t)length);
+				   : encode_top_extent(top, body->chunk, (size_t)length);
 		sent.octets += wire_put_encoded(w, &e, body->chunk, used);
 	}
 	sent.octets -= e.stuffed;

@@ -20,6 +20,6 @@ struct message_sent {
 /* Puts a message on the wire, from where its body was started: all of it, or (top not NULL)
  * only its top; neither the reply before nor the terminating line. A failure of the wire shows
  * in the wire. */
-struct message_sent message_send(struct wire *w, struct body *body, struct top *top);
+struct message_sent message_send(struct wire *w, struct body *body, struct encode_top *top);
 
 #endif

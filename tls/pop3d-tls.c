@@ -235,7 +235,7 @@ static bool meet_proxy(struct connection *c, int64_t deadline_ms)
 		[PROXY_READ_BROKEN] = "connection-broken"};
 	struct proxy_header header = {.reason = NULL};
 	const enum proxy_read found = proxy_read(0, deadline_ms, &header);
-	struct proxied proxied;
+	struct proxy_client proxied;
 
 	if (found != PROXY_READ_COMPLETE) {
 		if (end_signal == 0)
@@ -244,8 +244,8 @@ static bool meet_proxy(struct connection *c, int64_t deadline_ms)
 				found == PROXY_READ_WRONG ? header.reason : problems[found]);
 		return false;
 	}
-	proxied = proxied_of(&header);
-	proxied_apply(&proxied, &c->peer);
+	proxied = proxy_client_of(&header);
+	proxy_client_apply(&proxied, &c->peer);
 	return true;
 }
 

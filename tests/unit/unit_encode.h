@@ -10,8 +10,8 @@ __typeof__(encode_plain) portable_encode_plain;
 __typeof__(encode_end) portable_encode_end;
 __typeof__(encode_count) portable_encode_count;
 __typeof__(encode_count_end) portable_encode_count_end;
-__typeof__(top_start) portable_top_start;
-__typeof__(top_extent) portable_top_extent;
+__typeof__(encode_top_start) portable_top_start;
+__typeof__(encode_top_extent) portable_top_extent;
 
 #define ENCODE_PORTABLE
 #define encode portable_encode
@@ -19,8 +19,8 @@ __typeof__(top_extent) portable_top_extent;
 #define encode_end portable_encode_end
 #define encode_count portable_encode_count
 #define encode_count_end portable_encode_count_end
-#define top_start portable_top_start
-#define top_extent portable_top_extent
+#define encode_top_start portable_top_start
+#define encode_top_extent portable_top_extent
 
 #include "lib/encode.c"
 
@@ -29,7 +29,7 @@ __typeof__(top_extent) portable_top_extent;
 #undef encode_end
 #undef encode_count
 #undef encode_count_end
-#undef top_start
-#undef top_extent
+#undef encode_top_start
+#undef encode_top_extent
 
 #endif

@@ -113,7 +113,7 @@ TEST(what_is_not_offered_is_refused)
 	for (unsigned kind = 0; kind < MECHANISM_COUNT; kind++) {
 		struct request request = kind == MECHANISM_STLS ? make(0, 0)
 					 : kind == MECHANISM_PROXY
-						 ? make(sizeof(struct proxied), 0)
+						 ? make(sizeof(struct proxy_client), 0)
 						 : make(5, 5);
 		struct request_limits limits = {.credentials_most = 512, .tries = 1};
 
@@ -149,9 +149,9 @@ TEST(what_a_proxy_said_has_its_size_and_counts_as_no_login)
 	assert_false(request_is_login(&request));
 	for (unsigned octets = 0; octets <= UINT16_MAX; octets++) {
 		request.login_octets = (uint16_t)octets;
-		assert_int_equal(permitted(&request, 0), octets == sizeof(struct proxied));
+		assert_int_equal(permitted(&request, 0), octets == sizeof(struct proxy_client));
 	}
-	request.login_octets = sizeof(struct proxied);
+	request.login_octets = sizeof(struct proxy_client);
 	assert_true(request_permitted(&request, &limits));
 	request.password_octets = 1;
 	assert_false(permitted(&request, 0));

@@ -32,11 +32,11 @@ TEST(addresses_arrive_as_they_were_said)
 
 	for (size_t i = 0; i < COUNT_OF(pairs); i++) {
 		const struct proxy_header h = header_of(pairs[i][0], pairs[i][1]);
-		const struct proxied said = proxied_of(&h);
+		const struct proxy_client said = proxy_client_of(&h);
 		struct peer p = the_proxy();
 
-		assert_true(proxied_is_valid(&said));
-		proxied_apply(&said, &p);
+		assert_true(proxy_client_is_valid(&said));
+		proxy_client_apply(&said, &p);
 		assert_true(p.proxied);
 		assert_string_equal(p.remote_ip, pairs[i][0]);
 		assert_string_equal(p.local_ip, pairs[i][1]);
@@ -50,10 +50,10 @@ TEST(addresses_arrive_as_they_were_said)
 TEST(what_the_proxy_does_not_know_stays_the_proxys)
 {
 	const struct proxy_header h = {.has_addresses = false, .tls = true};
-	const struct proxied said = proxied_of(&h);
+	const struct proxy_client said = proxy_client_of(&h);
 	struct peer p = the_proxy();
 
-	proxied_apply(&said, &p);
+	proxy_client_apply(&said, &p);
 	assert_true(said.tls);
 	assert_true(p.proxied);
 	assert_string_equal(p.remote_ip, "10.0.0.1");
@@ -63,10 +63,10 @@ TEST(what_the_proxy_does_not_know_stays_the_proxys)
 TEST(a_proxy_that_speaks_for_itself_is_itself)
 {
 	const struct proxy_header h = {.local = true};
-	const struct proxied said = proxied_of(&h);
+	const struct proxy_client said = proxy_client_of(&h);
 	struct peer p = the_proxy();
 
-	proxied_apply(&said, &p);
+	proxy_client_apply(&said, &p);
 	assert_false(p.proxied);
 	assert_false(said.tls);
 }
@@ -74,10 +74,10 @@ TEST(a_proxy_that_speaks_for_itself_is_itself)
 TEST(nobody_behind_a_proxy_is_of_this_host)
 {
 	const struct proxy_header h = header_of("127.0.0.1", "127.0.0.1");
-	const struct proxied said = proxied_of(&h);
+	const struct proxy_client said = proxy_client_of(&h);
 	struct peer p = the_proxy();
 
-	proxied_apply(&said, &p);
+	proxy_client_apply(&said, &p);
 	assert_string_equal(p.remote_ip, "127.0.0.1");
 	assert_false(peer_is_local(&p));
 }
@@ -89,7 +89,7 @@ TEST(octets_of_any_kind_are_refused_or_make_texts_that_end)
 
 	srandom(1);
 	for (int i = 0; i < 200000; i++) {
-		struct proxied said;
+		struct proxy_client said;
 		struct peer p = the_proxy();
 
 		for (size_t at = 0; at < sizeof said; at++)
@@ -99,10 +99,10 @@ TEST(octets_of_any_kind_are_refused_or_make_texts_that_end)
 			said.remote_length = (uint8_t[]){0, 4, 16}[random() % 3];
 			said.local_length = (uint8_t[]){0, 4, 16, 17}[random() % 4];
 		}
-		if (!proxied_is_valid(&said))
+		if (!proxy_client_is_valid(&said))
 			continue;
 		valid++;
-		proxied_apply(&said, &p);
+		proxy_client_apply(&said, &p);
 		assert_true(strnlen(p.remote_ip, sizeof p.remote_ip) < sizeof p.remote_ip);
 		assert_true(strnlen(p.local_port, sizeof p.local_port) < sizeof p.local_port);
 		assert_int_equal(
@@ -138,5 +138,5 @@ static const struct CMUnitTest tests[] = {
 
 int main(void)
 {
-	return UNIT_RUN("proxied", tests);
+	return UNIT_RUN("proxy_client", tests);
 }

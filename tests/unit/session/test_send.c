@@ -22,7 +22,7 @@ static struct body body;
 
 /* What message_send puts on the wire of a body that was started: in a file, so that nobody has
  * to read meanwhile. */
-static struct message_sent send_started(struct top *top, char **got, size_t *got_octets)
+static struct message_sent send_started(struct encode_top *top, char **got, size_t *got_octets)
 {
 	const int out = memfd_create("sent", MFD_CLOEXEC), in = open("/dev/null", O_RDONLY);
 	struct message_sent sent;
@@ -43,7 +43,8 @@ static struct message_sent send_started(struct top *top, char **got, size_t *got
 	return sent;
 }
 
-static struct message_sent send_all(int fd, struct top *top, char **got, size_t *got_octets)
+static struct message_sent send_all(
+	int fd, struct encode_top *top, char **got, size_t *got_octets)
 {
 	assert_true(body_start(&body, fd, top != NULL ? SEND_TOP_OCTETS : sizeof body.chunk));
 	return send_started(top, got, got_octets);
@@ -159,11 +160,11 @@ TEST(message_that_was_read_whole_is_not_read_again)
 static void sends_top(const char *text, uint64_t lines, const char *expected)
 {
 	const int fd = file_of(text, strlen(text));
-	struct top top;
+	struct encode_top top;
 	size_t got_octets;
 	char *got;
 
-	top_start(&top, lines);
+	encode_top_start(&top, lines);
 	send_all(fd, &top, &got, &got_octets);
 	assert_octets(text, strlen(text), expected, strlen(expected), got, got_octets);
 	free(got);
@@ -183,7 +184,7 @@ TEST(top_of_many_chunks_ends_where_it_has_to)
 {
 	const size_t length = 3 * WIRE_CHUNK_OCTETS;
 	char *const in = malloc(length);
-	struct top top;
+	struct encode_top top;
 	size_t got_octets;
 	char *got;
 	int fd;
@@ -193,12 +194,12 @@ TEST(top_of_many_chunks_ends_where_it_has_to)
 	in[WIRE_CHUNK_OCTETS - 1] = in[WIRE_CHUNK_OCTETS] = '\n';
 	in[2 * WIRE_CHUNK_OCTETS] = '\n';
 	fd = file_of(in, length);
-	top_start(&top, 0);
+	encode_top_start(&top, 0);
 	assert_int_equal(send_all(fd, &top, &got, &got_octets).octets, WIRE_CHUNK_OCTETS + 3);
 	assert_int_equal(got_octets, WIRE_CHUNK_OCTETS + 3);
 	free(got);
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-	top_start(&top, 1);
+	encode_top_start(&top, 1);
 	assert_int_equal(
 		send_all(fd, &top, &got, &got_octets).octets, 2 * WIRE_CHUNK_OCTETS + 4);
 	assert_int_equal(got_octets, 2 * WIRE_CHUNK_OCTETS + 4);
@@ -220,7 +221,7 @@ TEST(top_reads_little_more_than_it_needs)
 
 	assert_non_null(in);
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		struct top top;
+		struct encode_top top;
 		size_t got_octets;
 		char *got;
 		int fd;
@@ -228,7 +229,7 @@ TEST(top_reads_little_more_than_it_needs)
 		memset(in, 'a', length);
 		memcpy(in + cases[i].headers - 2, "\n\n", 2);
 		fd = file_of(in, length);
-		top_start(&top, 0);
+		encode_top_start(&top, 0);
 		send_all(fd, &top, &got, &got_octets);
 		assert_int_equal(got_octets, cases[i].headers + 2);
 		assert_in_range(lseek(fd, 0, SEEK_CUR), 0, cases[i].most);

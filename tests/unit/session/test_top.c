@@ -60,17 +60,17 @@ static const struct sample samples[] = {
 /* Cuts the message after each octet whose bit is set. */
 static size_t extent_in_pieces(const struct sample *s, uint64_t lines, uint64_t cuts)
 {
-	struct top top;
+	struct encode_top top;
 	size_t start = 0, extent = 0;
 
-	top_start(&top, lines);
+	encode_top_start(&top, lines);
 	for (size_t i = 0; i < s->length; i++) {
 		const bool done = top.done;
 		size_t used;
 
 		if (i + 1 < s->length && (cuts >> i & 1) == 0)
 			continue;
-		used = top_extent(&top, s->octets + start, i + 1 - start);
+		used = encode_top_extent(&top, s->octets + start, i + 1 - start);
 		if (done)
 			assert_int_equal(used, 0);
 		/* What is left out is left out at the end, and finally. */
@@ -103,11 +103,11 @@ TEST(extent_is_the_same_in_all_chunkings)
 
 static void extent_is(const char *message, uint64_t lines, const char *expected)
 {
-	struct top top;
+	struct encode_top top;
 
-	top_start(&top, lines);
+	encode_top_start(&top, lines);
 	assert_octets(message, strlen(message), expected, strlen(expected), message,
-		top_extent(&top, message, strlen(message)));
+		encode_top_extent(&top, message, strlen(message)));
 }
 
 TEST(headers_and_blank_line_are_always_sent)
@@ -135,14 +135,14 @@ TEST(more_lines_than_there_are_give_the_whole_message)
 
 TEST(top_is_done_with_its_last_line)
 {
-	struct top top;
+	struct encode_top top;
 
-	top_start(&top, 1);
-	assert_int_equal(top_extent(&top, "\none", 4), 4);
+	encode_top_start(&top, 1);
+	assert_int_equal(encode_top_extent(&top, "\none", 4), 4);
 	assert_false(top.done);
-	assert_int_equal(top_extent(&top, "\ntwo\n", 5), 1);
+	assert_int_equal(encode_top_extent(&top, "\ntwo\n", 5), 1);
 	assert_true(top.done);
-	assert_int_equal(top_extent(&top, "three\n", 6), 0);
+	assert_int_equal(encode_top_extent(&top, "three\n", 6), 0);
 }
 
 static const struct CMUnitTest tests[] = {

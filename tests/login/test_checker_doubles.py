@@ -42,9 +42,9 @@ VCHKPW = READS + """
 digest = hmac.new(password, third, hashlib.md5).hexdigest().encode()
 if not login.replace("@", "").replace(".", "").isalnum():
     sys.exit(20)
-if login == "passwd-user":
+if login == "passwduser":
     sys.exit(21)
-if login == "shadow-user":
+if login == "shadowuser":
     sys.exit(23)
 if login != "kermit" or second not in (password, digest):
     sys.exit(3)
@@ -174,8 +174,8 @@ def test_auth_pop_makes_a_maildir_and_nothing_else(lab, home):
     assert os.listdir(home.path) == ["Maildir"]
 
 
-@pytest.mark.parametrize("login, status", [("unknown", 3), ("bad!", 20), ("passwd-user", 21),
-                                           ("shadow-user", 23)])
+@pytest.mark.parametrize("login, status", [("unknown", 3), ("bad!", 20), ("passwduser", 21),
+                                           ("shadowuser", 23)])
 def test_every_refusal_of_vchkpw_is_one(lab, home, login, status):
     """What counts as temporary for some logins alone shows who has a mailbox."""
     server = start(lab, home, "vchkpw")

@@ -9,7 +9,8 @@ import pytest
 
 import jail
 from harness import ROOT, retry_until
-from launch import (Tcpserver, Xinetd, checker_options, checkpw, replace_once, shipped, tree_of)
+from launch import (OpenbsdInetd, Tcpserver, Xinetd, checker_options, checkpw,
+                    replace_once, shipped, tree_of)
 
 CONNECTIONS = 200
 LOGIN_TIMEOUT = 3  # Seconds.
@@ -263,3 +264,30 @@ def test_a_crowd_does_not_close_the_port_of_xinetd(lab, home):
         server.stop()
     with open(server.log_path, encoding="utf-8") as log:
         assert "Deactivating" not in log.read()
+
+
+def word_of_setup():
+    """How doc/SETUP spells nowait in its lines for inetd.conf."""
+    words = set(re.findall(r"^    pop3s?  stream  tcp  (\S+) ", shipped("doc", "SETUP"),
+                           re.MULTILINE))
+    assert len(words) == 1
+    return words.pop()
+
+
+def test_a_crowd_does_not_close_the_port_of_openbsd_inetd(lab, home):
+    """Without a number it serves 256 a minute, and then nobody for ten minutes."""
+    class Server(OpenbsdInetd):
+        def line(self):
+            path = super().line()
+            with open(path, encoding="utf-8") as file:
+                text = file.read().replace(" nowait ", f" {word_of_setup()} ")
+            return self.write("inetd.conf", text)
+
+    server = Server(lab, home, [*checker_options(lab), "--", *checkpw(lab, home)], "127.0.0.1")
+    try:
+        for _ in range(300):
+            with socket.create_connection((server.address, server.port), 5) as client:
+                client.sendall(b"QUIT\r\n")
+                assert client.recv(3) == b"+OK", server.log()
+    finally:
+        server.stop()

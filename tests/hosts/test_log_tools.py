@@ -196,6 +196,10 @@ def test_lnav_follows_an_address_and_knows_levels(lines, tmp_path):
     assert level["maildrop-unusable"] == "error" and level["login-failed"] == "warning"
     assert level["login"] == "info"
     assert {row["ip"] for row in rows if row["event"] == "login"} == {"127.0.0.1"}
+    accounts = query(path, tmp_path, "SELECT account, session FROM pop3d_log "
+                     "WHERE event = 'logout'")
+    assert accounts == [{"account": value(line, "account"), "session": value(line, "session")}
+                        for line in lines if re.match(r"pop3d\[\d+\]: logout ", line)]
     users = query(path, tmp_path, "SELECT user FROM pop3d_log WHERE event = 'login-failed'")
     assert [row["user"] for row in users] == [
         value(line, "user") for line in lines if re.match(r"pop3d\[\d+\]: login-failed ", line)]

@@ -23,6 +23,7 @@
 #include "auth/greeter.h"
 #include "auth/invocation.h"
 #include "auth/request.h"
+#include "auth/watch.h"
 #include "confine/confine.h"
 #include "os/clock.h"
 #include "os/handover.h"
@@ -44,6 +45,12 @@ enum connection {
 	CONNECTION_OVER,
 };
 
+/* What a checker, or the session that it became, came to. */
+enum checker_end {
+	CHECKER_ENDED,  /* it exited, or somebody else ended it */
+	CHECKER_KILLED, /* this process ended it, or could not and left it */
+};
+
 struct auth {
 	struct settings *options;
 	struct peer peer;
@@ -53,6 +60,7 @@ struct auth {
 	bool logged_in;
 	int64_t deadline_ms; /* of the login */
 	struct checker checker;
+	struct watch watch; /* of the session */
 	struct relay relay;
 	int exec_errno;         /* why the checker could not be started, or 0 */
 	int exit_status;        /* of the session */
@@ -143,27 +151,37 @@ static void log_failure(const struct auth *m, enum request_verdict verdict, int 
 			number, number == 0 ? " problem=ran-no-session" : "", log_user());
 }
 
-/* The client was let in: the greeter must not touch the connection any more. */
-static void admit_client(struct auth *m)
+/* The client was let in: the greeter must not touch the connection any more. session is the
+ * process that serves it, or 0 where that is not known. */
+static void admit_client(struct auth *m, pid_t session)
 {
+	const struct settings *const o = m->options;
+
 	m->logged_in = true;
 	log_event(LOG_INFO, "login ip=%s port=%s user=%s tls=%s", peer_ip(&m->peer),
-		peer_port(&m->peer), log_user(), m->options->found.tls ? "yes" : "no");
+		peer_port(&m->peer), log_user(), o->found.tls ? "yes" : "no");
 	greeter_end(&m->greeter, 0, &m->while_waiting);
+	if (session > 0)
+		watch_start(&m->watch, session,
+			o->asked.exec_text == NULL ? o->asked.idle_seconds * 1000 : -1);
 	confine_monitor();
 }
 
-/* The status descriptor speaks: the session's octet, the errno of a failed start, or its end.
+/* The status descriptor speaks: the session's message, the errno of a failed start, or its end.
  */
 static void take_status(struct auth *m)
 {
-	char octets[sizeof(int)];
-	const ssize_t length = read(m->checker.status_fd, octets, sizeof octets);
+	union {
+		struct handover handover;
+		int error_number;
+	} message;
+	const ssize_t length = read(m->checker.status_fd, &message, sizeof message);
 
-	if (length == (ssize_t)sizeof octets)
-		memcpy(&m->exec_errno, octets, sizeof octets);
-	else if (length == 1 && octets[0] == HANDOVER_SESSION_RUNS && !m->logged_in)
-		admit_client(m);
+	if (length == (ssize_t)sizeof message.error_number)
+		m->exec_errno = message.error_number;
+	else if (length == (ssize_t)sizeof message.handover &&
+		 message.handover.runs == HANDOVER_SESSION_RUNS && !m->logged_in)
+		admit_client(m, message.handover.pid);
 	if (length <= 0 || m->logged_in)
 		checker_close_end(&m->checker.status_fd);
 }
@@ -177,12 +195,15 @@ enum event {
 
 static enum event wait_event(struct auth *m, int64_t deadline_ms)
 {
-	struct pollfd polled[3] = {{.fd = m->checker.status_fd, .events = POLLIN},
+	const bool follows_client = m->watch.runs && !m->watch.client_gone;
+	struct pollfd polled[] = {{.fd = m->checker.status_fd, .events = POLLIN},
 		{.fd = m->checker.stderr_fd, .events = POLLIN},
-		{.fd = m->greeter.fd, .events = POLLIN}};
+		{.fd = m->greeter.fd, .events = POLLIN},
+		{.fd = follows_client ? 0 : -1, .events = POLLRDHUP}};
 	const int timeout_ms = clock_poll_timeout(deadline_ms);
 	const struct timespec timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
-	const int ready = ppoll(polled, 3, timeout_ms < 0 ? NULL : &timeout, &m->while_waiting);
+	const int ready = ppoll(polled, sizeof polled / sizeof *polled,
+		timeout_ms < 0 ? NULL : &timeout, &m->while_waiting);
 
 	if (ready <= 0)
 		return ready == 0 ? EVENT_TIME : EVENT_OTHER;
@@ -190,6 +211,8 @@ static enum event wait_event(struct auth *m, int64_t deadline_ms)
 		take_status(m);
 	if (polled[1].revents != 0 && !relay_read(&m->relay, m->checker.stderr_fd))
 		checker_close_end(&m->checker.stderr_fd);
+	if (polled[3].revents != 0)
+		watch_lose_client(&m->watch);
 	return polled[2].revents != 0 && !m->logged_in ? EVENT_GREETER : EVENT_OTHER;
 }
 
@@ -219,7 +242,7 @@ static int64_t next_look(const struct auth *m, int64_t deadline_ms)
 static void look_for_mark(struct auth *m)
 {
 	if (m->checker.status_fd < 0 && !m->logged_in && handover_connection_is_marked())
-		admit_client(m);
+		admit_client(m, 0);
 }
 
 /* Whether the checker has had its time. */
@@ -234,39 +257,79 @@ static bool checker_is_overdue(const struct auth *m)
 	return true;
 }
 
-/* Follows the checker, and the session that it may become, until it exits; returns its status.
- * *ended is set where this process ended it: at the login timeout, asked to by a signal, or
- * because the greeter is gone or speaks when it should listen. */
-static int follow_checker(struct auth *m, bool *ended)
+/* Whether the session does nothing any more, and will not end by itself: it was stopped, or
+ * waits for a file server. */
+static bool session_is_stuck(struct auth *m)
 {
-	int64_t deadline_ms = m->deadline_ms;
-	int wait_status = 0;
+	const enum watch_finding found = watch_look(&m->watch);
 
-	*ended = false;
-	while (waitpid(m->checker.pid, &wait_status, WNOHANG) == 0) {
-		const enum event event = wait_event(m, next_look(m, deadline_ms));
-		int signal_number = 0;
+	if (found == WATCH_GOOD)
+		return false;
+	log_event(LOG_WARNING, "session-killed ip=%s reason=%s seconds=%lld user=%s",
+		peer_ip(&m->peer), found == WATCH_CLIENT_GONE ? "client-gone" : "stalled",
+		(long long)((clock_now_ms() - m->watch.moved_ms) / 1000), log_user());
+	return true;
+}
+
+/* The signal with which to end what runs, for the first time; 0: it may go on. */
+static int signal_to_end(struct auth *m, enum event event)
+{
+	if (signals_end() != 0)
+		return signals_end();
+	if (event == EVENT_GREETER || checker_is_overdue(m))
+		return SIGKILL;
+	return m->logged_in && session_is_stuck(m) ? SIGKILL : 0;
+}
+
+/* Waits until the checker that was sent a signal is gone: kills it when the grace is over. One
+ * that is even then not gone waits for a file server or a disk, and is left. */
+static enum checker_end await_end(struct auth *m, int *wait_status, int signal_number)
+{
+	bool killed = signal_number == SIGKILL;
+	int64_t deadline_ms = clock_now_ms() + AUTH_GRACE_MS;
+
+	if (!checker_kill(&m->checker, signal_number))
+		return CHECKER_KILLED; /* somebody else by now: the end of the connection ends
+					  it */
+	while (waitpid(m->checker.pid, wait_status, WNOHANG) == 0) {
+		wait_event(m, next_look(m, deadline_ms));
+		look_for_mark(m);
+		if (clock_now_ms() < deadline_ms)
+			continue;
+		if (killed) {
+			log_event(LOG_ERR, "process-unkillable ip=%s pid=%ld user=%s",
+				peer_ip(&m->peer), (long)m->checker.pid, log_user());
+			break;
+		}
+		killed = checker_kill(&m->checker, SIGKILL);
+		if (!killed)
+			break;
+		deadline_ms = clock_now_ms() + AUTH_GRACE_MS;
+	}
+	return CHECKER_KILLED;
+}
+
+/* Follows the checker, and the session that it may become, until it exits, and sets its status.
+ * It is ended at the login timeout, when a signal asks for it, when the greeter is gone or
+ * speaks when it should listen, and when the session does nothing any more. */
+static enum checker_end follow_checker(struct auth *m, int *wait_status)
+{
+	enum checker_end end = CHECKER_ENDED;
+
+	*wait_status = 0;
+	while (end == CHECKER_ENDED && waitpid(m->checker.pid, wait_status, WNOHANG) == 0) {
+		const enum event event = wait_event(m,
+			m->logged_in ? watch_next_ms(&m->watch) : next_look(m, m->deadline_ms));
+		int signal_number;
 
 		look_for_mark(m);
-		if (*ended)
-			signal_number = clock_now_ms() >= deadline_ms ? SIGKILL : 0;
-		else if (signals_end() != 0)
-			signal_number = signals_end();
-		else if (event == EVENT_GREETER || checker_is_overdue(m))
-			signal_number = SIGKILL;
-		if (signal_number != 0) {
-			*ended = true;
-			deadline_ms = clock_now_ms() + AUTH_GRACE_MS;
-			if (!checker_kill(&m->checker, signal_number))
-				break; /* somebody else by now: the end of the connection ends
-					  it */
-		} else if (m->logged_in && !*ended) {
-			deadline_ms = -1;
-		}
+		signal_number = signal_to_end(m, event);
+		if (signal_number != 0)
+			end = await_end(m, wait_status, signal_number);
 	}
 	drain_status(m);
 	look_for_mark(m);
-	return wait_status;
+	return end;
 }
 
 /* Everything ends: the greeter spoke when it should listen, said what it may not say, or is
@@ -295,28 +358,37 @@ static enum connection wait_out_delay(struct auth *m, int64_t since_ms)
 	return event == EVENT_TIME ? CONNECTION_OPEN : CONNECTION_OVER;
 }
 
+/* An end that the session has not logged itself, nor this process before. */
+static void log_session_end(const struct auth *m, enum checker_end end, int wait_status)
+{
+	if (end == CHECKER_ENDED && WIFSIGNALED(wait_status))
+		log_event(LOG_ERR, "session-died ip=%s signal=%d%s user=%s", peer_ip(&m->peer),
+			WTERMSIG(wait_status), process_death_note(wait_status), log_user());
+	else if (end == CHECKER_KILLED && signals_end() != 0)
+		log_event(LOG_INFO, "session-ended ip=%s signal=%d%s user=%s",
+			peer_ip(&m->peer), signals_end(), process_death_note(wait_status),
+			log_user());
+}
+
 /* Waits for the end of a checker that was started, and of the session that it may become. While
  * the connection is open, *verdict is what the checker's end means. */
 static enum connection finish_checker(struct auth *m, enum request_verdict *verdict)
 {
-	bool ended;
-	const int wait_status = follow_checker(m, &ended);
+	int wait_status;
+	const enum checker_end end = follow_checker(m, &wait_status);
 
 	relay_drain(&m->relay, m->checker.stderr_fd);
 	checker_close(&m->checker);
 	m->exit_status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 111;
-	if (ended) {
+	if (end == CHECKER_KILLED) {
 		/* whoever else still holds the connection, the client shall see its end */
 		shutdown(0, SHUT_RDWR);
 		m->exit_status = 111;
 		greeter_end(&m->greeter, 0, &m->while_waiting);
 	}
-	if (m->logged_in && (ended || WIFSIGNALED(wait_status)))
-		log_event(ended ? LOG_INFO : LOG_ERR, "session-%s ip=%s signal=%d%s user=%s",
-			ended ? "ended" : "died", peer_ip(&m->peer),
-			ended ? signals_end() : WTERMSIG(wait_status),
-			process_death_note(wait_status), log_user());
-	if (ended || m->logged_in)
+	if (m->logged_in)
+		log_session_end(m, end, wait_status);
+	if (end == CHECKER_KILLED || m->logged_in)
 		return CONNECTION_OVER;
 	*verdict = m->exec_errno != 0
 			   ? VERDICT_MISCONFIGURED

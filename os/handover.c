@@ -14,14 +14,14 @@
 
 void handover_announce(int status_fd)
 {
-	const char runs = HANDOVER_SESSION_RUNS;
+	const struct handover message = {HANDOVER_SESSION_RUNS, getpid()};
 	struct stat st;
 
 	if (status_fd < 0)
 		return;
 	/* the checker may have closed it and opened a file of its own with that number */
 	if (fstat(status_fd, &st) != 0 || !S_ISFIFO(st.st_mode) ||
-		write(status_fd, &runs, 1) != 1)
+		write(status_fd, &message, sizeof message) != (ssize_t)sizeof message)
 		fcntl(1, F_SETSIG, SIGURG);
 	close(status_fd);
 }

@@ -5,14 +5,21 @@
 #define HANDOVER_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
 
 /* The descriptor that the checker inherits, and the session after it. */
 #define HANDOVER_FD 7
 
-/* The octet that a session writes there. */
+/* What a session writes there. */
+struct handover {
+	unsigned char runs; /* HANDOVER_SESSION_RUNS */
+	pid_t pid;          /* of the session: a checker may have forked */
+} __attribute__((packed));
+
 #define HANDOVER_SESSION_RUNS 'L'
 
-/* For the session: writes the octet to status_fd and closes it (-1: there is no monitor). If
+/* For the session: writes the message to status_fd and closes it (-1: there is no monitor). If
  * the checker has closed the descriptor, the connection is marked instead: the session shares
  * its open file with the monitor, no checker closes it, and the signal number of F_SETSIG is
  * not used for anything else. */

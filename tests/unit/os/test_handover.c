@@ -59,13 +59,14 @@ static int announce_on_pipe(void)
 	return dup2(status[1], HANDOVER_FD) == HANDOVER_FD ? announce(HANDOVER_FD) : 3;
 }
 
-TEST(session_says_so_in_one_octet_and_closes)
+TEST(session_says_so_and_which_process_it_is_and_closes)
 {
-	char octets[8];
+	struct handover message[2];
 
 	assert_int_equal(unit_in_child(announce_on_pipe), 0);
-	assert_int_equal(read_status(octets, sizeof octets), 1);
-	assert_int_equal(octets[0], HANDOVER_SESSION_RUNS);
+	assert_int_equal(read_status((char *)message, sizeof message), 5);
+	assert_int_equal(message[0].runs, HANDOVER_SESSION_RUNS);
+	assert_true(message[0].pid > 0 && message[0].pid != getpid());
 	assert_int_equal(unit_in_child(look), 0);
 }
 
@@ -137,7 +138,7 @@ TEST(session_without_a_monitor_says_nothing)
 #define HANDOVER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 static const struct CMUnitTest tests[] = {
-	HANDOVER_TEST(session_says_so_in_one_octet_and_closes),
+	HANDOVER_TEST(session_says_so_and_which_process_it_is_and_closes),
 	HANDOVER_TEST(session_whose_checker_closed_the_descriptor_marks_the_connection),
 	HANDOVER_TEST(session_that_cannot_write_marks_the_connection),
 	HANDOVER_TEST(file_that_the_checker_opened_there_is_not_written_to),

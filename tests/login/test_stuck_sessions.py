@@ -1,0 +1,91 @@
+"""A session that does nothing any more ends, and gives the superserver its place back."""
+import os
+import re
+import signal
+import time
+
+import pytest
+
+import jail
+from harness import MAIL_UID, ROOT, retry_until
+from launch import Script
+
+
+@pytest.fixture(params=["root", "user"] if ROOT else ["user"])
+def uid(request):
+    return None if request.param == "root" else MAIL_UID
+
+
+def log_in(lab, home, *options, **how):
+    home.add_seeds()
+    server = lab.serve(home, *options, **how)
+    server.line()
+    server.ask(f"USER {home.login}")
+    assert server.ask(f"PASS {home.password}").startswith("+OK 4 messages"), server.report()
+    return server
+
+
+def killed(server, reason):
+    line = retry_until(lambda: re.search(r"session-killed .*", server.log()))
+    assert line and f"reason={reason} " in line[0], server.report()
+
+
+def state_of(pid):
+    return jail.read_status(pid)["State"][0]
+
+
+@pytest.mark.parametrize("transport", ["tcp", "socketpair", "pipes"])
+def test_a_stopped_session_whose_client_is_gone_is_ended(lab, home, uid, transport):
+    """Its user can stop it; it must not hold a place of the server for ever."""
+    server = log_in(lab, home, "--idle-timeout", "1", uid=uid, transport=transport)
+    session = jail.Roles(server, lab.pop3d).wait_for_session()
+    os.kill(session, signal.SIGSTOP)
+    assert retry_until(lambda: state_of(session) == "T")
+    begin = time.monotonic()
+    server.close()
+    server.ended()
+    assert time.monotonic() - begin < 5
+    killed(server, "client-gone")
+    assert "session-ended" not in server.log() and "session-died" not in server.log()
+
+
+def test_a_stopped_session_with_a_client_is_ended(lab, home, uid):
+    """So is one that waits for a file server: both use no processor time."""
+    server = log_in(lab, home, "--idle-timeout", "1", uid=uid)
+    os.kill(jail.Roles(server, lab.pop3d).wait_for_session(), signal.SIGSTOP)
+    begin = time.monotonic()
+    assert server.rest() == b"", server.report()
+    server.ended()
+    assert 10 < time.monotonic() - begin < 20
+    killed(server, "stalled")
+
+
+def test_the_session_is_the_one_that_says_so(lab, home, uid):
+    """A checker may fork and wait: its own processor time says nothing about the session."""
+    checker = Script(home, "import os, sys\\n"
+                           "pid = os.fork()\\n"
+                           "if pid == 0:\\n"
+                           "    os.setgroups([]) if os.getuid() == 0 else None\\n"
+                           "    os.execv('@CHECKER@', ['@CHECKER@', '@TABLE@', *sys.argv[1:]])\\n"
+                           "os.waitpid(pid, 0)\\n"
+                           .replace("\\n", "\n").replace("@CHECKER@", lab.checker)
+                           .replace("@TABLE@", home.table), python=True)
+    server = log_in(lab, home, "--idle-timeout", "1", uid=uid, checker=[checker.path])
+    for _ in range(4):  # more than a quarter of the time that it may be idle
+        time.sleep(0.6)
+        assert server.ask("NOOP") == "+OK", server.report()
+    session = next(pid for pid, (parent, name) in server.processes().items()
+                   if name == "pop3d" and parent != server.process.pid
+                   and pid != server.process.pid)
+    os.kill(session, signal.SIGSTOP)
+    server.close()
+    server.ended()
+    killed(server, "client-gone")
+
+
+def test_a_session_that_times_out_is_not_killed(lab, home):
+    server = log_in(lab, home, "--idle-timeout", "1")
+    assert server.rest() == b"", server.report()
+    server.ended()
+    assert "logout " in server.log() and "reason=timeout" in server.log()
+    assert "session-killed" not in server.log(), server.report()

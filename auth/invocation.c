@@ -85,7 +85,7 @@ static bool make_environment(struct setup *s, const struct settings *o, const st
 	fits = fits && add_known(s, "TCPLOCALIP", p->local_ip);
 	fits = fits && add_known(s, "TCPLOCALPORT", p->local_port);
 	fits = fits && add_variable(s, format(s, "SERVICE=pop3"));
-	fits = fits && add_own(s, "POP3D_SESSION");
+	fits = fits && add_known(s, "POP3D_SESSION", log_session());
 	/* the longest one keeps the place for all others */
 	s->login = format(s, "POP3D_LOGIN=%*s", SETUP_LOGIN_OCTETS, "");
 	fits = fits && add_variable(s, s->login);

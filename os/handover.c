@@ -51,6 +51,5 @@ void handover_begin_session(void)
 	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
 		return;
 	snprintf(id, sizeof id, "%08lx", (unsigned long)random);
-	if (setenv("POP3D_SESSION", id, 1) == 0)
-		log_set_session(id);
+	log_set_session(id);
 }

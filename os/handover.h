@@ -34,7 +34,7 @@ bool handover_connection_is_marked(void);
 
 /* For the first process of a connection: gives the log lines of this process, and of those that
  * it starts, one id. That is POP3D_SESSION if pop3d-tls has left it in the environment, or else
- * a new one, which is put there. */
+ * a new one. */
 void handover_begin_session(void);
 
 #endif

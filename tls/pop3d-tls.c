@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -412,6 +413,10 @@ int main(int argc, char **argv)
 	process_close_others(1, 0);
 	log_open(o.syslog);
 	handover_begin_session();
+	/* without it the program's lines have an id of their own */
+	if (setenv("POP3D_SESSION", log_session(), 1) != 0)
+		log_event(LOG_WARNING, "tls-system errno=%d error=\"%s\"", errno,
+			strerror(errno));
 	if (o.debug)
 		log_show_debug();
 	peer_lookup(&c.peer, 0);

@@ -7,7 +7,7 @@
 
 struct quoted quote(const char *text)
 {
-	struct quoted quoted;
+	struct quoted quoted = {.text = ""};
 
 	log_quote(quoted.text, sizeof quoted.text, text, strlen(text));
 	return quoted;

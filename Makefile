@@ -250,23 +250,21 @@ install-services: all ## install units, xinetd files, PAM and fail2ban files, /e
 	$(call adapt_kept,644,contrib/pop3d.default,$(SYSCONFDIR)/default/pop3d)
 	$(call adapt_kept,644,fail2ban/filter.d/pop3d.conf,$(SYSCONFDIR)/fail2ban/filter.d/pop3d.conf)
 
-# What would be installed is made in a directory beside the build, and removed where it was
+# What would be installed is made in a directory outside the build, and removed where it was
 # installed; a file below SYSCONFDIR that was edited stays.
-uninstall: STAGE = $(abspath $(O))/uninstall
 uninstall: all ## remove what both installed, but not files in /etc that were edited
-	@rm -rf $(STAGE)
-	@$(MAKE) -s install install-services DESTDIR=$(STAGE)
-	@cd $(STAGE) && find . -type f | sed 's,^\.,,' | while read -r file; do \
+	@stage=$$(mktemp -d) && trap 'rm -rf "$$stage"' EXIT && \
+	$(MAKE) -s install install-services DESTDIR="$$stage" && cd "$$stage" && \
+	find . -type f | sed 's,^\.,,' | while read -r file; do \
 		case $$file in \
-		$(SYSCONFDIR)/*) [ ! -e "$(DESTDIR)$$file" ] || cmp -s "$(STAGE)$$file" "$(DESTDIR)$$file" || \
+		$(SYSCONFDIR)/*) [ ! -e "$(DESTDIR)$$file" ] || cmp -s "$$stage$$file" "$(DESTDIR)$$file" || \
 			{ echo "kept, because it was edited: $(DESTDIR)$$file"; continue; } ;; \
 		esac; \
 		rm -f "$(DESTDIR)$$file" || exit 1; \
-	done
-	@cd $(STAGE) && find . -depth -type d -path '*pop3d*' | sed 's,^\.,,' | while read -r place; do \
+	done && \
+	find . -depth -type d -path '*pop3d*' | sed 's,^\.,,' | while read -r place; do \
 		rmdir "$(DESTDIR)$$place" 2>/dev/null || :; \
 	done
-	@rm -rf $(STAGE)
 
 dist: ## pack what is committed into build/pop3d-VERSION.tar.gz
 	@mkdir -p $(O)

@@ -37,7 +37,9 @@
 #define AUTH_TIMESTAMP_OCTETS 128
 #define AUTH_GRACE_MS 5000 /* from a polite request to SIGKILL */
 #define AUTH_LOOK_MS 50    /* between two looks for the mark of a session */
-#define AUTH_SLACK_MS 500  /* for the greeter to see that its time is over */
+#define AUTH_LINGER_MS 2000
+#define AUTH_LINGER_OCTETS (1 << 20)
+#define AUTH_SLACK_MS 500 /* for the greeter to see that its time is over */
 
 /* What the last step left of the connection. */
 enum connection {
@@ -503,6 +505,28 @@ static bool make_timestamp(struct auth *m)
 	return true;
 }
 
+/* To close a connection while something from the client is unread resets it, and the client may
+ * then lose the last reply. What was pipelined after it is thrown away for a moment, unseen. */
+static void part_from_client(void)
+{
+	const int64_t deadline_ms = clock_now_ms() + AUTH_LINGER_MS;
+	struct pollfd polled = {.fd = 0, .events = POLLIN};
+	size_t left = AUTH_LINGER_OCTETS;
+	char octets[4096];
+
+	if (poll(&polled, 1, 0) != 1 || (polled.revents & POLLIN) == 0 ||
+		shutdown(1, SHUT_WR) != 0)
+		return;
+	while (left > 0 && poll(&polled, 1, clock_poll_timeout(deadline_ms)) == 1) {
+		const ssize_t got = recv(0, octets, sizeof octets, MSG_DONTWAIT);
+
+		if (got <= 0)
+			break;
+		left -= (size_t)got < left ? (size_t)got : left;
+	}
+	explicit_bzero(octets, sizeof octets); /* passwords may be among them */
+}
+
 int auth_serve(struct settings *o)
 {
 	static struct auth m; /* not with values: what has some is copied from the file */
@@ -533,5 +557,7 @@ int auth_serve(struct settings *o)
 	}
 	status = serve_logins(&m);
 	greeter_end(&m.greeter, AUTH_GRACE_MS, &m.while_waiting);
+	if (signals_end() == 0)
+		part_from_client();
 	return signals_end() != 0 ? 128 + signals_end() : status;
 }

@@ -346,10 +346,13 @@ static void end_misbehaving(struct auth *m, const char *when)
  * checker took shows nothing. */
 static enum connection wait_out_delay(struct auth *m, int64_t since_ms)
 {
-	int64_t until_ms =
-		since_ms + m->options->asked.fail_delay_seconds * 1000 * m->greeter.tries;
+	const int64_t step_ms = m->options->asked.fail_delay_seconds * 1000 * m->greeter.tries;
+	int64_t until_ms = since_ms + step_ms;
 	enum event event;
 
+	/* a slow checker shows no more than in which of several steps it ended */
+	while (step_ms > 0 && until_ms < clock_now_ms())
+		until_ms += step_ms;
 	if (until_ms > m->deadline_ms)
 		until_ms = m->deadline_ms;
 	do

@@ -84,6 +84,11 @@ struct maildir_wish {
 enum maildir_problem maildir_open(
 	struct maildir *m, const struct maildir_wish *wish, const char **failed_path);
 
+/* Makes a Maildir, with its three directories, where there is none: mode 0700, for the user of
+ * this process; the directory that it lies in must be there. What exists already stays. Returns
+ * false with errno. */
+bool maildir_create(const char *path);
+
 /* Takes the snapshot: from the index where nothing has changed since, else from new/ and,
  * after it, cur/: regular files whose names do not begin with a dot; sizes from the index,
  * from ",W=" in the name, or counted. Returns false with errno, and m stays open. */

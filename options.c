@@ -192,6 +192,12 @@ static const struct option_row rows[] = {
 		.take = take_apop,
 		.help = "offer APOP (the checker must know the passwords in clear)"},
 	SWITCH("debug", ASKED(debug), true, "log the protocol, without passwords and messages"),
+	{.name = "create-maildir",
+		.kind = OPTION_SWITCH,
+		.field = ASKED(create_maildir),
+		.to_session = true,
+		.is_late = true,
+		.help = "make the Maildir of a user who has none"},
 	{.name = "exec",
 		.kind = OPTION_TEXT,
 		.value = "'PROGRAM ARGS'",
@@ -206,6 +212,11 @@ static const struct option_row rows[] = {
 		.least = 0,
 		.most = MAX_SECONDS,
 		.help = "time that a failed login takes, growing (2)"},
+	{.name = "fold-login",
+		.kind = OPTION_SWITCH,
+		.field = ASKED(fold_login),
+		.is_late = true,
+		.help = "give the checker the login in lower case"},
 	{.name = "greeter-user",
 		.kind = OPTION_OTHER,
 		.value = "UID[:GID]",
@@ -228,6 +239,12 @@ static const struct option_row rows[] = {
 		.to_session = true,
 		.help = "end a session that sends no command for so long (600)"},
 	SWITCH("lock", ASKED(lock), true, "permit only one session at a time on a maildrop"),
+	{.name = "log-deletions",
+		.kind = OPTION_SWITCH,
+		.field = ASKED(log_deletions),
+		.to_session = true,
+		.is_late = true,
+		.help = "log each message that QUIT removes"},
 	{.name = "login-timeout",
 		.kind = OPTION_SECONDS,
 		.value = "SECONDS",
@@ -255,6 +272,7 @@ static const struct option_row rows[] = {
 		.kind = OPTION_OTHER,
 		.value = "STATUS",
 		.take = take_refused_status,
+		.is_late = true,
 		.help = "this exit status of the checker is a refusal, too; repeatable"},
 	SWITCH("require-tls", ASKED(require_tls), false,
 		"refuse every login without TLS, even from this host"),
@@ -340,7 +358,7 @@ static bool put_usage(FILE *to)
 int options_usage(const char *problem, const char *value, bool no_stderr)
 {
 	log_open(no_stderr);
-	if (log_to_syslog()) {
+	if (!log_stderr_is_read()) {
 		log_event(LOG_ERR, "configuration problem=\"%s\" value=\"%s\"", problem, value);
 	} else {
 		fprintf(stderr, "pop3d: %s: %s\n", problem, value);

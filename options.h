@@ -34,6 +34,9 @@ struct options {
 	bool syslog;
 	bool allow_cleartext; /* passwords in clear from other hosts as well */
 	bool require_tls;     /* no login at all without TLS; UCSPITLS=! says it, too */
+	bool fold_login;      /* logins in lower case */
+	bool log_deletions;   /* a line for each message */
+	bool create_maildir;  /* where there is none */
 	bool utf8;            /* CAPA lists UTF8 */
 	bool debug;           /* log the protocol */
 	bool proxy_protocol;  /* a proxy in front says first whose connection it is */

@@ -116,6 +116,7 @@ static enum command_result put_one(struct session *s, uint64_t number, listing_l
 		return put_unreadable(s, number);
 	wire_puts(&s->wire, "+OK ");
 	wire_put(&s->wire, text, octets);
+	log_event(LOG_DEBUG, "protocol server=\"+OK %.*s\"", (int)octets - 2, text);
 	return COMMAND_GOOD;
 }
 
@@ -338,6 +339,26 @@ static void hold_signals(void)
 
 /* RFC 1939 section 6: one reply after the update, and -ERR only if messages were not removed.
  */
+/* Before the update: after it the names are gone. update-failed says where some stay. */
+static void log_deletions(struct session *s)
+{
+	char uid[UID_TEXT_OCTETS];
+	struct unique unique;
+	uint64_t size_octets;
+
+	for (size_t i = 0; i < s->maildir.snapshot.count; i++)
+		if (maildir_is_deleted(&s->maildir, i) &&
+			maildir_get_size(&s->maildir, i, &size_octets) &&
+			maildir_get_unique(&s->maildir, i, &unique)) {
+			const size_t octets =
+				uid_text(uid, unique.octets, unique.length, unique.shared);
+
+			log_event(LOG_INFO, "deletion message=%zu uid=%.*s size=%" PRIu64,
+				i + 1, (int)octets, uid, size_octets);
+		}
+}
+
+/* RFC 1939 section 6: one reply, after the fact. */
 static enum command_result command_quit(void *state, const struct command_input *input)
 {
 	struct session *const s = state;
@@ -346,6 +367,8 @@ static enum command_result command_quit(void *state, const struct command_input 
 
 	(void)input;
 	hold_signals();
+	if (s->options->asked.log_deletions)
+		log_deletions(s);
 	update = maildir_update(&s->maildir);
 	left = s->maildir.snapshot.count - update.removed;
 	s->end = "quit";
@@ -433,7 +456,9 @@ static void refuse_login(struct session *s, enum maildir_problem problem, const 
 		s->end = "in-use";
 		return;
 	}
-	if (problem == MAILDIR_UNUSABLE)
+	if (problem == MAILDIR_UNUSABLE && error_number == ENOENT && failed_path == maildir)
+		reply_error(&s->wire, REPLY_SYS_TEMP, TEXT_NO_MAILDROP);
+	else if (problem == MAILDIR_UNUSABLE)
 		reply_error(&s->wire, REPLY_SYS_PERM, TEXT_MAILDROP_BROKEN);
 	else
 		reply_error(&s->wire, REPLY_SYS_TEMP, TEXT_MAILDROP_LATER);
@@ -468,8 +493,11 @@ static bool open_maildrop(struct session *s)
 	const struct maildir_wish wish = {maildir_path(s->options), s->options->asked.lock,
 		s->options->asked.verify_sizes, !s->options->asked.no_index};
 	const char *failed_path = wish.path;
-	const enum maildir_problem problem = maildir_open(&s->maildir, &wish, &failed_path);
+	enum maildir_problem problem = maildir_open(&s->maildir, &wish, &failed_path);
 
+	if (problem == MAILDIR_UNUSABLE && errno == ENOENT &&
+		s->options->asked.create_maildir && maildir_create(wish.path))
+		problem = maildir_open(&s->maildir, &wish, &failed_path);
 	if (problem != MAILDIR_READY) {
 		refuse_login(s, problem, wish.path, failed_path);
 		return false;

@@ -78,6 +78,14 @@ static enum login_attempt ask_checker(struct conversation *c, struct request *re
 	return attempt;
 }
 
+/* ASCII alone: what else is upper case depends on a language. */
+static void fold(char *octets, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (octets[i] >= 'A' && octets[i] <= 'Z')
+			octets[i] = (char)(octets[i] - 'A' + 'a');
+}
+
 enum login_attempt login_attempt_make(
 	struct conversation *c, enum mechanism kind, struct span login, struct span password)
 {
@@ -92,6 +100,8 @@ enum login_attempt login_attempt_make(
 	request.password_octets = (uint16_t)password.length;
 	memcpy(request.octets, login.octets, login.length);
 	memcpy(request.octets + login.length, password.octets, password.length);
+	if (c->options->asked.fold_login)
+		fold(request.octets, login.length);
 	wire_forget_input(&c->wire);
 	if (!request_permitted(&request, &c->limits)) {
 		reply_error(&c->wire, REPLY_AUTH, TEXT_CREDENTIALS_CONTROLS);

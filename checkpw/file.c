@@ -203,13 +203,23 @@ static void report_bad_line(
 			quote(path).text, number, why);
 }
 
-/* The first entry of a login counts, also when it is locked. */
+/* A further line of a login: the one before it does not count any more. */
+static void report_earlier_line(
+	const char *path, const char *login, unsigned long earlier, unsigned long number)
+{
+	log_event(LOG_WARNING, "checkpw-line-replaced file=%s line=%lu by=%lu user=%s",
+		quote(path).text, earlier, number, quote(login).text);
+}
+
+/* The last entry of a login counts, as new ones are appended; but a locked one locks the login
+ * wherever it is. */
 static enum pw_status scan_lines(struct line_reader *reader, const char *path,
 	const char *login, struct pwfile_found *found)
 {
 	static struct pwfile_entry entry;
 	unsigned long bad_lines = 0;
-	bool decided = false;
+	unsigned long found_in = 0;
+	bool is_locked = false;
 	enum line_kind kind;
 	size_t length;
 	char *line;
@@ -226,9 +236,12 @@ static enum pw_status scan_lines(struct line_reader *reader, const char *path,
 			continue;
 		if (parsed == PWFILE_ENTRY && found->any_hash[0] == '\0')
 			memcpy(found->any_hash, entry.hash, sizeof entry.hash);
-		if (decided || strcmp(entry.user.name, login) != 0)
+		if (is_locked || strcmp(entry.user.name, login) != 0)
 			continue;
-		decided = true;
+		is_locked = parsed == PWFILE_LOCKED;
+		if (found_in != 0)
+			report_earlier_line(path, login, found_in, reader->number);
+		found_in = reader->number;
 		found->known = parsed == PWFILE_ENTRY;
 		found->entry = entry;
 	}

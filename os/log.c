@@ -112,6 +112,14 @@ bool log_to_syslog(void)
 	return use_syslog;
 }
 
+bool log_stderr_is_read(void)
+{
+	struct stat error;
+
+	/* a device there is the /dev/null that stands for a closed standard error */
+	return !use_syslog || (isatty(0) && fstat(2, &error) == 0 && !S_ISCHR(error.st_mode));
+}
+
 /* Waits until the descriptor takes something, WAIT_MS at most. After a wait in vain, later
  * lines do not wait at all until one is taken. */
 static bool log_takes(int fd)

@@ -43,6 +43,10 @@ bool log_to_syslog(void);
 /* True where descriptor 2 is what the client reads or writes: see log_open. */
 bool log_stderr_is_clients(void);
 
+/* True where what is wrong with a command line can be said on standard error: it is not the
+ * client's, or descriptor 0 is a terminal ("2>&1 | less"). After log_open. */
+bool log_stderr_is_read(void);
+
 /* Whether lines of priority LOG_DEBUG are written: not before log_show_debug. */
 void log_show_debug(void);
 bool log_shows_debug(void);

@@ -102,6 +102,7 @@ static const char *const catalogue[TEXT_COUNT][LANGUAGE_COUNT] = {
 		"die Mailbox kann nicht geöffnet werden, der Administrator muss das beheben"},
 	[TEXT_MAILDROP_LATER] = {"the maildrop cannot be opened now",
 		"die Mailbox kann zurzeit nicht geöffnet werden"},
+	[TEXT_NO_MAILDROP] = {"there is no mailbox yet", "es gibt noch keine Mailbox"},
 };
 
 const char *text_pattern(enum text text, enum language language)

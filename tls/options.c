@@ -203,7 +203,7 @@ static bool put_usage(FILE *to)
 int tls_options_usage(const char *problem, const char *value)
 {
 	log_open(false);
-	if (log_to_syslog()) {
+	if (!log_stderr_is_read()) {
 		log_event(LOG_ERR, "tls-configuration problem=\"%s\" value=\"%s\"", problem,
 			value);
 	} else {

@@ -939,11 +939,17 @@ def test_many_entries(checker):
     assert checker.login("user1500", "another").seen["env"]["USER"] == "user1500"
 
 
-def test_first_entry_of_a_login_counts(checker):
-    checker.write(checker.entry(maildir="first"), checker.entry(maildir="second"),
-                  checker.entry(hashed=OTHER_HASH))
-    assert checker.login().seen["env"]["MAILDIR"] == "first"
+def test_last_entry_of_a_login_counts_and_earlier_ones_are_logged(checker):
+    """A password is changed by appending a line."""
+    checker.write(checker.entry(hashed=OTHER_HASH), checker.entry("jim"),
+                  checker.entry(maildir="second"), checker.entry(maildir="last"))
+    result = checker.login()
+    assert result.seen["env"]["MAILDIR"] == "last", result
+    lines = result.err.splitlines()
+    assert len(lines) == 2 and all("checkpw-line-replaced" in line for line in lines), result
+    assert " line=1 by=3 user=joe" in lines[0] and " line=3 by=4 user=joe" in lines[1], result
     checker.refuses(password="another")
+    assert checker.login("jim").err == ""
 
 
 @pytest.mark.parametrize("lock", ["!", "*", "!!", "*LK*", "!" + HASH, "*" + HASH, "*0", "*1"])
@@ -952,6 +958,8 @@ def test_locked_entry(checker, lock):
     checker.write(checker.entry(hashed=lock), checker.entry())
     result = checker.refuses()
     assert result.err.count("\n") == 1, result
+    checker.write(checker.entry(), checker.entry(hashed=lock))
+    checker.refuses()
 
 
 # ---- hashes ---------------------------------------------------------------------------------

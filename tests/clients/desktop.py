@@ -215,4 +215,159 @@ class Camel(Client):
                 for octets in read_directory(self.path("mail"))]
 
 
-CLIENTS = [Thunderbird, Camel]
+FOLDERS = """<?xml version="1.0"?>
+<folderlist>
+<folder type="mh" name="Mail" path="Mail">
+<folderitem type="inbox" name="inbox" path="inbox"/>
+<folderitem type="outbox" name="sent" path="sent"/>
+<folderitem type="draft" name="draft" path="draft"/>
+<folderitem type="queue" name="queue" path="queue"/>
+<folderitem type="trash" name="trash" path="trash"/>
+</folder>
+</folderlist>
+"""
+
+
+class ClawsMail(Client):
+    """--receive-all on a display of its own, where somebody types the password."""
+
+    name = "claws-mail"
+    package = "claws-mail"
+    log = ".claws-mail/claws.log"
+    timeout = 30
+    remarks = "asks the user about the tests' certificate, who accepts it here"
+    changes = {"empty": "not stored"}
+
+    def settings(self, keep):
+        account = self.account
+        for name in ("Mail", "Mail/inbox", "Mail/sent", "Mail/draft", "Mail/queue", "Mail/trash"):
+            self.directory(name)
+        if not os.path.exists(self.path(".claws-mail", "folderlist.xml")):
+            self.write(".claws-mail/folderlist.xml", FOLDERS)
+        self.write(".claws-mail/accountrc", f"""[Account: 1]
+account_name=test
+is_default=1
+name=K
+address=kermit@example.org
+protocol=0
+receive_server={account.host}
+smtp_server={account.host}
+user_id={account.login}
+remove_mail={0 if keep else 1}
+message_leave_time=0
+set_popport=1
+pop_port={account.port}
+ssl_pop={ {"clear": 0, "tls": 1, "stls": 2}[account.mode]}
+receive_at_get_all=1
+""")
+
+    def environment(self):
+        return {**super().environment(), "SSL_CERT_FILE": str(self.account.authority),
+                **({"DISPLAY": self.display} if hasattr(self, "display") else {})}
+
+    def start(self, *command):
+        with open(self.path("out"), "ab") as out:
+            return subprocess.Popen([find_program(command[0], self.package), *command[1:]],
+                                    env=self.environment(), cwd=self.work, stdout=out, stderr=out,
+                                    stdin=subprocess.DEVNULL, start_new_session=True, **as_user())
+
+    def xdotool(self, *arguments):
+        done = subprocess.run([find_program("xdotool", "xdotool"), *arguments], capture_output=True,
+                              env=self.environment(), text=True, check=False, timeout=20)
+        return done.stdout.split()
+
+    def window(self, name):
+        found = self.xdotool("search", "--onlyvisible", "--name", name)
+        return found[-1] if found else None
+
+    def answer(self, window, text, key="Return"):
+        self.xdotool("windowfocus", "--sync", window)
+        if text:
+            self.xdotool("type", text)
+        self.xdotool("key", key)
+        time.sleep(0.3)
+
+    def logged(self):
+        try:
+            with open(self.path(self.log), encoding="latin-1") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def receive(self, password):
+        """Asks for mail; returns None, or what went wrong."""
+        begin, deadline = len(self.logged()), time.monotonic() + self.patience
+        running = self.start("claws-mail", "--receive-all")
+        if not self.running:
+            self.running.append(running)
+        typed = None
+        while time.monotonic() < deadline:
+            window = self.window("^Input password")
+            if window and window != typed:
+                self.answer(window, password)
+                typed = window
+            said = self.logged()[begin:]
+            if re.search(r"POP> QUIT\n(?s:.*)POP< \+OK", said):
+                return None
+            window = self.window("^TLS certificate is unknown")
+            if window:
+                self.answer(window, "", key="alt+a")
+            window = self.window("^Error$")
+            if window:
+                self.answer(window, "")
+                return said[-500:]
+            time.sleep(0.2)
+        windows = [self.xdotool("getwindowname", each)
+                   for each in self.xdotool("search", "--onlyvisible", "--name", ".")]
+        raise ClientFailed(f"claws-mail did not end in {self.patience} s; windows {windows}; "
+                           f"{self.logged()[begin:][-2000:]}")
+
+    def session(self, keep, *passwords):
+        """Starts a display and the program, and asks for mail once for each password."""
+        self.settings(keep)
+        self.running, problem = [], None
+        if os.path.exists(self.path(self.log)):
+            os.unlink(self.path(self.log))
+        read, write = os.pipe()
+        screen = subprocess.Popen(
+            [find_program("Xvfb", "xvfb"), "-displayfd", str(write), "-screen", "0", "1000x700x24",
+             "-nolisten", "tcp"], pass_fds=[write], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        os.close(write)
+        try:
+            self.display = ":" + os.read(read, 20).decode().strip()
+            for password in passwords:
+                problem = self.receive(password)
+            time.sleep(1)  # the list of unique ids is written after QUIT
+            self.start("claws-mail", "--exit").wait(20)
+            self.running[0].wait(20)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            os.close(read)
+            for process in [*self.running, screen]:
+                try:
+                    os.killpg(process.pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+                process.wait()
+        if problem:
+            raise ClientFailed(f"claws-mail: {problem}")
+
+    def poll(self, keep, password=None):
+        self.session(keep, password or self.account.password)
+
+    def wrong_then_right(self, wrong):
+        self.session(True, wrong, self.account.password)
+        return self.stored()
+
+    def stored(self):
+        directory = self.path("Mail", "inbox")
+        found = []
+        for name in sorted(filter(str.isdigit, os.listdir(directory)), key=int):
+            with open(os.path.join(directory, name), "rb") as file:
+                found.append(file.read())
+        return found
+
+
+CLIENTS = [Thunderbird, Camel, ClawsMail]

@@ -182,12 +182,12 @@ def read_maildir(path):
 
 
 def read_mbox(path):
-    """The messages of an mbox file, without the From_ line and the blank line after each."""
+    """The messages of an mbox file (a From_ line has a time in it), without the From_ line and the blank line after each."""
     if not os.path.exists(path):
         return []
     with open(path, "rb") as file:
         octets = file.read()
-    parts = re.split(rb"(?:^|(?<=\n\n)|(?<=\n\r\n))From [^\n]*\n", octets)
+    parts = re.split(rb"(?:^|(?<=\n\n)|(?<=\n\r\n))From [^\n]*:\d\d [^\n]*\n", octets)
     return [re.sub(rb"\r?\n\Z", b"", part) for part in parts[1:]]
 
 

@@ -200,7 +200,9 @@ class Camel(Client):
     name = "evolution (libcamel)"
     package = "gir1.2-camel-1.2"
     remembers = False
-    adds = "X-Evolution fields"
+    changes = {"bare CR": "each CR is left out", "header only": "an empty From field is added",
+               "empty": "stored with a header of its own"}
+    adds = "X-Evolution, Date, Message-ID and MIME fields"
     remarks = "the library by itself; Evolution remembers UIDs beside it"
 
     def poll(self, keep, password=None):
@@ -211,7 +213,8 @@ class Camel(Client):
                  str(account.authority or ""), self.path("mail"), "keep" if keep else "delete")
 
     def stored(self):
-        return [drop_header(octets, b"X-Evolution-[A-Za-z0-9-]*")
+        return [drop_header(octets, b"X-Evolution-[A-Za-z0-9-]*", b"Date", b"Message-ID", b"MIME-Version",
+                            b"Content-Type", b"Content-Transfer-Encoding")
                 for octets in read_directory(self.path("mail"))]
 
 

@@ -178,7 +178,8 @@ class Movemail(Client):
     package = "mailutils"
     remembers = False
     changes = {"From line": "From and >From are quoted by >",
-               "long line": "loses 491 octets of it"}
+               "long line": "loses 491 octets of it",
+               "header only": "two blank lines are added"}
     adds = "X-IMAPbase, X-UID, X-UIDL, Status and Content-Length fields"
 
     def url(self, password):

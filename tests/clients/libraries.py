@@ -65,7 +65,8 @@ class MailBox(Library):
     name = "Perl Mail::Box"
     modes = ("clear", "tls")
     remarks = "does not know STLS"
-    changes = {"From line": "without the last blank line", "header only": "a blank line is added"}
+    changes = {"From line": "without the last blank line", "header only": "a blank line is added",
+               "empty": "stored as a blank line"}
     without = {"timeout": "it connects anew, but stores and deletes the message in question empty"}
     package = "libmail-box-pop3-perl"
     command = ("perl",)

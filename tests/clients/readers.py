@@ -75,7 +75,7 @@ class Mutt(Client):
     program = "mutt"
     remembers = False
     adds = "Status, Content-Length and Lines fields"
-    changes = {"From line": "From and >From are quoted by >",
+    changes = {"From line": "From and >From are quoted by >", "NUL": "a line ends at its first NUL",
                "empty": "not copied", "header only": "a blank line is added"}
     remarks = ("in clear it needs ssl_force_tls=no; after a wrong password it closes the mailbox, and "
                "the user opens it again")
@@ -144,8 +144,6 @@ class Neomutt(Mutt):
     name = "neomutt"
     package = "neomutt"
     program = "neomutt"
-    changes = {**Mutt.changes, "NUL": "a line ends at its first NUL"}
-
 
 class SNail(Client):
     name = "s-nail"
@@ -191,7 +189,8 @@ class Pop3El(Client):
     package = "emacs-nox"
     remembers = True
     adds = "X-UIDL and Content-Length fields"
-    changes = {"From line": "not quoted: the mbox has one message more"}
+    changes = {"From line": "not quoted: the mbox has one message more",
+               "header only": "a blank line is added"}
     remarks = "in clear Emacs asks the user first"
 
     def poll(self, keep, password=None):
@@ -219,4 +218,75 @@ class Pop3El(Client):
                 for octets in read_mbox(self.path(name))]
 
 
-CLIENTS = [Mutt, Neomutt, SNail, Pop3El]
+class Alpine(Client):
+    """Selects all messages and saves them into a folder."""
+
+    name = "alpine"
+    package = "alpine"
+    remembers = False
+    changes = {"NUL": "a line ends at its first NUL", "empty": "cannot be saved"}
+    adds = "Status, X-Status, X-Keywords and X-UID fields"
+    remarks = "warns of AUTH PLAIN without TLS, on the loopback too"
+
+    def start(self):
+        account = self.account
+        how = {"clear": "/notls", "stls": "/tls", "tls": "/ssl"}[account.mode]
+        settings = self.write(".pinerc", f"""
+inbox-path={{{account.host}:{account.port}/pop3/user={account.login}{how}}}INBOX
+user-domain=example.org
+personal-name=K
+last-version-used=6.26
+initial-keystroke-list=i
+feature-list=quit-without-confirm
+""")
+        return Terminal(self, "alpine", "-p", settings)
+
+    def environment(self):
+        return {**super().environment(), "SSL_CERT_FILE": str(self.account.authority)}
+
+    def log_in(self, screen, *passwords):
+        for password in passwords:
+            screen.until("ENTER PASSWORD")
+            screen.type(password + "\r")
+            if screen.until("Preserve password", "(?i)login failed") == 0:
+                screen.type("n")
+
+    def save(self, screen, keep):
+        if screen.until(r"opened with \d+", "LOGIN FAILED|login failed|CLOSED") != 0:
+            raise ClientFailed(screen.screen())
+        # without the empty one, which spoils the saving of all that is selected
+        screen.type(";z")
+        screen.until("larger than")
+        screen.type("1\r")
+        screen.until("(?i)selected|matched")
+        screen.type("as")
+        screen.until("to folder")
+        screen.type(self.path("copies") + "\r")
+        # it asks whether to make the folder, and whether a message may be shorter than announced
+        while (found := screen.until(r"Create\?", r"shrank!", "(?i)(saved|copied) to|DEL |data corruption",
+                                     "(?i)error|lost|broken|CLOSED")) < 2:
+            screen.type("ya"[found])
+        if found == 3:
+            raise ClientFailed(screen.screen())
+        screen.type("q")
+        while screen.until("(?i)expunge", pexpect.EOF, "(?i)really quit") != 1:
+            screen.type("n" if keep else "y")
+
+    def poll(self, keep, password=None):
+        with self.start() as screen:
+            self.log_in(screen, password or self.account.password)
+            self.save(screen, keep)
+
+    def wrong_then_right(self, wrong):
+        with self.start() as screen:
+            self.log_in(screen, wrong, self.account.password)
+            self.save(screen, True)
+        return self.stored()
+
+    def stored(self):
+        found = [drop_header(octets, b"Status", b"X-Status", b"X-Keywords", b"X-UID")
+                 for octets in read_mbox(self.path("copies"))]
+        return [octets for octets in found if b"FOLDER INTERNAL DATA" not in octets]
+
+
+CLIENTS = [Mutt, Neomutt, Alpine, SNail, Pop3El]

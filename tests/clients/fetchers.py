@@ -62,6 +62,8 @@ class Getmail(Client):
     quick = True
     modes = ("clear", "tls")
     remarks = "does not know STLS"
+    without = {"many": "on a busy machine its wait for its own delivery process times out, after "
+                       "some hundred messages; the next poll goes on from there"}
     changes = {"bare CR": "each CR is made a line end",
                "header only": "a blank line is added", "empty": "stored as a blank line"}
     adds = "Return-Path, Delivered-To and Received fields first"
@@ -179,7 +181,8 @@ class Movemail(Client):
     remembers = False
     changes = {"From line": "From and >From are quoted by >",
                "long line": "loses 491 octets of it",
-               "header only": "two blank lines are added"}
+               "header only": "two blank lines are added",
+               "empty": "stored as blank lines"}
     adds = "X-IMAPbase, X-UID, X-UIDL, Status and Content-Length fields"
 
     def url(self, password):

@@ -10,7 +10,7 @@ PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs")
 
 CUT = "a line ends at its first NUL"
 DOTS = {"dots": "lines that begin with a dot keep the second one of the wire",
-        "8 bit": "what is not UTF-8 is replaced"}
+        "8 bit": "what is not UTF-8 is replaced", "From line": "without the last blank line"}
 
 
 class Library(Client):

@@ -131,6 +131,7 @@ service pop3-login {{
 
 
 class Proxied(Poplib):
+    remarks = "in clear only; poplib is the client"
     quick = False
     modes = ("clear",)
     front = None

@@ -224,7 +224,9 @@ class Alpine(Client):
     name = "alpine"
     package = "alpine"
     remembers = False
-    changes = {"NUL": "a line ends at its first NUL", "empty": "cannot be saved"}
+    changes = {"NUL": "a line ends at its first NUL", "empty": "cannot be saved",
+               "bare CR": "each CR is left out", "header only": "a blank line is added"}
+    without = {"timeout": "who types here is slower than the idle time of 2 seconds"}
     adds = "Status, X-Status, X-Keywords and X-UID fields"
     remarks = "warns of AUTH PLAIN without TLS, on the loopback too"
 

@@ -2,7 +2,8 @@
 #
 # pop3d itself is linked statically and position-independent, with the small C library where
 # musl-gcc is installed (it starts faster), else with the system's. LIBC=glibc or LIBC=dynamic
-# chooses by hand. pop3d-checkpw is dynamic: libcrypt and PAM load what the host configured.
+# chooses by hand. pop3d-checkpw and pop3d-admin are dynamic: libcrypt, PAM and the look-up of
+# accounts load what the host configured.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -61,6 +62,8 @@ TLS_LINK ?= dynamic
 TLS_PROGRAM = $(if $(filter yes,$(TLS)),$(O)/pop3d-tls)
 TLS_SOURCES = $(wildcard tls/*.c) $(LIB)
 TLS_LIBS = $(if $(filter static,$(TLS_LINK)),-l:libssl.a -l:libcrypto.a,-lssl -lcrypto)
+# pop3d-admin is dynamic: it looks up accounts where the host has them.
+ADMIN = $(wildcard admin/*.c maildir/*.c pop3/*.c) maildir.c options.c $(LIB)
 CHECKPW = $(wildcard checkpw/*.c lib/*.c) os/log.c
 UNITS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*/test_*.c))
 SOURCES = $(wildcard *.[ch] */*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
@@ -68,7 +71,7 @@ CHECKPW_LIBS = -lcrypt $(if $(filter yes,$(PAM)),-lpam)
 CHECKPW_DEFS = $(if $(filter yes,$(PAM)),-DWITH_PAM) \
 	$(if $(filter-out /etc,$(SYSCONFDIR)),-DPWFILE_DEFAULT='"$(SYSCONFDIR)/pop3d/passwd"')
 
-all: $(O)/pop3d $(O)/pop3d-checkpw $(TLS_PROGRAM) ## build pop3d, pop3d-checkpw and (with OpenSSL 3) pop3d-tls into build/
+all: $(O)/pop3d $(O)/pop3d-checkpw $(O)/pop3d-admin $(TLS_PROGRAM) ## build pop3d, pop3d-checkpw, pop3d-admin and (with OpenSSL 3) pop3d-tls into build/
 
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
@@ -83,6 +86,13 @@ $(O)/checkpw/%.o: %.c
 
 $(O)/pop3d-checkpw: $(CHECKPW:%.c=$(O)/checkpw/%.o)
 	$(CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -pie -o $@ $^ $(CHECKPW_LIBS)
+
+$(O)/admin/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(CHARDEN) $(CHARDEN_SYSTEM) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
+
+$(O)/pop3d-admin: $(ADMIN:%.c=$(O)/admin/%.o)
+	$(CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -pie -o $@ $^
 
 $(O)/tls/%.o: %.c
 	@mkdir -p $(@D)
@@ -216,7 +226,7 @@ endef
 
 install: all ## install programs, manuals and recipes below $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)
-	install -m 755 $(O)/pop3d $(O)/pop3d-checkpw $(TLS_PROGRAM) $(DESTDIR)$(SBINDIR)/
+	install -m 755 $(O)/pop3d $(O)/pop3d-checkpw $(O)/pop3d-admin $(TLS_PROGRAM) $(DESTDIR)$(SBINDIR)/
 	$(foreach page,$(wildcard doc/*.8),$(call adapt,644,$(page),$(MANDIR)/man8/$(notdir $(page))))
 	install -m 644 CHANGES LICENSE $(DESTDIR)$(DOCDIR)/
 	$(foreach file,README $(filter-out %.8 doc/examples,$(wildcard doc/*)),$(call \

@@ -125,7 +125,7 @@ static int open_index_directory(struct maildir *m)
 static void open_index(struct maildir *m)
 {
 	m->index_dir_fd = open_index_directory(m);
-	if (m->index_dir_fd >= 0 || errno != ENOENT)
+	if (m->index_dir_fd >= 0 || errno != ENOENT || m->is_read_only)
 		return;
 	if (!maildir_scan(m)) {
 		snapshot_forget(&m->snapshot);
@@ -156,7 +156,8 @@ static enum maildir_problem open_all(
 		return maildir_problem_of(errno);
 	/* tmp/ and maildirsize need not be there */
 	m->tmp_fd = openat(m->root_fd, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	quota_open(m);
+	if (!m->is_read_only)
+		quota_open(m);
 	if (wish->index)
 		open_index(m);
 	return MAILDIR_READY;
@@ -173,6 +174,7 @@ enum maildir_problem maildir_open(
 	m->place_fd[PLACE_NEW] = m->place_fd[PLACE_CUR] = -1;
 	m->index.pages = NULL;
 	m->verify_sizes = wish->verify_sizes;
+	m->is_read_only = wish->read_only;
 	snapshot_init(&m->snapshot);
 	problem = open_all(m, wish, failed_path);
 	if (problem == MAILDIR_READY)

@@ -48,6 +48,7 @@ struct maildir {
 	bool is_remote;    /* on a network file system */
 	bool verify_sizes; /* trust no size in a name */
 	bool has_learned;  /* sizes that are not in the index */
+	bool is_read_only; /* see struct maildir_wish */
 	enum maildir_state state;
 	enum index_use index_use;
 	struct index_place seen[2]; /* new/ and cur/ when they were read last */
@@ -74,6 +75,7 @@ struct maildir_wish {
 	bool lock;         /* one session at a time */
 	bool verify_sizes; /* count all messages: trust no size in a name */
 	bool index;        /* use the index, and keep it up to date */
+	bool read_only;    /* an index that is there is read; nothing is made or removed */
 };
 
 /* Opens a Maildir: its directories, its lock, its maildirsize, the index's directory; all that

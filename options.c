@@ -191,6 +191,11 @@ static const struct option_row rows[] = {
 		.kind = OPTION_SWITCH,
 		.take = take_apop,
 		.help = "offer APOP (the checker must know the passwords in clear)"},
+	{.name = "check",
+		.kind = OPTION_ACTION,
+		.is_late = true,
+		.is_admin = true,
+		.help = "check the installation: pop3d-admin(8)"},
 	SWITCH("debug", ASKED(debug), true, "log the protocol, without passwords and messages"),
 	{.name = "create-maildir",
 		.kind = OPTION_SWITCH,
@@ -283,6 +288,11 @@ static const struct option_row rows[] = {
 		.help = "offer these as well: cram-md5,xoauth2,oauthbearer"},
 	SWITCH("session", ASKED(session), false,
 		"serve the maildrop: the user is already authenticated"),
+	{.name = "show",
+		.kind = OPTION_ACTION,
+		.is_late = true,
+		.is_admin = true,
+		.help = "show the messages of a Maildir: pop3d-admin(8)"},
 	{.name = "syslog",
 		.kind = OPTION_SWITCH,
 		.field = ASKED(syslog),
@@ -341,6 +351,8 @@ const struct option_table *options_table(void)
 static const char usage_text[] =
 	"usage: pop3d [options] [--] [checkpassword [argument ...]]\n"
 	"       pop3d --session [options] [maildir]\n"
+	"       pop3d --check [login] [command line of the service]\n"
+	"       pop3d --show maildir\n"
 	"\n"
 	"Serves one POP3 session on standard input and output. In the first form the\n"
 	"checkpassword program decides who may log in (default: pop3d-checkpw in the\n"
@@ -385,6 +397,16 @@ static int take_rest(struct settings *s, char **rest, bool no_stderr)
 	return -1;
 }
 
+/* Options before it would have no effect. */
+static int take_admin(struct settings *s, const char *name, char **rest, bool is_first)
+{
+	if (!is_first)
+		return options_usage("must be the first option", name, false);
+	s->asked.admin = name;
+	s->asked.admin_words = rest;
+	return -1;
+}
+
 int options_read(struct settings *s, char **words, bool no_stderr)
 {
 	struct option_end end;
@@ -405,6 +427,8 @@ int options_read(struct settings *s, char **words, bool no_stderr)
 			end.value, no_stderr);
 	if (end.row == NULL)
 		return take_rest(s, words + end.index, no_stderr);
+	if (end.row->is_admin)
+		return take_admin(s, end.row->name, words + end.index, end.index == 2);
 	if (strcmp(end.row->name, "help") == 0)
 		return put_usage(stdout) ? 0 : OPTIONS_EXIT_USAGE;
 	return puts("pop3d " VERSION) >= 0 && fflush(stdout) == 0 ? 0 : OPTIONS_EXIT_USAGE;

@@ -58,6 +58,8 @@ struct options {
 	char *exec_arguments[OPTIONS_ARGUMENTS + 1]; /* the same, split at blanks */
 	char **checker; /* program and arguments, NULL at the end */
 	size_t checker_count;
+	const char *admin;  /* what pop3d-admin is to do instead, or NULL */
+	char **admin_words; /* what follows on the command line, NULL at the end */
 };
 
 /* What was found out about the connection; a session is told by its command line. */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -66,6 +67,21 @@ static int exec_other(const struct settings *s)
 	return write(1, problem, sizeof problem - 1) < 0 ? EXIT_TROUBLE : OPTIONS_EXIT_USAGE;
 }
 
+/* What only an administrator asks for is another program's: this one faces the network. */
+static int exec_admin(const struct settings *s, char **argv)
+{
+	static char name[] = "pop3d-admin";
+	char path[1024];
+
+	/* argv[0] and the option become the other program's name and command */
+	argv[0] = name;
+	argv[1] = (char *)s->asked.admin;
+	process_default_signals();
+	execv(process_find_beside(name, path, sizeof path), argv);
+	fprintf(stderr, "pop3d: %s: %s\n", path, strerror(errno));
+	return EXIT_TROUBLE;
+}
+
 /* Of the inherited descriptors only these mean something here. */
 static void close_inherited(struct settings *s)
 {
@@ -81,6 +97,18 @@ static void close_inherited(struct settings *s)
 		process_close_others(1, 0);
 }
 
+static void begin_log(struct settings *s)
+{
+	log_open(s->asked.syslog);
+	if (s->found.session_id != NULL)
+		log_set_session(s->found.session_id);
+	else
+		handover_begin_session();
+	s->found.session_id = log_session();
+	if (s->asked.debug)
+		log_show_debug();
+}
+
 int main(int argc, char **argv)
 {
 	static struct settings s;
@@ -94,6 +122,8 @@ int main(int argc, char **argv)
 		return 111;
 	if (status >= 0)
 		return status;
+	if (s.asked.admin != NULL)
+		return exec_admin(&s, argv);
 	if (!descriptors_ready)
 		return options_usage("descriptors 0 and 1 must be open", argv[0], no_stderr);
 	close_inherited(&s);
@@ -101,14 +131,7 @@ int main(int argc, char **argv)
 		return options_usage(
 			"descriptors 3 to 9 are needed", strerror(errno), no_stderr);
 	s.asked.syslog |= no_stderr;
-	log_open(s.asked.syslog);
-	if (s.found.session_id != NULL)
-		log_set_session(s.found.session_id);
-	else
-		handover_begin_session();
-	s.found.session_id = log_session();
-	if (s.asked.debug)
-		log_show_debug();
+	begin_log(&s);
 	if (s.asked.host == NULL)
 		s.asked.host = own_host();
 	if (s.found.status_fd < 0) /* else a monitor has done it */

@@ -490,8 +490,10 @@ static bool confine_to_maildrop(const struct maildir *m)
 /* Opens the maildrop and answers PASS; false if the answer was a refusal. */
 static bool open_maildrop(struct session *s)
 {
-	const struct maildir_wish wish = {maildir_path(s->options), s->options->asked.lock,
-		s->options->asked.verify_sizes, !s->options->asked.no_index};
+	const struct maildir_wish wish = {.path = maildir_path(s->options),
+		.lock = s->options->asked.lock,
+		.verify_sizes = s->options->asked.verify_sizes,
+		.index = !s->options->asked.no_index};
 	const char *failed_path = wish.path;
 	enum maildir_problem problem = maildir_open(&s->maildir, &wish, &failed_path);
 

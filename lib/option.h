@@ -31,6 +31,7 @@ struct option_row {
 	enum option_kind kind;
 	bool to_session; /* handed on to the session */
 	bool is_late;    /* newer than the abbreviations that people use: see option_parse */
+	bool is_admin;   /* an action for administrators, done by another program */
 	size_t field;    /* offsetof in the program's settings */
 	uint64_t least, most;
 	option_take *take; /* or NULL: as the kind says */

@@ -82,7 +82,8 @@ bool maildir_place_unchanged(
 
 void maildir_remove_index(const struct maildir *m)
 {
-	unlinkat(m->index_dir_fd, INDEX_NAME, 0);
+	if (!m->is_read_only)
+		unlinkat(m->index_dir_fd, INDEX_NAME, 0);
 }
 
 /* Only an index that makes no sense is to blame: one that cannot be read (ESTALE, EIO) may be

@@ -84,6 +84,21 @@ const char *process_find_program(const char *name, char *path, size_t capacity)
 	return path;
 }
 
+const char *process_find_beside(const char *name, char *path, size_t capacity)
+{
+	const ssize_t length = readlink("/proc/self/exe", path, capacity - 1);
+	char *slash;
+
+	path[length > 0 ? length : 0] = '\0';
+	slash = strrchr(path, '/');
+	if (slash != NULL && (size_t)(slash - path) + strlen(name) + 2 <= capacity) {
+		strcpy(slash + 1, name);
+		if (access(path, X_OK) == 0)
+			return path;
+	}
+	return process_find_program(name, path, capacity);
+}
+
 const char *process_death_note(int wait_status)
 {
 	return WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGSYS

@@ -35,6 +35,10 @@ bool process_take_low_descriptors(void);
  * not find. */
 const char *process_find_program(const char *name, char *path, size_t capacity);
 
+/* The same for a program that is installed beside this one: the path is in the directory of the
+ * running program if such an executable file is there. */
+const char *process_find_beside(const char *name, char *path, size_t capacity);
+
 /* For the log: what it means that a process died by this signal (wait_status as of waitpid), or
  * an empty text.
  */

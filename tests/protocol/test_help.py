@@ -7,7 +7,7 @@ import pytest
 
 from launch import shipped
 
-PROGRAMS = ("pop3d", "pop3d-tls", "pop3d-checkpw")
+PROGRAMS = ("pop3d", "pop3d-tls", "pop3d-checkpw", "pop3d-admin")
 
 
 def help_of(lab, name):

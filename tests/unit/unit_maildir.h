@@ -116,7 +116,8 @@ static inline void age(const char *path, time_t access_seconds, time_t change_se
 
 static inline enum maildir_problem try_open_with(bool lock, bool verify_sizes)
 {
-	const struct maildir_wish wish = {box.path, lock, verify_sizes, false};
+	const struct maildir_wish wish = {
+		.path = box.path, .lock = lock, .verify_sizes = verify_sizes};
 	const char *failed_path = NULL;
 	const enum maildir_problem problem = maildir_open(&m, &wish, &failed_path);
 

@@ -93,7 +93,7 @@ TEST(time_that_is_young_is_not_final)
 
 static void open_with_index(void)
 {
-	const struct maildir_wish wish = {box.path, false, false, true};
+	const struct maildir_wish wish = {.path = box.path, .index = true};
 	const char *failed_path;
 
 	close_box();

@@ -9,7 +9,7 @@
 static void fails(const char *path, enum maildir_problem problem, int error_number,
 	const char *expected_path)
 {
-	const struct maildir_wish wish = {path, true, false, false};
+	const struct maildir_wish wish = {.path = path, .lock = true};
 	const char *failed_path = NULL;
 	const size_t fds = unit_count_fds();
 	const enum maildir_problem got = maildir_open(&m, &wish, &failed_path);
@@ -66,7 +66,7 @@ TEST(maildir_needs_no_tmp)
 /* With ever lower limits of descriptors, opening fails at one place after another. */
 static int open_with_few_descriptors(void)
 {
-	const struct maildir_wish wish = {box.path, true, false, false};
+	const struct maildir_wish wish = {.path = box.path, .lock = true};
 	const size_t fds = unit_count_fds();
 	const char *failed_path;
 	int failures = 0;
@@ -110,7 +110,7 @@ TEST(lack_of_descriptors_is_temporary_and_leaves_none_open)
 TEST(second_session_is_told_that_the_maildrop_is_in_use)
 {
 	struct maildir other;
-	const struct maildir_wish wish = {box.path, true, false, false};
+	const struct maildir_wish wish = {.path = box.path, .lock = true};
 	const char *failed_path;
 	const size_t fds = unit_count_fds();
 
@@ -128,7 +128,7 @@ TEST(second_session_is_told_that_the_maildrop_is_in_use)
 TEST(without_the_wish_there_is_no_lock)
 {
 	struct maildir other;
-	const struct maildir_wish wish = {box.path, false, false, false};
+	const struct maildir_wish wish = {.path = box.path};
 	const char *failed_path;
 
 	open_box();

@@ -1,0 +1,112 @@
+/* show: pop3d --show MAILDIR: its messages, as a session would list them. */
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "admin/admin.h"
+#include "maildir.h"
+#include "os/log.h"
+
+#define FILE_OCTETS (4 * UID_NAME_OCTETS + 8)
+
+static int fail(const char *path, const char *why)
+{
+	fprintf(stderr, "pop3d-admin: %s: %s\n", path, why);
+	return ADMIN_EXIT_TROUBLE;
+}
+
+/* The mail's owner chooses what lies in a Maildir, links to other places among it: root reads
+ * it with that user's rights, as a session does. */
+static bool become_owner(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return false;
+	return geteuid() != 0 || st.st_uid == 0 ||
+	       (setgroups(0, NULL) == 0 && setgid(st.st_gid) == 0 && setuid(st.st_uid) == 0);
+}
+
+/* The flags of the file name, as they stand there; "-" if there are none. */
+static void put_flags(char *flags, size_t octets, const struct message *message)
+{
+	const char *const info = message->name + message->unique_octets;
+	const size_t info_octets = (size_t)message->name_octets - message->unique_octets;
+
+	snprintf(flags, octets, "%s", uid_is_info(info, info_octets) ? info + 3 : "-");
+	if (flags[0] == '\0')
+		snprintf(flags, octets, "-");
+}
+
+/* The place and name of the file, in quotes only where octets would not print as themselves. */
+static const char *show_file(char *text, size_t octets, const struct message *message)
+{
+	static const char *const places[] = {"new", "cur"};
+	char file[4 + UID_NAME_OCTETS + 1];
+	bool is_plain = true;
+
+	for (size_t i = 0; i < message->name_octets; i++)
+		is_plain &= message->name[i] > ' ' && message->name[i] < 0x7f &&
+			    message->name[i] != '"' && message->name[i] != '\\';
+	snprintf(file, sizeof file, "%s/%s", places[message->place], message->name);
+	if (!is_plain)
+		return log_quote(text, octets, file, strlen(file));
+	snprintf(text, octets, "%s", file);
+	return text;
+}
+
+static bool put_message(struct maildir *m, size_t number)
+{
+	char uid[UID_TEXT_OCTETS], file[FILE_OCTETS], flags[16], quoted_flags[64];
+	struct message message;
+	struct unique unique;
+
+	if (!maildir_get_unique(m, number, &unique))
+		return false;
+	uid_text(uid, unique.octets, unique.length, unique.shared);
+	if (!maildir_get(m, number, &message))
+		return false;
+	put_flags(flags, sizeof flags, &message);
+	printf("%6zu %11llu%c %-36s %-6s %s\n", number + 1,
+		(unsigned long long)message.size_octets, message.size_unknown ? '?' : ' ', uid,
+		log_quote(quoted_flags, sizeof quoted_flags, flags, strlen(flags)),
+		show_file(file, sizeof file, &message));
+	return true;
+}
+
+static int put_table(struct maildir *m, const char *path)
+{
+	const struct maildir_totals totals = maildir_totals(m);
+
+	printf("%6s %11s  %-36s %-6s %s\n", "number", "octets", "uid", "flags", "file");
+	for (size_t i = 0; i < totals.messages; i++)
+		if (!put_message(m, i))
+			return fail(path, strerror(errno));
+	printf("%zu messages, %llu octets\n", totals.messages,
+		(unsigned long long)totals.octets);
+	return fflush(stdout) == 0 ? 0 : fail("standard output", strerror(errno));
+}
+
+int show_run(char **words)
+{
+	static struct maildir maildir;
+	const struct maildir_wish wish = {.path = words[0], .index = true, .read_only = true};
+	const char *failed_path = wish.path;
+	int status;
+
+	if (words[0] == NULL || words[1] != NULL || words[0][0] == '\0') {
+		fprintf(stderr, "usage: pop3d --show MAILDIR\n");
+		return ADMIN_EXIT_USAGE;
+	}
+	if (!become_owner(wish.path))
+		return fail(wish.path, strerror(errno));
+	if (maildir_open(&maildir, &wish, &failed_path) != MAILDIR_READY)
+		return fail(failed_path, strerror(errno));
+	status = maildir_load(&maildir) ? put_table(&maildir, wish.path)
+					: fail(wish.path, strerror(errno));
+	maildir_close(&maildir);
+	return status;
+}

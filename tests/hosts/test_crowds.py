@@ -20,8 +20,8 @@ def mail(machine):
     make_mailbox, make_passwords, *_ = blocks("A mailbox by hand")
     machine.follow(make_mailbox, directory=TREE)
     machine.follow(make_passwords, b"bananas\n")
-    machine.follow(block("Before: a certificate and ticket keys", "openssl req"))
-    machine.follow(block("Before: a certificate and ticket keys", "pop3d-tls --make"))
+    machine.follow(block("First: a certificate and ticket keys", "openssl req"))
+    machine.follow(block("First: a certificate and ticket keys", "pop3d-tls --make"))
     for address in (SERVER6, NEIGHBOUR, *CROWD):
         machine.run("ip", "address", "add", f"{address}/128", "dev", "lo", "nodad")
     return machine

@@ -271,7 +271,7 @@ def test_a_client_of_another_host_is_known_by_its_address(mail, name):
 
 
 def test_stunnel_starts_pop3d(mail):
-    mail.follow(block("Before: a certificate and ticket keys", "openssl req"))
+    mail.follow(block("First: a certificate and ticket keys", "openssl req"))
     stunnel = find_program("stunnel4", "stunnel4")
     mail.write("/etc/stunnel/pop3s.conf", block(HEADING, "foreground"))
     mail.start({POP3S}, stunnel, "/etc/stunnel/pop3s.conf")

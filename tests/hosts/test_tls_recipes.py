@@ -17,7 +17,7 @@ from tls_lab import pki  # a fixture, pylint: disable=unused-import
 SCAN = b"1 512\r\n2 508\r\n3 517\r\n4 470\r\n"
 ORDER = ["854538001.M9P571.caliban", "854538436.M1P582.caliban"]
 CREDENTIALS = ["-u", "kermit:bananas"]
-BEFORE = "Before: a certificate and ticket keys"
+BEFORE = "First: a certificate and ticket keys"
 NAMES = "Several names, client certificates, other options"
 UNITS = "/etc/systemd/system"
 POP3, POP3S, PROXIED = 110, 995, 1110
@@ -286,7 +286,7 @@ def test_a_directory_of_names(mail, pki):
     mail.follow(block(NAMES, "mkdir"))
     mail.write("/etc/pop3d/certs/other.example.pem", pki.pem("other.example"), 0o600)
     under_tcpserver(mail, POP3S, ["--cert", "/etc/pop3d/tls.pem"], re.search(
-        r"`(--cert-dir \S+)` then takes the place of `--cert /etc/pop3d/tls.pem`",
+        r"replace `--cert /etc/pop3d/tls.pem` by `(--cert-dir \S+)`",
         shipped("doc", "SETUP"))[1].split())
     for asked, shown in (("other.example", "other.example"), ("mail.example.org", None),
                          ("unknown.example", None)):

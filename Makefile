@@ -64,7 +64,7 @@ TLS_SOURCES = $(wildcard tls/*.c) $(LIB)
 TLS_LIBS = $(if $(filter static,$(TLS_LINK)),-l:libssl.a -l:libcrypto.a,-lssl -lcrypto)
 # pop3d-admin is dynamic: it looks up accounts where the host has them.
 ADMIN = $(wildcard admin/*.c maildir/*.c pop3/*.c) maildir.c options.c $(LIB)
-CHECKPW = $(wildcard checkpw/*.c lib/*.c) os/log.c
+CHECKPW = $(wildcard checkpw/*.c lib/*.c) os/log.c os/clock.c
 UNITS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*/test_*.c))
 SOURCES = $(wildcard *.[ch] */*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
 CHECKPW_LIBS = -lcrypt $(if $(filter yes,$(PAM)),-lpam)

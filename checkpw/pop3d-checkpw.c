@@ -24,12 +24,16 @@
 #include "checkpw/make.h"
 #include "checkpw/pam.h"
 #include "checkpw/quote.h"
+#include "checkpw/slot.h"
 #include "checkpw/user.h"
+#include "lib/argument.h"
 #include "lib/option.h"
 #include "os/log.h"
 
 #define CREDENTIALS_FD 3
 #define CREDENTIALS_MAX 512
+/* Shorter than the time to log in of any front end. */
+#define WAIT_SECONDS 20
 
 enum action { CHECK_FILE, CHECK_SYSTEM, MAKE_HASH, SHOW_HELP, SHOW_VERSION };
 
@@ -37,8 +41,16 @@ struct options {
 	bool system, hash;
 	enum action action;
 	const char *file;
+	struct pwslot_limits slots;
 	char **rest; /* what follows the options, ended by NULL */
 };
+
+static bool take_most(void *settings, const char *value)
+{
+	struct options *const options = settings;
+
+	return argument_number(value, 0, PWSLOT_MOST, &options->slots.most);
+}
 
 static const struct option_row rows[] = {
 	{.name = "file",
@@ -52,6 +64,19 @@ static const struct option_row rows[] = {
 		.field = offsetof(struct options, hash),
 		.help = "make a hash, or the line of LOGIN for the password file"},
 	{.name = "help", .kind = OPTION_ACTION, .help = "show this text"},
+	{.name = "max-checks",
+		.kind = OPTION_OTHER,
+		.value = "NUMBER",
+		.take = take_most,
+		.help = "check at most so many passwords at a time on\n"
+			"this host (2 for each processor, at least 8)"},
+	{.name = "max-wait",
+		.kind = OPTION_SECONDS,
+		.value = "SECONDS",
+		.field = offsetof(struct options, slots.wait_seconds),
+		.least = 0,
+		.most = 86400,
+		.help = "wait at most so long for the others (20)"},
 	{.name = "system",
 		.kind = OPTION_SWITCH,
 		.field = offsetof(struct options, system),
@@ -74,7 +99,7 @@ static const char *usage(void)
 		"\nExit status if PROGRAM was not run: 1 refused, 2 wrong use, 100 wrong\n"
 		"configuration, 111 temporary trouble, 126 PROGRAM cannot be executed,\n"
 		"127 PROGRAM does not exist.\n";
-	static char text[2048], help[1024];
+	static char text[2048], help[1280];
 
 	if (!option_help(&table, help, sizeof help))
 		help[0] = '\0';
@@ -163,7 +188,8 @@ static enum pw_status parse_options(char **argv, struct options *options)
 {
 	struct option_end end;
 
-	*options = (struct options){.action = CHECK_FILE};
+	*options = (struct options){.action = CHECK_FILE,
+		.slots = {.most = pwslot_default_most(), .wait_seconds = WAIT_SECONDS}};
 	end = option_parse(&table, options, argv);
 	if (end.is_wrong)
 		return misused_option(end.value);
@@ -243,25 +269,48 @@ static enum pw_status read_credentials(
 
 /* An unknown login is compared as well, with somebody else's hash: the same work, the same
  * answer. */
-static enum pw_status check_file(
-	const char *path, const struct credentials *credentials, struct pw_user *user)
+static enum pw_status compare_hash(
+	const char *password, const struct pwfile_found *found, struct pw_user *user)
 {
-	static struct pwfile_found found;
-	enum pw_status status = pwfile_find(path, credentials->login, &found);
-	enum pwhash_verdict verdict;
+	const enum pwhash_verdict verdict =
+		pwhash_check(password, found->known ? found->entry.hash : found->any_hash);
 
-	if (status != PW_OK)
-		return status;
-	verdict = pwhash_check(
-		credentials->password, found.known ? found.entry.hash : found.any_hash);
-	status = verdict == PWHASH_MATCHES && found.known ? PW_OK : PW_REFUSED;
-	*user = found.entry.user;
-	explicit_bzero(&found, sizeof found);
+	*user = found->entry.user;
 	if (verdict != PWHASH_TROUBLE)
-		return status;
+		return verdict == PWHASH_MATCHES && found->known ? PW_OK : PW_REFUSED;
 	log_event(LOG_ERR, "checkpw-no-hash problem=\"crypt does not compute one: no memory "
 			   "left for it?\"");
 	return PW_TEMPORARY;
+}
+
+static enum pw_status check_file(const struct options *options,
+	const struct credentials *credentials, struct pw_user *user)
+{
+	static struct pwfile_found found;
+	const char *const path = options->file != NULL ? options->file : PWFILE_DEFAULT;
+	enum pw_status status = pwfile_find(path, credentials->login, &found);
+	int slot;
+
+	if (status != PW_OK)
+		return status;
+	status = PW_TEMPORARY;
+	if (pwslot_enter(&options->slots, path, &slot) == PWSLOT_FREE)
+		status = compare_hash(credentials->password, &found, user);
+	pwslot_leave(slot);
+	explicit_bzero(&found, sizeof found);
+	return status;
+}
+
+static enum pw_status check_system(const struct options *options,
+	const struct credentials *credentials, struct pw_user *user)
+{
+	enum pw_status status = PW_TEMPORARY;
+	int slot;
+
+	if (pwslot_enter(&options->slots, NULL, &slot) == PWSLOT_FREE)
+		status = pwpam_check(credentials->login, credentials->password, user);
+	pwslot_leave(slot);
+	return status;
 }
 
 static bool is_apop(void)
@@ -290,10 +339,8 @@ static enum pw_status check(const struct options *options,
 			"and here are only hashes\"");
 	else if (credentials->login[0] != '\0' && credentials->password[0] != '\0')
 		status = options->action == CHECK_SYSTEM
-				 ? pwpam_check(credentials->login, credentials->password, user)
-				 : check_file(options->file != NULL ? options->file
-								    : PWFILE_DEFAULT,
-					   credentials, user);
+				 ? check_system(options, credentials, user)
+				 : check_file(options, credentials, user);
 	if (status == PW_REFUSED)
 		log_refusal(credentials->login);
 	return status;

@@ -2,8 +2,10 @@
 #
 # pop3d itself is linked statically and position-independent, with the small C library where
 # musl-gcc is installed (it starts faster), else with the system's. LIBC=glibc or LIBC=dynamic
-# chooses by hand. pop3d-checkpw and pop3d-admin are dynamic: libcrypt, PAM and the look-up of
-# accounts load what the host configured.
+# chooses by hand. pop3d-checkpw is linked in the same way where there is a static libcrypt, else
+# it is dynamic; CHECKPW_LINK=static or CHECKPW_LINK=dynamic chooses. pop3d-checkpw-host, which it
+# runs for the accounts of the host, and pop3d-admin are always dynamic: PAM and the look-up of
+# accounts load libraries that the host configures.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -64,14 +66,39 @@ TLS_SOURCES = $(wildcard tls/*.c) $(LIB)
 TLS_LIBS = $(if $(filter static,$(TLS_LINK)),-l:libssl.a -l:libcrypto.a,-lssl -lcrypto)
 # pop3d-admin is dynamic: it looks up accounts where the host has them.
 ADMIN = $(wildcard admin/*.c maildir/*.c pop3/*.c) maildir.c options.c $(LIB)
-CHECKPW = $(wildcard checkpw/*.c lib/*.c) os/log.c os/clock.c
+CHECKPW = $(wildcard checkpw/*.c lib/*.c) os/log.c os/clock.c os/program.c os/relro.c
 UNITS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*/test_*.c))
-SOURCES = $(wildcard *.[ch] */*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
-CHECKPW_LIBS = -lcrypt $(if $(filter yes,$(PAM)),-lpam)
-CHECKPW_DEFS = $(if $(filter yes,$(PAM)),-DWITH_PAM) \
-	$(if $(filter-out /etc,$(SYSCONFDIR)),-DPWFILE_DEFAULT='"$(SYSCONFDIR)/pop3d/passwd"')
+SOURCES = $(wildcard *.[ch] */*.[ch] checkpw/musl/*.c tests/*/*.[ch] tests/unit/*/*.[ch])
+CHECKPW_DEFS = $(if $(filter-out /etc,$(SYSCONFDIR)),-DPWFILE_DEFAULT='"$(SYSCONFDIR)/pop3d/passwd"')
+HOST_DEFS = -DWITH_HOST $(if $(filter yes,$(PAM)),-DWITH_PAM)
+HOST_LIBS = -lcrypt $(if $(filter yes,$(PAM)),-lpam)
+# The system's libcrypt.a needs few functions of its C library, and checkpw/musl has those that musl
+# does not have. CRYPT_ARCHIVE names another archive.
+HASH := \#
+CRYPT_ARCHIVE ?= $(shell $(CC) -print-file-name=libcrypt.a)
+CRYPT_H ?= $(shell echo '$(HASH)include <crypt.h>' | $(CC) -E -xc - 2>/dev/null | \
+	sed -n 's,^$(HASH) 1 "\(/.*/crypt\.h\)".*,\1,p')
+MUSL_CRYPT = $(if $(filter musl,$(LIBC)),checkpw/musl/glibc_calls.c)
+MUSL_CRYPT_FLAGS = $(if $(MUSL_CRYPT),-isystem checkpw/musl -DCRYPT_H='"$(CRYPT_H)"')
+ifndef CHECKPW_LINK
+CHECKPW_LINK := $(if $(filter dynamic,$(LIBC)),dynamic,$(shell printf '%s\n' '$(HASH)include <crypt.h>' \
+	'int main(void) { static struct crypt_data data;' \
+	'return crypt_r("", crypt_gensalt_rn("$$y$$", 0, 0, 0, data.output, 384), &data) == 0; }' | \
+	$(POP3D_CC) $(CPPFLAGS) $(MUSL_CRYPT_FLAGS) -w -fPIE -o /dev/null -xc - $(MUSL_CRYPT) \
+	-xnone $(CRYPT_ARCHIVE) $(POP3D_LINK) >/dev/null 2>&1 && echo static || echo dynamic))
+endif
+ifeq ($(CHECKPW_LINK),static)
+CHECKPW_CC = $(POP3D_CC)
+CHECKPW_FLAGS = $(MUSL_CRYPT_FLAGS) $(if $(filter musl,$(LIBC)),,$(CHARDEN_SYSTEM))
+CHECKPW_EXTRA = $(MUSL_CRYPT)
+CHECKPW_LIBS = $(CRYPT_ARCHIVE) $(POP3D_LINK)
+else
+CHECKPW_CC = $(CC)
+CHECKPW_FLAGS = $(CHARDEN_SYSTEM)
+CHECKPW_LIBS = -lcrypt -pie
+endif
 
-all: $(O)/pop3d $(O)/pop3d-checkpw $(O)/pop3d-admin $(TLS_PROGRAM) ## build pop3d, pop3d-checkpw, pop3d-admin and (with OpenSSL 3) pop3d-tls into build/
+all: $(O)/pop3d $(O)/pop3d-checkpw $(O)/pop3d-checkpw-host $(O)/pop3d-admin $(TLS_PROGRAM) ## build pop3d, its companions and (with OpenSSL 3) pop3d-tls into build/
 
 $(O)/%.o: %.c
 	@mkdir -p $(@D)
@@ -82,10 +109,17 @@ $(O)/pop3d: $(CORE:%.c=$(O)/%.o)
 
 $(O)/checkpw/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CHECKPW_DEFS) $(CFLAGS) $(CHARDEN) $(CHARDEN_SYSTEM) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
+	$(CHECKPW_CC) $(CPPFLAGS) $(CHECKPW_DEFS) $(CHECKPW_FLAGS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
 
-$(O)/pop3d-checkpw: $(CHECKPW:%.c=$(O)/checkpw/%.o)
-	$(CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -pie -o $@ $^ $(CHECKPW_LIBS)
+$(O)/pop3d-checkpw: $(patsubst %.c,$(O)/checkpw/%.o,$(CHECKPW) $(CHECKPW_EXTRA))
+	$(CHECKPW_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -o $@ $^ $(CHECKPW_LIBS)
+
+$(O)/checkpw-host/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CHECKPW_DEFS) $(HOST_DEFS) $(CFLAGS) $(CHARDEN) $(CHARDEN_SYSTEM) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
+
+$(O)/pop3d-checkpw-host: $(CHECKPW:%.c=$(O)/checkpw-host/%.o)
+	$(CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -pie -o $@ $^ $(HOST_LIBS)
 
 $(O)/admin/%.o: %.c
 	@mkdir -p $(@D)
@@ -199,7 +233,7 @@ format: ## apply .clang-format
 lint: ## formatting, static analysis, man pages, length and complexity of functions
 	clang-format --dry-run -Werror $(SOURCES)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
-		--inline-suppr --suppress=missingIncludeSystem -DVERSION='"x"' -DWITH_PAM -I. $(wildcard *.c */*.c)
+		--inline-suppr --suppress=missingIncludeSystem -DVERSION='"x"' -DWITH_HOST -DWITH_PAM -I. $(wildcard *.c */*.c)
 	mandoc -Tlint -Wwarning doc/*.8
 	@pmccabe $(filter %.c,$(SOURCES)) | awk '$$1 > 15 || $$5 > 50 { print; bad = 1 } END { \
 		if (bad) print "lint: at most 50 lines a function, and a cyclomatic complexity of 15"; exit bad }'
@@ -226,7 +260,8 @@ endef
 
 install: all ## install programs, manuals and recipes below $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)
-	install -m 755 $(O)/pop3d $(O)/pop3d-checkpw $(O)/pop3d-admin $(TLS_PROGRAM) $(DESTDIR)$(SBINDIR)/
+	install -m 755 $(O)/pop3d $(O)/pop3d-checkpw $(O)/pop3d-checkpw-host $(O)/pop3d-admin $(TLS_PROGRAM) \
+		$(DESTDIR)$(SBINDIR)/
 	$(foreach page,$(wildcard doc/*.8),$(call adapt,644,$(page),$(MANDIR)/man8/$(notdir $(page))))
 	install -m 644 CHANGES LICENSE $(DESTDIR)$(DOCDIR)/
 	$(foreach file,README $(filter-out %.8 doc/examples,$(wildcard doc/*)),$(call \

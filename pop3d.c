@@ -15,6 +15,7 @@
 #include "os/handover.h"
 #include "os/log.h"
 #include "os/process.h"
+#include "os/relro.h"
 #include "peer/ucspi.h"
 #include "session.h"
 
@@ -112,7 +113,7 @@ static void begin_log(struct settings *s)
 int main(int argc, char **argv)
 {
 	static struct settings s;
-	const bool confined = confine_program();
+	const bool confined = relro_apply();
 	const bool no_stderr = fcntl(2, F_GETFD) < 0;
 	const bool descriptors_ready = process_reset();
 	const int status = options_read(&s, argv, no_stderr);

@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "os/handover.h"
 #include "os/log.h"
 #include "os/process.h"
+#include "os/program.h"
 
 extern char **environ;
 
@@ -101,18 +101,9 @@ static bool make_environment(struct setup *s, const struct settings *o, const st
 /* The file that this process runs from, to be run again as the session. */
 static char *own_program(struct setup *s)
 {
-	static const char deleted[] = " (deleted)";
 	char path[1024];
-	ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
 
-	if (length <= 0)
-		return format(s, "pop3d");
-	path[length] = '\0';
-	/* replaced by a newer one since this connection began: that is at the same path */
-	if ((size_t)length > sizeof deleted &&
-		strcmp(path + length - (sizeof deleted - 1), deleted) == 0)
-		path[(size_t)length - (sizeof deleted - 1)] = '\0';
-	return format(s, "%s", path);
+	return format(s, "%s", program_own_path(path, sizeof path) ? path : "pop3d");
 }
 
 static bool add_program(struct setup *s, const struct settings *o, char *program)

@@ -11,10 +11,12 @@ BENCH = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(BENCH)
 OWNER = (4000, 4000)  # The owner of the homes, who is also the user of the sessions.
 PASSWORD = "secret"
+MAIL_UID = 7110
 TOOLS = {
     "load": (["load.c", "talk.c", "reply.c", "figures.c"], []),
     "checkpw": (["checkpw.c"], []),
     "floor": (["floor.c"], ["-static"]),
+    "start": (["start.c"], ["-static", "-lcrypt"]),
 }
 
 
@@ -42,7 +44,7 @@ class Lab:
 
     def copy_programs(self):
         """Copies of the programs to measure, because mail users may not be able to enter the tree."""
-        for name in ("pop3d", "pop3d-checkpw"):
+        for name in ("pop3d", "pop3d-checkpw", "pop3d-checkpw-host"):
             shutil.copy(os.path.join(self.build, name), self.program(name))
 
     def make_tools(self):

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 
 #include "checkpw/file.h"
 #include "checkpw/hash.h"
+#include "checkpw/host.h"
 #include "os/log.h"
 
 /* What fits into a POP3 command line, "PASS " and CRLF taken off (RFC 2449, section 4) */
@@ -124,13 +124,14 @@ static bool ask_twice(struct secret *secret)
 /* What is known of the login fills the line; the rest is for the administrator to write. */
 static void print_entry(const char *login, const char *hash)
 {
-	const struct passwd *account = getpwnam(login);
+	static struct pw_user account;
+	enum pw_status status = pwhost_find(login, &account);
 
-	if (account == NULL && geteuid() != 0)
-		account = getpwuid(geteuid());
-	if (account != NULL && account->pw_uid != 0) {
-		printf("%s:%s:%lu:%lu:%s\n", login, hash, (unsigned long)account->pw_uid,
-			(unsigned long)account->pw_gid, account->pw_dir);
+	if (status != PW_OK && geteuid() != 0)
+		status = pwhost_find_self(&account);
+	if (status == PW_OK && account.uid != 0) {
+		printf("%s:%s:%lu:%lu:%s\n", login, hash, (unsigned long)account.uid,
+			(unsigned long)account.gid, account.home);
 		return;
 	}
 	printf("%s:%s:UID:GID:/home/%s\n", login, hash, login);

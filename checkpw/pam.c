@@ -23,13 +23,13 @@ enum pw_status pwpam_check(const char *login, const char *password, struct pw_us
 #else
 
 #include <errno.h>
-#include <pwd.h>
 #include <security/pam_appl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "checkpw/file.h"
+#include "checkpw/host.h"
 #include "checkpw/quote.h"
 
 static void wipe_answers(struct pam_response *answers, int count)
@@ -178,47 +178,32 @@ static enum pw_status ask_pam(const char *login, const char *password, char *nam
 	return status;
 }
 
-static bool copy_path(char *to, const char *from)
-{
-	size_t length = strlen(from);
-
-	if (length > PWUSER_PATH_MAX)
-		return false;
-	memcpy(to, from, length + 1);
-	return true;
-}
-
 static enum pw_status fill_user(struct pw_user *user)
 {
-	const struct passwd *account;
+	const enum pw_status status = pwhost_find(user->name, user);
 
-	errno = 0;
-	account = getpwnam(user->name);
-	if (account == NULL) {
-		enum pw_status status = errno != 0 ? PW_TEMPORARY : PW_MISCONFIGURED;
-
+	switch (status) {
+	case PW_OK: return PW_OK;
+	case PW_MISCONFIGURED:
+		log_event(LOG_ERR,
+			"checkpw-no-account user=%s problem=\"its home or shell is too long\"",
+			quote(user->name).text);
+		return PW_MISCONFIGURED;
+	default:
 		log_event(LOG_ERR,
 			"checkpw-no-account user=%s problem=\"PAM knows it, but the host has "
 			"no such account: %s\"",
-			quote(user->name).text, errno != 0 ? strerror(errno) : "not found");
-		return status;
+			quote(user->name).text,
+			status == PW_TEMPORARY ? strerror(errno) : "not found");
+		return status == PW_TEMPORARY ? PW_TEMPORARY : PW_MISCONFIGURED;
 	}
-	user->uid = account->pw_uid;
-	user->gid = account->pw_gid;
-	user->host_account = true;
-	if (copy_path(user->home, account->pw_dir) && copy_path(user->shell, account->pw_shell))
-		return PW_OK;
-	log_event(LOG_ERR,
-		"checkpw-no-account user=%s problem=\"its home or shell is too long\"",
-		quote(user->name).text);
-	return PW_MISCONFIGURED;
 }
 
 static bool is_root(const char *login)
 {
-	const struct passwd *account = getpwnam(login);
+	static struct pw_user account;
 
-	return account != NULL && account->pw_uid == 0;
+	return pwhost_find(login, &account) == PW_OK && account.uid == 0;
 }
 
 enum pw_status pwpam_check(const char *login, const char *password, struct pw_user *user)

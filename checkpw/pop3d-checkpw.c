@@ -21,6 +21,7 @@
 
 #include "checkpw/file.h"
 #include "checkpw/hash.h"
+#include "checkpw/host.h"
 #include "checkpw/make.h"
 #include "checkpw/pam.h"
 #include "checkpw/quote.h"
@@ -29,6 +30,7 @@
 #include "lib/argument.h"
 #include "lib/option.h"
 #include "os/log.h"
+#include "os/relro.h"
 
 #define CREDENTIALS_FD 3
 #define CREDENTIALS_MAX 512
@@ -426,18 +428,41 @@ static enum pw_status serve_person(
 	return fflush(stdout) == 0 ? PW_OK : PW_TEMPORARY;
 }
 
+/* Accounts of the host are for the other program. */
+static bool needs_host(const struct options *options)
+{
+	return options->action == CHECK_SYSTEM ||
+	       (options->action == MAKE_HASH && options->rest[0] != NULL);
+}
+
+/* It finds everything as this one was given it. */
+static enum pw_status take_over(char **argv, const struct inherited *inherited)
+{
+	log_close();
+	sigaction(SIGPIPE, &inherited->sigpipe, NULL);
+	return pwhost_take_over(argv);
+}
+
 static enum pw_status run(char **argv)
 {
 	struct inherited inherited;
 	struct options options;
 	enum pw_status status;
+	const bool tables_are_read_only = relro_apply();
 
 	take_stock(&inherited);
+	if (!tables_are_read_only) {
+		log_event(LOG_ERR, "checkpw-failed step=mprotect errno=%d error=\"%s\"", errno,
+			strerror(errno));
+		return PW_TEMPORARY;
+	}
 	if (getuid() != geteuid() || getgid() != getegid())
 		return misused("this program must not be made set-uid or set-gid");
 	status = parse_options(argv, &options);
 	if (status != PW_OK)
 		return status;
+	if (!pwhost_is_here && needs_host(&options))
+		return take_over(argv, &inherited);
 	if (options.action == CHECK_FILE || options.action == CHECK_SYSTEM)
 		return serve(&options, &inherited);
 	return serve_person(&options, &inherited);

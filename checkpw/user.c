@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "checkpw/host.h"
 #include "checkpw/quote.h"
 #include "os/log.h"
 
@@ -41,7 +42,7 @@ static bool wanted_groups(const struct pw_user *user, struct group_set *wanted)
 		return true;
 	}
 	wanted->count = NGROUPS_MAX;
-	return getgrouplist(user->name, user->gid, wanted->ids, &wanted->count) >= 0;
+	return pwhost_groups(user->name, user->gid, wanted->ids, &wanted->count);
 }
 
 static bool groups_are(struct group_set *wanted)

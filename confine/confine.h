@@ -7,11 +7,6 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* For every process, first in main: makes read-only what only the start of a program writes,
- * the tables of pointers to functions among it (RELRO). musl does not do so in static programs.
- * Returns false with errno. */
-bool confine_program(void);
-
 /* For the greeter. A process of root gets an empty root directory and the identity uid:gid
  * without further groups. Then it may touch nothing of the file system, the network, or other
  * processes; it keeps the system calls of talking on descriptors that are open. logs: it keeps

@@ -25,7 +25,7 @@ def programs():
     os.chmod(directory, 0o755)
     binaries = os.path.join(directory, "bin")
     os.mkdir(binaries, 0o755)
-    for name in ("pop3d", "pop3d-checkpw", "pop3d-admin", "pop3d-tls"):
+    for name in ("pop3d", "pop3d-checkpw", "pop3d-checkpw-host", "pop3d-admin", "pop3d-tls"):
         if os.path.exists(os.path.join(build, name)):
             shutil.copy(os.path.join(build, name), binaries)
     subprocess.run(

@@ -9,7 +9,7 @@ import pytest
 import jail
 from harness import ROOT, retry_until
 
-PROGRAMS = ["pop3d", "pop3d-checkpw", "pop3d-tls"]
+PROGRAMS = ["pop3d", "pop3d-checkpw", "pop3d-checkpw-host", "pop3d-tls"]
 
 pytestmark = [pytest.mark.skipif(jail.SANITIZED, reason="a build with sanitizers"),
               pytest.mark.skipif(shutil.which("readelf") is None, reason="needs binutils")]

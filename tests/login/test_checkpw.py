@@ -299,7 +299,10 @@ class Checker:
         program = [sys.executable, "-c", PROBE, *arguments] if probe else list(arguments)
         environment = {"PATH": "/usr/bin:/bin", "TCPREMOTEIP": "192.0.2.1",
                        "ASAN_OPTIONS": "detect_leaks=0:verify_asan_link_order=0", **(env or {})}
+        binary = self.binary
         if self.preload is not None:
+            # The same sources; the first program is static.
+            binary += "-host"
             environment["LD_PRELOAD"] = self.preload
         with contextlib.ExitStack() as stack:
             out, err, null, three = (stack.enter_context(file) for file in (
@@ -314,7 +317,7 @@ class Checker:
                 os.close(writer)
                 given[3] = reader
             given.update(fds or {})
-            pid = start([*self.prefix, self.binary, *options, *program], given, environment,
+            pid = start([*self.prefix, binary, *options, *program], given, environment,
                         None if self.as_root or not ROOT else (UID, GID))
             _, status, usage = os.wait4(pid, 0)
             texts = []
@@ -339,7 +342,8 @@ def workshop():
     """A directory that every user can enter, with the binary and the preloaded library."""
     directory = os.path.realpath(tempfile.mkdtemp(prefix="pop3d-checkpw-test."))
     os.chmod(directory, 0o755)
-    shutil.copy(os.path.join(BUILD, "pop3d-checkpw"), directory)
+    for name in ("pop3d-checkpw", "pop3d-checkpw-host"):
+        shutil.copy(os.path.join(BUILD, name), directory)
     with open(os.path.join(directory, "preload.c"), "w", encoding="ascii") as file:
         file.write(PRELOAD)
     subprocess.run([os.environ.get("CC", "cc"), "-O2", "-shared", "-fPIC", "-o",
@@ -393,7 +397,7 @@ def notes(checker, workshop):
 
 def has_pam(workshop):
     """A build without PAM does not name the library."""
-    with open(os.path.join(workshop, "pop3d-checkpw"), "rb") as file:
+    with open(os.path.join(workshop, "pop3d-checkpw-host"), "rb") as file:
         return b"libpam.so" in file.read()
 
 
@@ -1583,6 +1587,26 @@ def test_system_in_a_build_without_pam(workshop, checker):
         pytest.skip("this is a build with PAM")
     result = checker.login(options=["--system"])
     assert result.status == MISUSED and "without PAM" in result.err, result
+
+
+@pytest.mark.parametrize("arguments, data", [
+    (["--system", "/bin/true"], credentials("joe", "secret")), (["--hash", "joe"], None)])
+def test_accounts_of_the_host_need_the_second_program(checker, arguments, data):
+    alone = os.path.join(checker.directory, "pop3d-checkpw")
+    shutil.copy(checker.binary, alone)
+    checker.binary = alone
+    result = checker.run(data=data, options=arguments, probe=False)
+    assert (result.status, result.out) == (MISCONFIGURED, ""), result
+    assert f"checkpw-not-run program={alone}-host errno=2 " in result.err, result
+
+
+def test_the_password_file_needs_the_first_program_only(checker):
+    alone = os.path.join(checker.directory, "pop3d-checkpw")
+    shutil.copy(checker.binary, alone)
+    checker.binary = alone
+    assert checker.login().seen["cwd"] == checker.home
+    with open(alone, "rb") as file:
+        assert b"libpam.so" not in file.read()
 
 
 def test_system_refuses_a_wrong_password_with_the_pam_of_this_host(workshop, checker):

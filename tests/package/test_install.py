@@ -8,7 +8,7 @@ import pytest
 
 from launch import TREE
 
-PROGRAMS = {"pop3d", "pop3d-checkpw", "pop3d-admin", "pop3d-tls"}
+PROGRAMS = {"pop3d", "pop3d-checkpw", "pop3d-checkpw-host", "pop3d-admin", "pop3d-tls"}
 
 
 def make(build, *words):

@@ -1,10 +1,11 @@
-/* relro: see confine.h, confine_program. */
-#include "confine/confine.h"
+/* relro: see relro.h. */
+#include "os/relro.h"
 
 #ifndef __GLIBC__
 
 #include <elf.h>
 #include <link.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -12,7 +13,7 @@
 /* The program's own header, which the linker names. */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
-bool confine_program(void)
+bool relro_apply(void)
 {
 	const uintptr_t header = (uintptr_t)&__ehdr_start;
 	const ElfW(Phdr) *const parts =
@@ -34,7 +35,7 @@ bool confine_program(void)
 #else
 
 /* The dynamic linker and the start of static programs do it. */
-bool confine_program(void)
+bool relro_apply(void)
 {
 	return true;
 }

@@ -1,0 +1,2 @@
+/* The system's crypt.h, which lies where musl-gcc does not look. */
+#include CRYPT_H

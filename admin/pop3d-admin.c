@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "admin/admin.h"
-#include "confine/confine.h"
 #include "os/log.h"
+#include "os/relro.h"
 
 struct command {
 	const char *name;
@@ -36,7 +36,7 @@ static int put_usage(FILE *to, int status)
 
 int main(int argc, char **argv)
 {
-	if (!confine_program() || argc < 2)
+	if (!relro_apply() || argc < 2)
 		return put_usage(stderr, ADMIN_EXIT_USAGE);
 	if (strcmp(argv[1], "--help") == 0)
 		return put_usage(stdout, 0);

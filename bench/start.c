@@ -1,11 +1,11 @@
-/* start ROUNDS FILE PROGRAM ...: the CPU time of pop3d-checkpw from its start to the exec of the
- * next program.
+/* start ROUNDS FILE PROGRAM ...: the CPU time of pop3d-checkpw from its start to the exec of
+ * the next program.
  *
- * In each round every PROGRAM checks the login joe with the password secret, by the password file
- * FILE, and runs this program again, which reports the CPU time that its process has used so far:
- * exec keeps that clock. Prints a line for each round, in microseconds: the same without a PROGRAM
- * (the process itself and the start of the reporter), a value for each PROGRAM, and the time of the
- * hash alone. */
+ * In each round every PROGRAM checks the login joe with the password secret, by the password
+ * file FILE, and runs this program again, which reports the CPU time that its process has used
+ * so far: exec keeps that clock. Prints a line for each round, in microseconds: the same
+ * without a PROGRAM (the process itself and the start of the reporter), a value for each
+ * PROGRAM, and the time of the hash alone. */
 #include <crypt.h>
 #include <fcntl.h>
 #include <stdio.h>

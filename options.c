@@ -369,9 +369,12 @@ static bool put_usage(FILE *to)
 
 int options_usage(const char *problem, const char *value, bool no_stderr)
 {
+	char shown[256];
+
 	log_open(no_stderr);
 	if (!log_stderr_is_read()) {
-		log_event(LOG_ERR, "configuration problem=\"%s\" value=\"%s\"", problem, value);
+		log_event(LOG_ERR, "configuration problem=\"%s\" value=%s", problem,
+			log_quote(shown, sizeof shown, value, strlen(value)));
 	} else {
 		fprintf(stderr, "pop3d: %s: %s\n", problem, value);
 		put_usage(stderr);

@@ -106,17 +106,21 @@ static enum command_result command_stat(void *state, const struct command_input 
  */
 static enum command_result put_one(struct session *s, uint64_t number, listing_line *line)
 {
-	char text[LISTING_LINE_OCTETS];
+	static const char ok[] = {'+', 'O', 'K', ' '};
+	char text[sizeof ok + LISTING_LINE_OCTETS], shown[4 * sizeof text];
 	size_t octets;
 
 	if (!check_number(s, number))
 		return COMMAND_GOOD;
-	octets = line(&s->maildir, (size_t)number, text);
+	memcpy(text, ok, sizeof ok);
+	octets = line(&s->maildir, (size_t)number, text + sizeof ok);
 	if (octets == 0)
 		return put_unreadable(s, number);
-	wire_puts(&s->wire, "+OK ");
+	octets += sizeof ok;
 	wire_put(&s->wire, text, octets);
-	log_event(LOG_DEBUG, "protocol server=\"+OK %.*s\"", (int)octets - 2, text);
+	if (log_shows_debug())
+		log_event(LOG_DEBUG, "protocol server=%s",
+			log_quote(shown, sizeof shown, text, octets - 2));
 	return COMMAND_GOOD;
 }
 

@@ -155,6 +155,7 @@ void wire_put_number(struct wire *w, uint64_t number)
 void wire_reply(struct wire *w, const char *format, ...)
 {
 	char line[WIRE_REPLY_OCTETS - 1]; /* CRLF follows; the terminator is not sent */
+	char shown[2 * WIRE_REPLY_OCTETS];
 	va_list arguments;
 	int length;
 
@@ -162,7 +163,8 @@ void wire_reply(struct wire *w, const char *format, ...)
 	length = vsnprintf(line, sizeof line, format, arguments);
 	va_end(arguments);
 	if (length > 0 && log_shows_debug())
-		log_event(LOG_DEBUG, "protocol server=\"%s\"", line);
+		log_event(LOG_DEBUG, "protocol server=%s",
+			log_quote(shown, sizeof shown, line, strlen(line)));
 	if (length > 0)
 		wire_put(w, line,
 			(size_t)length < sizeof line ? (size_t)length : sizeof line - 1);

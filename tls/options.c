@@ -202,10 +202,12 @@ static bool put_usage(FILE *to)
 
 int tls_options_usage(const char *problem, const char *value)
 {
+	char shown[256];
+
 	log_open(false);
 	if (!log_stderr_is_read()) {
-		log_event(LOG_ERR, "tls-configuration problem=\"%s\" value=\"%s\"", problem,
-			value);
+		log_event(LOG_ERR, "tls-configuration problem=\"%s\" value=%s", problem,
+			log_quote(shown, sizeof shown, value, strlen(value)));
 	} else {
 		fprintf(stderr, "pop3d-tls: %s: %s\n", value, problem);
 		put_usage(stderr);

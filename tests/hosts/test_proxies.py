@@ -144,8 +144,8 @@ def test_haproxy_names_its_client(home, server, haproxy, version):
     pop3d = server("--proxy-protocol", "--allow-cleartext", "--trusted-proxy", "127.0.0.1")
     proxy = haproxy(pop3d, version)
     assert fetch_all(connect(proxy.port), home) == wanted()
-    logged(pop3d, rf"login ip={CLIENT} port=\d+ user={home.login} tls=no$")
-    logged(pop3d, rf"logout ip={CLIENT} .*reason=quit .*tls=no$")
+    logged(pop3d, rf"login ip={CLIENT} port=\d+ user={home.login} tls=no session=")
+    logged(pop3d, rf"logout ip={CLIENT} .*reason=quit .*tls=no session=")
 
 
 @pytest.mark.parametrize("version", ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl"])
@@ -176,8 +176,8 @@ def test_tls_that_ends_at_haproxy_protects_the_login(home, pki, server, haproxy,
     pop3d = server("--proxy-protocol", "--trusted-proxy", "127.0.0.0/8", *policy)
     proxy = haproxy(pop3d, version, f"ssl crt {bundle}")
     assert fetch_all(connect(proxy.port, pki.context()), home) == wanted()
-    logged(pop3d, rf"login ip={CLIENT} port=\d+ user={home.login} tls=yes$")
-    logged(pop3d, rf"logout ip={CLIENT} .*reason=quit .*tls=yes$")
+    logged(pop3d, rf"login ip={CLIENT} port=\d+ user={home.login} tls=yes session=")
+    logged(pop3d, rf"logout ip={CLIENT} .*reason=quit .*tls=yes session=")
 
 
 def test_tls_that_ends_at_haproxy_unseen_protects_nothing(home, pki, server, haproxy, bundle):
@@ -242,7 +242,7 @@ def test_health_checks_of_haproxy_are_served(server, haproxy, check):
     proxy = haproxy(pop3d, line, checks=checks)
     reason = "quit" if checks else "(?:eof|broken)"
     # A check that only connects has often reset the connection before its address is asked for.
-    ends = rf"end ip=(?:127\.0\.0\.1|-) stage=login reason={reason} tries=0"
+    ends = rf"end ip=(?:127\.0\.0\.1|-) stage=login reason={reason} tries=0 session=\w+"
     assert retry_until(lambda: len(re.findall(ends, pop3d.log())) >= 5), pop3d.log()
     assert retry_until(lambda: proxy.check_state()[0] == "UP")
     assert proxy.check_state()[1] == ("L7OK" if checks else "L4OK"), proxy.log()
@@ -265,7 +265,7 @@ def test_health_checks_of_port_995(lab, home, own, started, haproxy):
     del started
     tls = engine(lab, home, own, ["--proxy-protocol"], [])
     proxy = haproxy(tls, "send-proxy-v2 check inter 100ms")
-    failed = r'tls-(?:failed|no-proxy-header) ip=(?:127\.0\.0\.1|-) reason="[^"]*"'
+    failed = r'tls-(?:failed|no-proxy-header) ip=(?:127\.0\.0\.1|-) reason="[^"]*" session=\w+'
     assert retry_until(lambda: len(re.findall(failed, tls.log())) >= 5), tls.log()
     assert retry_until(lambda: proxy.check_state() == ("UP", "L4OK"))
     proxy.stop()
@@ -292,7 +292,7 @@ def test_a_proxy_that_is_not_trusted_gets_nothing(home, server, haproxy):
     client = connect(haproxy(pop3d, "send-proxy-v2").port)
     assert client.rest() == b""
     client.close()
-    logged(pop3d, r"proxy-not-trusted ip=127\.0\.0\.1$")
+    logged(pop3d, r"proxy-not-trusted ip=127\.0\.0\.1 session=")
     assert home.login not in pop3d.log()
 
 
@@ -323,7 +323,7 @@ def test_stunnel_in_front(lab, home, pki, server, started, bundle):
     pop3d = server()
     proxy = started(Stunnel, lab, home, [bundle, f"connect = 127.0.0.1:{pop3d.port}"])
     assert fetch_all(connect(proxy.port, pki.context()), home) == wanted()
-    logged(pop3d, rf"login ip=127\.0\.0\.1 port=\d+ user={home.login} tls=no$")
+    logged(pop3d, rf"login ip=127\.0\.0\.1 port=\d+ user={home.login} tls=no session=")
 
 
 def test_stunnel_names_its_client(lab, home, pki, server, started, bundle):
@@ -334,7 +334,7 @@ def test_stunnel_names_its_client(lab, home, pki, server, started, bundle):
     proxy = started(Stunnel, lab, home,
                     [bundle, f"connect = 127.0.0.1:{pop3d.port}\nprotocol = proxy"])
     assert fetch_all(connect(proxy.port, pki.context()), home) == wanted()
-    logged(pop3d, rf"login ip={CLIENT} port=\d+ user={home.login} tls=no$")
+    logged(pop3d, rf"login ip={CLIENT} port=\d+ user={home.login} tls=no session=")
 
 
 def test_stunnel_starts_pop3d(lab, home, pki, started, bundle):
@@ -343,7 +343,7 @@ def test_stunnel_starts_pop3d(lab, home, pki, started, bundle):
     proxy = started(Stunnel, lab, home,
                     [bundle, f"exec = {lab.pop3d}\nexecArgs = {' '.join(words)}"])
     assert fetch_all(connect(proxy.port, pki.context()), home) == wanted()
-    logged(proxy, rf"login ip=127\.0\.0\.1 port=\d+ user={home.login} tls=no$")
+    logged(proxy, rf"login ip=127\.0\.0\.1 port=\d+ user={home.login} tls=no session=")
 
 
 # -- nginx
@@ -443,7 +443,7 @@ def test_nginx_in_front(home, pki, server, nginx, bundle, tls, named):
         client.got = (greeting + "\r\n").encode()
     assert fetch_all(client, home, greeting) == wanted()
     ip = CLIENT if named else "127.0.0.1"
-    logged(pop3d, rf"login ip={re.escape(ip)} port=\d+ user={home.login} tls=no$")
+    logged(pop3d, rf"login ip={re.escape(ip)} port=\d+ user={home.login} tls=no session=")
     assert authority.asked[0]["Client-IP"] == CLIENT
 
 

@@ -91,8 +91,8 @@ def test_the_session_is_the_clients_whom_the_proxy_names(lab, home, uid, name):
     expect_session(replies_to(server, header + session_of(home)), server)
     server.ended()
     said = "yes" if tls else "no"
-    wait_for_log(server, rf"login ip={re.escape(ip)} port=\d+ user={home.login} tls={said}\n")
-    wait_for_log(server, rf"logout ip={re.escape(ip)} .* tls={said}\n")
+    wait_for_log(server, rf"login ip={re.escape(ip)} port=\d+ user={home.login} tls={said} session=")
+    wait_for_log(server, rf"logout ip={re.escape(ip)} .* tls={said} session=")
 
 
 @pytest.mark.parametrize("name", HEADERS)
@@ -124,11 +124,11 @@ def test_a_proxy_that_speaks_for_itself_is_served(lab, home, uid):
     for header in (v2(command=0), v2(command=0, family=0), v2(command=0, extra=tls_extension())):
         server = start(lab, home, uid=uid)
         expect_session(replies_to(server, header + session_of(home)), server)
-        wait_for_log(server, r"login ip=127\.0\.0\.1 .* tls=no\n")
+        wait_for_log(server, r"login ip=127\.0\.0\.1 .* tls=no session=")
     server = start(lab, home, uid=uid)
     server.close()
     server.ended()
-    wait_for_log(server, r"end ip=127\.0\.0\.1 stage=login reason=(eof|broken) tries=0\n")
+    wait_for_log(server, r"end ip=127\.0\.0\.1 stage=login reason=(eof|broken) tries=0 session=")
 
 
 def test_the_checker_is_told_who_the_client_is(lab, home, uid):
@@ -187,7 +187,7 @@ def test_a_connection_without_its_header_is_closed_without_a_word(lab, home, uid
     server.send(WRONG[name])
     assert server.rest() == b"", server.report()
     server.ended()
-    wait_for_log(server, r"end ip=127\.0\.0\.1 stage=login reason=no-proxy-header tries=0\n")
+    wait_for_log(server, r"end ip=127\.0\.0\.1 stage=login reason=no-proxy-header tries=0 session=")
 
 
 def test_a_second_header_is_a_bad_command(lab, home):
@@ -212,19 +212,19 @@ def test_a_header_that_does_not_come_ends_the_connection(lab, home, sent):
     server = start(lab, home, "--login-timeout", "1")
     server.send(sent)
     assert server.rest(10) == b"", server.report()
-    wait_for_log(server, r"reason=timeout tries=0\n")
+    wait_for_log(server, r"reason=timeout tries=0 session=")
     server = start(lab, home)
     server.send(sent)
     server.shutdown()
     assert server.rest(10) == b"", server.report()
-    wait_for_log(server, r"reason=eof tries=0\n")
+    wait_for_log(server, r"reason=eof tries=0 session=")
 
 
 def test_a_proxy_has_some_seconds_for_its_header(lab, home):
     server = start(lab, home)
     server.send(V1[:9])
     assert server.rest(PROXY_SECONDS + 10) == b"", server.report()
-    wait_for_log(server, r"reason=timeout tries=0\n")
+    wait_for_log(server, r"reason=timeout tries=0 session=")
 
 
 TRUST = {
@@ -246,7 +246,7 @@ def test_who_may_send_a_header(lab, home, uid, name):
         expect_session(replies, server)
     else:
         assert not replies, server.report()
-        wait_for_log(server, r"proxy-not-trusted ip=127\.0\.0\.1\n")
+        wait_for_log(server, r"proxy-not-trusted ip=127\.0\.0\.1 session=")
 
 
 @pytest.mark.parametrize("options", [

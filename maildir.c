@@ -158,6 +158,8 @@ static enum maildir_problem open_all(
 	m->tmp_fd = openat(m->root_fd, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (!m->is_read_only)
 		quota_open(m);
+	if (m->folder != NULL)
+		folder_open(m);
 	if (wish->index)
 		open_index(m);
 	return MAILDIR_READY;
@@ -171,10 +173,13 @@ enum maildir_problem maildir_open(
 
 	memset(m, 0, offsetof(struct maildir, snapshot));
 	m->root_fd = m->lock_fd = m->tmp_fd = m->quota_fd = m->index_dir_fd = m->index.fd = -1;
+	m->folder_fd = -1;
 	m->place_fd[PLACE_NEW] = m->place_fd[PLACE_CUR] = -1;
 	m->index.pages = NULL;
 	m->verify_sizes = wish->verify_sizes;
 	m->is_read_only = wish->read_only;
+	m->keep_new = wish->keep_new;
+	m->folder = wish->folder;
 	snapshot_init(&m->snapshot);
 	problem = open_all(m, wish, failed_path);
 	if (problem == MAILDIR_READY)
@@ -188,14 +193,14 @@ enum maildir_problem maildir_open(
 void maildir_close(struct maildir *m)
 {
 	const int fds[] = {m->root_fd, m->lock_fd, m->tmp_fd, m->quota_fd, m->index_dir_fd,
-		m->place_fd[PLACE_NEW], m->place_fd[PLACE_CUR]};
+		m->folder_fd, m->place_fd[PLACE_NEW], m->place_fd[PLACE_CUR]};
 
 	maildir_log_rest(m);
 	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	m->root_fd = m->lock_fd = m->tmp_fd = m->quota_fd = m->index_dir_fd = -1;
-	m->place_fd[PLACE_NEW] = m->place_fd[PLACE_CUR] = -1;
+	m->folder_fd = m->place_fd[PLACE_NEW] = m->place_fd[PLACE_CUR] = -1;
 	index_close(&m->index);
 	snapshot_free(&m->snapshot);
 	m->state = MAILDIR_CLOSED;

@@ -43,9 +43,11 @@ struct maildir {
 	int root_fd, lock_fd, tmp_fd;
 	int quota_fd;      /* maildirsize, or -1 */
 	int index_dir_fd;  /* the index's directory, or -1: neither read nor written */
+	int folder_fd;     /* where deleted messages go, or -1; see folder */
 	int place_fd[2];   /* by enum place */
 	uid_t owner;       /* of the index, or it is not used */
 	bool is_remote;    /* on a network file system */
+	bool keep_new;     /* the update leaves new/ as it is */
 	bool verify_sizes; /* trust no size in a name */
 	bool has_learned;  /* sizes that are not in the index */
 	bool is_read_only; /* see struct maildir_wish */
@@ -56,6 +58,8 @@ struct maildir {
 	uint64_t deleted_octets;    /* of those marked deleted */
 	size_t new_count;           /* messages that were in new/ at login */
 	size_t problems;            /* with messages: see maildir_may_log */
+	const char *folder;         /* name of the folder of folder_fd; NULL: deleted is gone */
+	int folder_error;           /* errno, where it could not be opened */
 	struct snapshot snapshot;
 	struct index index;
 	struct body body; /* of the message that is read */
@@ -76,13 +80,17 @@ struct maildir_wish {
 	bool verify_sizes; /* count all messages: trust no size in a name */
 	bool index;        /* use the index, and keep it up to date */
 	bool read_only;    /* an index that is there is read; nothing is made or removed */
+	bool keep_new;     /* the update leaves messages in new/ */
+	/* the Maildir++ folder that deleted messages go to, without its dot; NULL: none. It
+	 * must stay valid. Where it cannot be used, the update removes nothing. */
+	const char *folder;
 };
 
-/* Opens a Maildir: its directories, its lock, its maildirsize, the index's directory; all that
- * needs a right outside of new/, cur/ and tmp/. Where an index is wanted and its directory is
- * missing, it is made if the maildrop is worth one; new/ and cur/ are read for that. On failure
- * nothing is left open, and *failed_path is what could not be used ("new", ..., or the path
- * itself). */
+/* Opens a Maildir: its directories, its lock, its maildirsize, the folder, the index's
+ * directory; all that needs a right outside of new/, cur/ and tmp/. Where an index is wanted
+ * and its directory is missing, it is made if the maildrop is worth one; new/ and cur/ are read
+ * for that. On failure nothing is left open, and *failed_path is what could not be used ("new",
+ * ..., or the path itself). */
 enum maildir_problem maildir_open(
 	struct maildir *m, const struct maildir_wish *wish, const char **failed_path);
 
@@ -147,6 +155,9 @@ bool maildir_delete(struct maildir *m, size_t number);
 bool maildir_is_deleted(const struct maildir *m, size_t number);
 void maildir_undelete_all(struct maildir *m);
 
+/* Whether the update left a message that was marked, though the index did not fail. */
+bool maildir_was_kept(const struct maildir *m, size_t number);
+
 /* Has the update give a message the flag S. */
 void maildir_set_retrieved(struct maildir *m, size_t number);
 
@@ -159,8 +170,9 @@ struct maildir_update {
 };
 
 /* The UPDATE state (RFC 1939 section 6): gives messages a unique name of their own where
- * another one keeps it, removes what is marked, moves the rest of new/ to cur/, gives what was
- * retrieved the flag S, and tells maildirsize where there is one. Never replaces a file. */
+ * another one keeps it, removes what is marked or moves it to the folder, moves the rest of
+ * new/ to cur/, gives what was retrieved the flag S, and tells maildirsize where there is one.
+ * Never replaces a file. */
 struct maildir_update maildir_update(struct maildir *m);
 
 /* Removes regular files in tmp/ that were neither made, changed nor read for 36 hours. */

@@ -41,6 +41,23 @@ static bool take_host(void *settings, const char *name)
 	return options_host_is_good(name);
 }
 
+/* The name of a Maildir++ folder as it is on the disk, without the first dot: no part of it is
+ * empty, and none leads out of the Maildir. */
+static bool take_delete_to(void *settings, const char *name)
+{
+	struct settings *const s = settings;
+	const size_t length = strlen(name);
+
+	s->asked.delete_to = name;
+	if (length == 0 || length > OPTIONS_FOLDER_OCTETS || name[0] == '.' ||
+		name[length - 1] == '.' || strstr(name, "..") != NULL)
+		return false;
+	for (size_t i = 0; i < length; i++)
+		if (name[i] == '/' || (unsigned char)name[i] < ' ' || name[i] == 0x7f)
+			return false;
+	return true;
+}
+
 static bool take_pass_env(void *settings, const char *name)
 {
 	struct settings *const s = settings;
@@ -183,6 +200,13 @@ static bool give_language(const void *settings, char *value, size_t octets)
 		.to_session = (on), .help = (text)                                             \
 	}
 
+/* For the session, and newer than the abbreviations that people use. */
+#define LATE_SWITCH(option, field_offset, text)                                                \
+	{                                                                                      \
+		.name = (option), .kind = OPTION_SWITCH, .field = (field_offset),              \
+		.to_session = true, .is_late = true, .help = (text)                            \
+	}
+
 static const struct option_row rows[] = {
 	SWITCH("allow-cleartext", ASKED(allow_cleartext), false,
 		"accept passwords in clear text from other hosts"),
@@ -197,12 +221,16 @@ static const struct option_row rows[] = {
 		.is_admin = true,
 		.help = "check the installation: pop3d-admin(8)"},
 	SWITCH("debug", ASKED(debug), true, "log the protocol, without passwords and messages"),
-	{.name = "create-maildir",
-		.kind = OPTION_SWITCH,
-		.field = ASKED(create_maildir),
+	LATE_SWITCH("create-maildir", ASKED(create_maildir),
+		"make the Maildir of a user who has none"),
+	{.name = "delete-to",
+		.kind = OPTION_TEXT,
+		.value = "FOLDER",
+		.field = ASKED(delete_to),
+		.take = take_delete_to,
 		.to_session = true,
 		.is_late = true,
-		.help = "make the Maildir of a user who has none"},
+		.help = "move deleted messages to this folder, such as Trash"},
 	{.name = "exec",
 		.kind = OPTION_TEXT,
 		.value = "'PROGRAM ARGS'",
@@ -244,12 +272,8 @@ static const struct option_row rows[] = {
 		.to_session = true,
 		.help = "end a session that sends no command for so long (600)"},
 	SWITCH("lock", ASKED(lock), true, "permit only one session at a time on a maildrop"),
-	{.name = "log-deletions",
-		.kind = OPTION_SWITCH,
-		.field = ASKED(log_deletions),
-		.to_session = true,
-		.is_late = true,
-		.help = "log each message that QUIT removes"},
+	LATE_SWITCH(
+		"log-deletions", ASKED(log_deletions), "log each message that QUIT removes"),
 	{.name = "login-timeout",
 		.kind = OPTION_SECONDS,
 		.value = "SECONDS",
@@ -266,6 +290,9 @@ static const struct option_row rows[] = {
 		.help = "the Maildir ($MAILDIR, or Maildir in the home)"},
 	SWITCH("no-index", ASKED(no_index), true,
 		"neither read nor write the index in the Maildir"),
+	LATE_SWITCH("no-move", ASKED(no_move), "leave messages in new/"),
+	LATE_SWITCH("no-nul", ASKED(no_nul), "send octets of 0x80 for those of 0 (Outlook)"),
+	LATE_SWITCH("no-seen", ASKED(no_seen), "do not flag retrieved messages as seen"),
 	{.name = "pass-env",
 		.kind = OPTION_OTHER,
 		.value = "NAME",

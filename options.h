@@ -18,6 +18,7 @@
 #define OPTIONS_PASS_ENV 16
 #define OPTIONS_HOST_OCTETS 64
 #define OPTIONS_ARGUMENTS 16
+#define OPTIONS_FOLDER_OCTETS 200
 #define OPTIONS_PROXIES 32
 #define OPTIONS_EXIT_USAGE 100
 #define OPTIONS_MAILDIR "Maildir" /* where nobody says otherwise */
@@ -37,6 +38,9 @@ struct options {
 	bool fold_login;      /* logins in lower case */
 	bool log_deletions;   /* a line for each message */
 	bool create_maildir;  /* where there is none */
+	bool no_seen;         /* RETR gives no flag S */
+	bool no_move;         /* messages stay in new/ */
+	bool no_nul;          /* NUL is sent as 0x80 */
 	bool utf8;            /* CAPA lists UTF8 */
 	bool debug;           /* log the protocol */
 	bool proxy_protocol;  /* a proxy in front says first whose connection it is */
@@ -47,8 +51,9 @@ struct options {
 	int64_t fail_delay_seconds;
 	uid_t greeter_uid;
 	gid_t greeter_gid;
-	const char *host;    /* for greeting, farewell and timestamps */
-	const char *maildir; /* NULL: $MAILDIR, else Maildir */
+	const char *delete_to; /* the folder that deleted messages go to, or NULL */
+	const char *host;      /* for greeting, farewell and timestamps */
+	const char *maildir;   /* NULL: $MAILDIR, else Maildir */
 	/* for the session: its Maildir argument is one that pop3d appended by itself */
 	bool maildir_appended;
 	const char *pass_env[OPTIONS_PASS_ENV]; /* names of variables for the checker */

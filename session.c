@@ -233,7 +233,8 @@ static enum command_result send_message(
 	struct session *s, const struct message *message, int fd, struct encode_top *top)
 {
 	struct tally *const tally = top != NULL ? &s->top : &s->retr;
-	const struct message_sent sent = message_send(&s->wire, &s->maildir.body, top);
+	const struct message_form form = {top, s->options->asked.no_nul};
+	const struct message_sent sent = message_send(&s->wire, &s->maildir.body, &form);
 
 	close(fd);
 	tally->octets += sent.octets;
@@ -266,7 +267,8 @@ static enum command_result command_retr(void *state, const struct command_input 
 	/* somebody wrote into the file since it was counted */
 	if (s->retr.octets - sent_before != message.size_octets)
 		learn_size(s, input->number, &message, s->retr.octets - sent_before);
-	maildir_set_retrieved(&s->maildir, (size_t)input->number - 1);
+	if (!s->options->asked.no_seen)
+		maildir_set_retrieved(&s->maildir, (size_t)input->number - 1);
 	return result;
 }
 
@@ -341,12 +343,12 @@ static void hold_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-/* RFC 1939 section 6: one reply after the update, and -ERR only if messages were not removed.
- */
-/* Before the update: after it the names are gone. update-failed says where some stay. */
+/* Before the update, so that nothing is removed without a line: if this process is killed in
+ * the middle of it, too. */
 static void log_deletions(struct session *s)
 {
-	char uid[UID_TEXT_OCTETS];
+	const char *const folder = s->options->asked.delete_to;
+	char uid[UID_TEXT_OCTETS], quoted[4 * OPTIONS_FOLDER_OCTETS + 8];
 	struct unique unique;
 	uint64_t size_octets;
 
@@ -357,9 +359,21 @@ static void log_deletions(struct session *s)
 			const size_t octets =
 				uid_text(uid, unique.octets, unique.length, unique.shared);
 
-			log_event(LOG_INFO, "deletion message=%zu uid=%.*s size=%" PRIu64,
-				i + 1, (int)octets, uid, size_octets);
+			log_event(LOG_INFO,
+				"deletion message=%zu uid=%.*s size=%" PRIu64 " folder=%s",
+				i + 1, (int)octets, uid, size_octets,
+				folder != NULL ? log_quote(quoted, sizeof quoted, folder,
+							 strlen(folder))
+					       : "-");
 		}
+}
+
+/* After the update: which of those lines did not come true. */
+static void log_kept(const struct session *s)
+{
+	for (size_t i = 0; i < s->maildir.snapshot.count; i++)
+		if (maildir_was_kept(&s->maildir, i))
+			log_event(LOG_INFO, "deletion-failed message=%zu", i + 1);
 }
 
 /* RFC 1939 section 6: one reply, after the fact. */
@@ -374,6 +388,8 @@ static enum command_result command_quit(void *state, const struct command_input 
 	if (s->options->asked.log_deletions)
 		log_deletions(s);
 	update = maildir_update(&s->maildir);
+	if (s->options->asked.log_deletions && update.not_removed > 0)
+		log_kept(s);
 	left = s->maildir.snapshot.count - update.removed;
 	s->end = "quit";
 	s->dele = (struct tally){update.removed, update.removed_octets};
@@ -483,6 +499,7 @@ static bool confine_to_maildrop(const struct maildir *m)
 		{m->place_fd[PLACE_CUR], CONFINE_READ | CONFINE_REMOVE | CONFINE_ADD},
 		{m->tmp_fd, CONFINE_READ | CONFINE_REMOVE},
 		{m->index_dir_fd, CONFINE_READ | CONFINE_WRITE},
+		{m->folder_fd, CONFINE_ADD},
 	};
 
 	/* without the signal, a file that is too large is an error of write(2) */
@@ -494,15 +511,20 @@ static bool confine_to_maildrop(const struct maildir *m)
 /* Opens the maildrop and answers PASS; false if the answer was a refusal. */
 static bool open_maildrop(struct session *s)
 {
-	const struct maildir_wish wish = {.path = maildir_path(s->options),
-		.lock = s->options->asked.lock,
-		.verify_sizes = s->options->asked.verify_sizes,
-		.index = !s->options->asked.no_index};
+	const struct options *const asked = &s->options->asked;
+	const struct maildir_wish wish = {
+		.path = maildir_path(s->options),
+		.lock = asked->lock,
+		.verify_sizes = asked->verify_sizes,
+		.index = !asked->no_index,
+		.keep_new = asked->no_move,
+		.folder = asked->delete_to,
+	};
 	const char *failed_path = wish.path;
 	enum maildir_problem problem = maildir_open(&s->maildir, &wish, &failed_path);
 
-	if (problem == MAILDIR_UNUSABLE && errno == ENOENT &&
-		s->options->asked.create_maildir && maildir_create(wish.path))
+	if (problem == MAILDIR_UNUSABLE && errno == ENOENT && asked->create_maildir &&
+		maildir_create(wish.path))
 		problem = maildir_open(&s->maildir, &wish, &failed_path);
 	if (problem != MAILDIR_READY) {
 		refuse_login(s, problem, wish.path, failed_path);

@@ -39,6 +39,11 @@ bool maildir_is_deleted(const struct maildir *m, size_t number)
 	return snapshot_marked(&m->snapshot, MARK_DELETED, number);
 }
 
+bool maildir_was_kept(const struct maildir *m, size_t number)
+{
+	return snapshot_marked(&m->snapshot, MARK_KEPT, number);
+}
+
 /* An index that lies may have less in all than of some messages: that is no huge number. */
 struct maildir_totals maildir_totals(const struct maildir *m)
 {

@@ -88,6 +88,22 @@ void maildir_find_sizes(struct maildir *m);
  * name is believed. */
 void maildir_sum(struct maildir *m);
 
+/* folder.c: the folder for deleted messages, m->folder */
+
+/* Opens its cur/, on the Maildir's file system; what is missing of the folder is made. A
+ * failure is logged and remembered: the session goes on, and QUIT removes nothing. */
+void folder_open(struct maildir *m);
+
+/* Whether maildirsize counts what is in it: what is in Trash does not count. */
+bool folder_is_counted(const struct maildir *m);
+
+/* Moves a message there under this file name, or under one of its own where another message
+ * has that name there. Never replaces a file; the message is at every time in one of the two
+ * places at least. Returns false with errno, ENOENT only where the message is not where it was.
+ */
+bool folder_take(const struct maildir *m, const struct message *message, const char *name,
+	size_t unique_octets);
+
 /* load.c */
 
 /* Whether an index would be of use: the maildrop has many messages, or some whose sizes do not

@@ -86,6 +86,7 @@ enum mark {
 	MARK_VERIFIED, /* the size was counted in this session */
 	MARK_PENDING,  /* of the update: to be looked for again */
 	MARK_ALIASED,  /* of the update: its file has further names, which are to go */
+	MARK_KEPT,     /* of the update: it was to be removed, and is still there */
 	MARK_COUNT
 };
 

@@ -1,17 +1,14 @@
 /* update: the UPDATE state of a maildrop; see maildir.h. Never replaces or removes what no
- * client named. */
+ * client named. Where there is a folder for deleted messages, removing means moving there. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "maildir/internal.h"
 #include "os/directory.h"
-
-#define NAME_NOREPLACE 1U /* RENAME_NOREPLACE, which not every libc names */
 
 /* The passes of an update. First, messages get a unique name of their own where another one
  * keeps theirs: a session that dies after the other one's removal would leave them its name.
@@ -47,32 +44,6 @@ static void has_changed(struct update *u, size_t number, const struct message *m
 	if (message->alias_inode != 0 && !snapshot_mark(&m->snapshot, MARK_ALIASED, number) &&
 		u->result.error_number == 0)
 		u->result.error_number = ENOMEM;
-}
-
-static enum outcome remove_message(
-	struct update *u, size_t number, const struct message *message)
-{
-	struct maildir *const m = u->maildir;
-	const struct quota share =
-		u->quota.fd >= 0 ? quota_share(m, message) : (struct quota){0};
-
-	if (!maildir_is_still(m, message) ||
-		unlinkat(m->place_fd[message->place], message->name, 0) != 0)
-		return failed();
-	has_changed(u, number, message);
-	u->quota.octets += share.octets;
-	u->quota.messages += share.messages;
-	return OUTCOME_DONE;
-}
-
-static bool rename_without_replacing(int from_fd, const char *from, int to_fd, const char *to)
-{
-	if (syscall(SYS_renameat2, from_fd, from, to_fd, to, NAME_NOREPLACE) == 0)
-		return true;
-	if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP)
-		return false;
-	/* a file system that cannot do that (NFS): a link never replaces either */
-	return linkat(from_fd, from, to_fd, to, 0) == 0 && unlinkat(from_fd, from, 0) == 0;
 }
 
 /* A file name that is being made. */
@@ -123,23 +94,59 @@ static void add_info(struct new_name *n, bool retrieved)
 	n->length++;
 }
 
+/* The terminated name that a message has in cur/, there or in the folder. */
+static void make_name(struct new_name *n, const struct update *u, size_t number,
+	const struct message *message)
+{
+	const bool retrieved = snapshot_marked(&u->maildir->snapshot, MARK_RETRIEVED, number);
+
+	start_name(n, message);
+	if (message->place == PLACE_NEW || retrieved)
+		add_info(n, retrieved);
+	n->octets[n->length] = '\0';
+}
+
+static bool take_away(const struct update *u, size_t number, const struct message *message)
+{
+	const struct maildir *const m = u->maildir;
+	struct new_name name;
+
+	if (m->folder == NULL)
+		return unlinkat(m->place_fd[message->place], message->name, 0) == 0;
+	make_name(&name, u, number, message);
+	return folder_take(m, message, name.octets, name.unique_octets);
+}
+
+static enum outcome remove_message(
+	struct update *u, size_t number, const struct message *message)
+{
+	struct maildir *const m = u->maildir;
+	const struct quota share =
+		u->quota.fd >= 0 ? quota_share(m, message) : (struct quota){0};
+
+	if (!maildir_is_still(m, message) || !take_away(u, number, message))
+		return failed();
+	has_changed(u, number, message);
+	u->quota.octets += share.octets;
+	u->quota.messages += share.messages;
+	return OUTCOME_DONE;
+}
+
 /* Moves a message from new/ to cur/, gives it its flag, and a unique name of its own where
- * another message keeps the one it has. */
+ * another message keeps the one it has. Only the last is done in a new/ that is to be kept. */
 static enum outcome settle_message(
 	struct update *u, size_t number, const struct message *message)
 {
 	struct maildir *const m = u->maildir;
-	const bool retrieved = snapshot_marked(&m->snapshot, MARK_RETRIEVED, number);
 	struct new_name name;
 
-	start_name(&name, message);
-	if (message->place == PLACE_NEW || retrieved)
-		add_info(&name, retrieved);
-	name.octets[name.length] = '\0';
+	if (m->keep_new && message->place == PLACE_NEW && !message->is_second)
+		return OUTCOME_DONE;
+	make_name(&name, u, number, message);
 	if (message->place == PLACE_CUR && strcmp(name.octets, message->name) == 0)
 		return OUTCOME_DONE;
 	if (maildir_is_still(m, message) &&
-		rename_without_replacing(m->place_fd[message->place], message->name,
+		directory_rename(m->place_fd[message->place], message->name,
 			m->place_fd[PLACE_CUR], name.octets)) {
 		if (message->is_second)
 			has_changed(u, number, message);
@@ -175,6 +182,13 @@ static void note(struct update *u, bool done, uint64_t size_octets, int error_nu
 	}
 }
 
+/* Only the log wants to know: without memory for that it does without. */
+static void note_kept(struct update *u, size_t number)
+{
+	if (u->pass == PASS_REMOVE)
+		snapshot_mark(&u->maildir->snapshot, MARK_KEPT, number);
+}
+
 /* A message whose file has moved is put off, so that one scan serves all of them. One that the
  * last scan found, and that has yet another name by now, is still there: it is not removed. */
 static void update_message(struct update *u, size_t number, bool last_try)
@@ -194,10 +208,12 @@ static void update_message(struct update *u, size_t number, bool last_try)
 	if (outcome == OUTCOME_GONE && !last_try &&
 		snapshot_mark(&m->snapshot, MARK_PENDING, number))
 		return;
-	if (outcome != OUTCOME_DONE)
-		note(u, u->pass != PASS_REMOVE && outcome == OUTCOME_GONE, 0, error_number);
-	else
+	if (outcome == OUTCOME_DONE) {
 		note(u, true, message.size_octets, 0);
+	} else {
+		note(u, u->pass != PASS_REMOVE && outcome == OUTCOME_GONE, 0, error_number);
+		note_kept(u, number);
+	}
 	snapshot_unmark(&m->snapshot, MARK_PENDING, number);
 }
 
@@ -242,7 +258,8 @@ static void run_pass(struct update *u, enum pass pass)
 {
 	struct maildir *const m = u->maildir;
 	struct snapshot *const s = &m->snapshot;
-	const bool all = pass == PASS_TWINS || (pass == PASS_MOVE && m->new_count > 0);
+	const bool all =
+		pass == PASS_TWINS || (pass == PASS_MOVE && m->new_count > 0 && !m->keep_new);
 	const enum mark mark = pass == PASS_REMOVE ? MARK_DELETED : MARK_RETRIEVED;
 
 	if (!all && snapshot_marked_count(s, mark) == 0)
@@ -269,6 +286,7 @@ static void keep_aliased(struct update *u, size_t number, int error_number)
 		u->result.removed_octets -= s->entries[number].size_octets;
 	}
 	note(u, false, 0, error_number);
+	note_kept(u, number);
 }
 
 /* Removes a further name of a file that was removed, or has a name of its own now. */
@@ -328,10 +346,11 @@ struct maildir_update maildir_update(struct maildir *m)
 	const bool has_seconds = snapshot_has_seconds(s);
 
 	/* most sessions leave everything as it is, and then nothing is looked at */
-	if (m->new_count == 0 && snapshot_marked_count(s, MARK_DELETED) == 0 &&
+	if ((m->new_count == 0 || m->keep_new) && snapshot_marked_count(s, MARK_DELETED) == 0 &&
 		snapshot_marked_count(s, MARK_RETRIEVED) == 0 && !has_seconds)
 		return u.result;
-	if (snapshot_marked_count(s, MARK_DELETED) > 0 && quota_is_current(m))
+	if (snapshot_marked_count(s, MARK_DELETED) > 0 && quota_is_current(m) &&
+		(m->folder == NULL || !folder_is_counted(m)))
 		u.quota.fd = m->quota_fd;
 	if (has_seconds)
 		run_pass(&u, PASS_TWINS);

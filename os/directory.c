@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define BUFFER_OCTETS 32768
+#define NAME_NOREPLACE 1U /* RENAME_NOREPLACE, which not every libc names */
 
 /* An entry as getdents64(2) returns it. */
 struct kernel_entry {
@@ -73,4 +74,14 @@ bool directory_read(int directory_fd, directory_take *take, void *context)
 		close(fd);
 	errno = error_number;
 	return complete && filled == 0;
+}
+
+bool directory_rename(int from_fd, const char *from, int to_fd, const char *to)
+{
+	if (syscall(SYS_renameat2, from_fd, from, to_fd, to, NAME_NOREPLACE) == 0)
+		return true;
+	if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP)
+		return false;
+	/* a file system that cannot do that (NFS): a link never replaces either */
+	return linkat(from_fd, from, to_fd, to, 0) == 0 && unlinkat(from_fd, from, 0) == 0;
 }

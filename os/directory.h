@@ -1,4 +1,4 @@
-/* directory: reading a directory without the library's allocations. */
+/* directory: reading a directory without the library's allocations, and renaming in it. */
 #ifndef DIRECTORY_H
 #define DIRECTORY_H
 
@@ -14,5 +14,9 @@ typedef bool directory_take(void *context, int directory_fd, const char *name, s
  * is left alone. Links are not followed; a fifo or a device is never opened. Returns false with
  * errno where not all of it was read. Not reentrant: take must not read another directory. */
 bool directory_read(int directory_fd, directory_take *take, void *context);
+
+/* Renames a file, to another directory perhaps, and never replaces one (EEXIST). Where the file
+ * system has no such call, the file has both names for a moment. Returns false with errno. */
+bool directory_rename(int from_fd, const char *from, int to_fd, const char *to);
 
 #endif

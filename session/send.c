@@ -2,9 +2,21 @@
 #include "session/send.h"
 
 #include <errno.h>
+#include <string.h>
 
-struct message_sent message_send(struct wire *w, struct body *body, struct encode_top *top)
+/* As many octets as before, and none that ends a line: no size changes. */
+static void replace_nul(char *octets, size_t length)
 {
+	char *const end = octets + length;
+
+	for (char *at = octets; (at = memchr(at, '\0', (size_t)(end - at))) != NULL; at++)
+		*at = (char)0x80;
+}
+
+struct message_sent message_send(
+	struct wire *w, struct body *body, const struct message_form *form)
+{
+	struct encode_top *const top = form->top;
 	struct message_sent sent = {0, 0};
 	struct encoder e = ENCODER_START;
 	size_t wanted = top == NULL ? sizeof body->chunk : SEND_TOP_OCTETS;
@@ -21,6 +33,8 @@ struct message_sent message_send(struct wire *w, struct body *body, struct encod
 		wanted = wanted < sizeof body->chunk / 4 ? 4 * wanted : sizeof body->chunk;
 		used = top == NULL ? (size_t)length
 				   : encode_top_extent(top, body->chunk, (size_t)length);
+		if (form->replaces_nul)
+			replace_nul(body->chunk, used);
 		sent.octets += wire_put_encoded(w, &e, body->chunk, used);
 	}
 	sent.octets -= e.stuffed;

@@ -17,9 +17,15 @@ struct message_sent {
 	int read_error;  /* 0, or the errno of a failed read: what was sent is not the whole */
 };
 
-/* Puts a message on the wire, from where its body was started: all of it, or (top not NULL)
- * only its top; neither the reply before nor the terminating line. A failure of the wire shows
- * in the wire. */
-struct message_sent message_send(struct wire *w, struct body *body, struct encode_top *top);
+/* What is sent of a message, and how. */
+struct message_form {
+	struct encode_top *top; /* of its top only; NULL: all of it */
+	bool replaces_nul;      /* octets of 0x80 stand for those of 0 */
+};
+
+/* Puts a message on the wire, from where its body was started, without the reply before and the
+ * terminating line. A failure of the wire shows in the wire. */
+struct message_sent message_send(
+	struct wire *w, struct body *body, const struct message_form *form);
 
 #endif

@@ -258,6 +258,11 @@ def fill_for_attempts(lab, home):
         with open(path, "wb") as file:
             file.write(b"secret")
         harness.own(path)
+    for folder in (".Trash", ".Sent"):
+        for path in (maildir.at(folder), maildir.at(folder, "new"), maildir.at(folder, "cur")):
+            os.mkdir(path)
+            harness.own(path)
+        maildir.add("3.c:2,", sub=f"{folder}/cur")
     os.symlink("/etc/passwd", maildir.at("cur", "symlink"))
     os.mkdir(maildir.at("cur", "directory"))
     harness.own(maildir.at("cur", "directory"))
@@ -352,6 +357,37 @@ def test_attempts_from_inside_end_as_the_document_says(lab, probe, uid, column):
     assert not wrong, "\n".join(wrong)
 
 
+def test_a_session_reaches_of_the_folder_what_the_document_says(lab, probe, uid, column):
+    """With --delete-to: putting messages there, and nothing else."""
+    if jail.SANITIZED or os.uname().machine != "x86_64":
+        pytest.skip("the list of attempts is that of x86_64, without sanitizers")
+    heading, *rows = [line.split() for line in indented("attempts, with --delete-to Trash")]
+    assert heading == ["session"]
+    landlock = jail.landlock_abi() >= 2
+    attempts = Attempts(lab, probe, uid)
+    for name, said in rows:
+        home, server = attempts.connect(name, "--delete-to", "Trash")
+        server.ask(f"USER {home.login}")
+        assert server.ask(f"PASS {home.password}").startswith("+OK"), server.report()
+        seen = attempts.outcome(server, name, "session-died")
+        jail.finish(lab, server)
+        shutil.rmtree(home.path)
+        assert holds(said, seen, column, landlock), f"{name}: doc/SECURITY says {said}, not {seen}"
+    folder = {name for name in attempt_table() if re.search("folder|sent$", name)}
+    assert {name for name, _ in rows} == folder
+
+
+def test_the_folder_is_the_only_further_directory_that_a_session_holds(lab, home, uid):
+    home.add_seeds()
+    server = lab.serve(home, "--delete-to", "Trash", uid=uid)
+    log_in(server, home)
+    maildir = os.fsdecode(home.maildir.path) + "/"
+    session = jail.Roles(server, lab.pop3d).wait_for_session()
+    held = {target.removeprefix(maildir) for target in jail.descriptors(session).values()
+            if target.startswith(maildir)}
+    assert held == {"new", "cur", "tmp", "pop3d", ".Trash/cur"}, held
+
+
 def test_the_document_lists_every_attempt():
     attempts = re.findall(r'^\t\{"([a-z0-9-]+)",', shipped("tests", "support", "attempts.c"),
                           re.MULTILINE)
@@ -373,6 +409,10 @@ def test_the_attempts_would_succeed_without_a_sandbox(lab, home):
         mv Maildir/cur/2.b:2, Maildir/new/back
         chmod 644 Maildir/tmp/stale
         rmdir Maildir/cur/directory
+        cat Maildir/.Trash/cur/*
+        mv Maildir/cur/linked Maildir/.Trash/new/
+        mv Maildir/new/made Maildir/.Sent/cur/
+        mv Maildir/.Trash/cur/3.c:2, Maildir/cur/
         rm Maildir/subscriptions diary
     """
     become = {"user": MAIL_UID, "group": MAIL_GID, "extra_groups": []} if ROOT else {}

@@ -89,3 +89,110 @@ def test_wrong_use_is_explained_to_a_person_who_pages_it(lab):
         assert done.returncode == 100 and b"usage: " in done.stdout, done
     os.close(ours)
     os.close(theirs)
+
+
+def keep(lab, home, *options, commands=("RETR 1", "RETR 2", "DELE 3")):
+    """The names after a session that retrieves two messages and deletes one."""
+    for name, sub in (("1.a", "new"), ("2.b:2,F", "cur"), ("3.c", "new"), ("4.d", "new")):
+        home.maildir.add(name, sub=sub)
+    server = lab.session(home, *options)
+    server.line()
+    for command in commands:
+        (server.ask if command.startswith("DELE") else server.ask_multi)(command)
+    assert server.quit().startswith("+OK"), server.report()
+    return [os.fsdecode(name) for name in home.maildir.names()]
+
+
+def test_retr_gives_no_flag_where_that_is_wished(lab, home):
+    assert keep(lab, home, "--no-seen") == ["cur/1.a:2,", "cur/2.b:2,F", "cur/4.d:2,"]
+
+
+def test_messages_stay_in_new_where_that_is_wished(lab, home):
+    assert keep(lab, home, "--no-move") == ["cur/2.b:2,FS", "new/1.a", "new/4.d"]
+
+
+def test_with_both_a_session_changes_nothing_but_what_it_deletes(lab, home):
+    assert keep(lab, home, "--no-seen", "--no-move") == ["cur/2.b:2,F", "new/1.a", "new/4.d"]
+
+
+def test_with_both_a_session_that_deletes_nothing_leaves_the_times(lab, home):
+    before = [os.stat(home.maildir.at(sub)).st_mtime_ns for sub in ("new", "cur")]
+    keep(lab, home, "--no-seen", "--no-move", commands=())
+    for sub in ("new", "cur"):
+        os.utime(home.maildir.at(sub), (1, 1))
+    server = lab.session(home, "--no-seen", "--no-move")
+    server.line()
+    server.ask_multi("RETR 1")
+    server.quit()
+    assert before and [os.stat(home.maildir.at(sub)).st_mtime for sub in ("new", "cur")] == [1, 1]
+
+
+def test_a_file_that_gets_a_name_of_its_own_goes_to_cur_all_the_same(lab, home):
+    """Where it stays in new/, it would get the other file's unique id when that is removed."""
+    home.maildir.add("1.a", b"one\n", sub="cur")
+    home.maildir.add("1.a", b"two\n")
+    uids = []
+    for _ in range(2):
+        server = lab.session(home, "--no-move")
+        server.line()
+        uids.append(server.listing("UIDL"))
+        server.quit()
+    assert uids[0] == uids[1] and len(set(uids[0].values())) == 2
+    assert len(home.maildir.names("cur")) == 2 and home.maildir.names("new") == []
+
+
+def test_the_index_does_with_messages_that_stay_in_new(lab, home):
+    for i in range(150):
+        home.maildir.add(f"{1700000000 + i}.a", mtime=1700000000)
+    for sub in ("new", "cur"):
+        os.utime(home.maildir.at(sub), (1700000000, 1700000000))
+    for _ in range(3):
+        server = lab.session(home, "--no-move")
+        assert server.line().startswith("+OK 150 messages"), server.report()
+        server.ask_multi("RETR 7")
+        server.quit()
+    assert len(home.maildir.names("new")) == 150
+
+
+NUL = b"Subject: a\0b\n\n\0\n.\0\nlast\0"
+
+
+def test_nul_is_replaced_where_that_is_wished_and_sizes_stay(lab, home):
+    home.maildir.add("1.a", NUL)
+    seen = []
+    for options in ([], ["--no-nul"], []):
+        server = lab.session(home, *options)
+        server.line()
+        seen.append((server.ask("STAT"), server.ask("LIST 1"), *server.ask_multi("RETR 1"),
+                     server.ask_multi("TOP 1 1")[1]))
+        server.quit()
+    wire = b"Subject: a\0b\r\n\r\n\0\r\n..\0\r\nlast\0\r\n"
+    top = wire[:wire.index(b"..")]
+    assert seen[0] == seen[2] and seen[0][:3] == seen[1][:3]
+    assert seen[0][0] == f"+OK 1 {len(wire) - 1}"
+    assert seen[0][3:] == (wire, top)
+    assert seen[1][3:] == (wire.replace(b"\0", b"\x80"), top.replace(b"\0", b"\x80"))
+
+
+def test_a_message_of_many_blocks_has_no_nul_left(lab, home):
+    home.maildir.add("1.a", b"\n" + (b"\0" * 1000 + b"x\n") * 300)
+    server = lab.session(home, "--no-nul")
+    server.line()
+    first, body = server.ask_multi("RETR 1")
+    assert b"\0" not in body and body.count(b"\x80") == 300000 and f" {len(body)} " in first
+    server.quit()
+
+
+def test_deletions_that_fail_are_logged(lab, home):
+    home.maildir.add("1.a")
+    home.maildir.add("2.b:2,", sub="cur")
+    server = lab.session(home, "--log-deletions")
+    server.line()
+    server.ask("DELE 1")
+    server.ask("DELE 2")
+    os.chmod(home.maildir.at("cur"), 0o500)
+    assert server.quit().startswith("-ERR"), server.report()
+    os.chmod(home.maildir.at("cur"), 0o700)
+    assert " deletion message=1 " in server.log() and " deletion message=2 " in server.log()
+    assert "deletion-failed message=2 " in server.log()
+    assert "deletion-failed message=1 " not in server.log()

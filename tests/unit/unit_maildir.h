@@ -16,6 +16,7 @@
 static struct unit_dir box; /* The Maildir, with new, cur and tmp. */
 static struct maildir m;
 static bool is_open;
+static const char *folder; /* For deleted messages. */
 
 static inline int maildir_setup(void **state)
 {
@@ -41,6 +42,7 @@ static inline int maildir_teardown(void **state)
 	if (geteuid() != getuid())
 		assert_int_equal(seteuid(getuid()), 0);
 	close_box();
+	folder = NULL;
 	fchmodat(box.fd, "new", 0755, 0);
 	fchmodat(box.fd, "cur", 0755, 0);
 	unit_dir_remove(&box);
@@ -117,7 +119,7 @@ static inline void age(const char *path, time_t access_seconds, time_t change_se
 static inline enum maildir_problem try_open_with(bool lock, bool verify_sizes)
 {
 	const struct maildir_wish wish = {
-		.path = box.path, .lock = lock, .verify_sizes = verify_sizes};
+		.path = box.path, .lock = lock, .verify_sizes = verify_sizes, .folder = folder};
 	const char *failed_path = NULL;
 	const enum maildir_problem problem = maildir_open(&m, &wish, &failed_path);
 

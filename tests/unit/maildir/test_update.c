@@ -25,6 +25,7 @@ static long real_renameat2(
 /* Each removal is counted, and at each this file is there. */
 static const char *at_removal;
 static unsigned removals, directory_reads;
+static bool no_removal; /* As if the process died before it. */
 
 int unlinkat(int directory_fd, const char *name, int flags)
 {
@@ -35,6 +36,10 @@ int unlinkat(int directory_fd, const char *name, int flags)
 	if (at_removal != NULL) {
 		removals++;
 		assert_exists(at_removal);
+	}
+	if (no_removal) {
+		errno = EIO;
+		return -1;
 	}
 	return real_unlinkat(directory_fd, name, flags);
 }
@@ -361,6 +366,57 @@ TEST(file_system_that_cannot_but_replace_is_served_by_links)
 	assert_gone("cur/2.b:2,F");
 	assert_file(box.fd, "cur/1.a:2,", "a\n");
 	assert_file(box.fd, "cur/2.b:2,FS", "b\n");
+}
+
+/* Between the link and the removal the message is in both places, and later it is moved. */
+TEST(move_by_links_to_a_folder_loses_nothing_at_any_time)
+{
+	put("new/1.a", "a\n");
+	put("cur/2.b:2,F", "b\n");
+	no_renameat2 = no_removal = true;
+	folder = "Trash";
+	open_box();
+	delete (1);
+	delete (2);
+	assert_int_equal(maildir_update(&m).not_removed, 2);
+	assert_true(maildir_was_kept(&m, 0));
+	assert_true(maildir_was_kept(&m, 1));
+	assert_file(box.fd, "new/1.a", "a\n");
+	assert_file(box.fd, ".Trash/cur/1.a:2,", "a\n");
+	assert_file(box.fd, "cur/2.b:2,F", "b\n");
+	assert_file(box.fd, ".Trash/cur/2.b:2,F", "b\n");
+	no_removal = false;
+	open_box();
+	delete (1);
+	delete (2);
+	at_removal = ".Trash/cur/1.a:2,";
+	updates(2, 6);
+	at_removal = NULL;
+	no_renameat2 = false;
+	assert_int_equal(removals, 2);
+	assert_gone("new/1.a");
+	assert_gone("cur/2.b:2,F");
+	assert_file(box.fd, ".Trash/cur/1.a:2,", "a\n");
+	assert_file(box.fd, ".Trash/cur/2.b:2,F", "b\n");
+	removals = 0;
+}
+
+TEST(nothing_in_a_folder_is_ever_replaced)
+{
+	for (int without = 0; without < 2; without++) {
+		assert_int_equal(maildir_setup(NULL), 0);
+		no_renameat2 = without == 1;
+		folder = "Trash";
+		put("cur/1.a:2,S", "mine\n");
+		open_box();
+		put(".Trash/cur/1.a:2,S", "foreign\n");
+		delete (1);
+		updates(1, 6);
+		assert_gone("cur/1.a:2,S");
+		assert_file(box.fd, ".Trash/cur/1.a:2,S", "foreign\n");
+		no_renameat2 = false;
+		maildir_teardown(NULL);
+	}
 }
 
 /* The name of the second of two files, as it is after the session. */
@@ -775,6 +831,8 @@ static const struct CMUnitTest tests[] = {
 	MAILDIR_TEST(message_that_is_gone_already_is_removed),
 	cmocka_unit_test(no_file_is_ever_replaced),
 	MAILDIR_TEST(file_system_that_cannot_but_replace_is_served_by_links),
+	MAILDIR_TEST(move_by_links_to_a_folder_loses_nothing_at_any_time),
+	MAILDIR_TEST(nothing_in_a_folder_is_ever_replaced),
 	MAILDIR_TEST(of_two_files_with_one_unique_name_the_marked_one_is_removed),
 	MAILDIR_TEST(second_of_two_files_gets_the_name_that_its_unique_id_said),
 	MAILDIR_TEST(names_of_their_own_are_given_before_anything_is_removed),

@@ -19,17 +19,19 @@ static int file_of(const char *octets, size_t length)
 }
 
 static struct body body;
+static bool replaces_nul;
 
 /* What message_send puts on the wire of a body that was started: in a file, so that nobody has
  * to read meanwhile. */
 static struct message_sent send_started(struct encode_top *top, char **got, size_t *got_octets)
 {
 	const int out = memfd_create("sent", MFD_CLOEXEC), in = open("/dev/null", O_RDONLY);
+	const struct message_form form = {top, replaces_nul};
 	struct message_sent sent;
 	off_t length;
 
 	wire_open(&w, in, out, WIRE_AHEAD, 20000);
-	sent = message_send(&w, &body, top);
+	sent = message_send(&w, &body, &form);
 	assert_true(wire_flush(&w));
 	length = lseek(out, 0, SEEK_END);
 	assert_true(length >= 0);
@@ -180,6 +182,20 @@ TEST(top_is_encoded_like_the_whole)
 	sends_top("", 7, "");
 }
 
+TEST(nul_becomes_0x80_where_that_is_wished_and_no_size_changes)
+{
+	static const char in[] = "\0A: 1\n\n\0\0\n.\0";
+	static const char plain[] = "\0A: 1\r\n\r\n\0\0\r\n..\0\r\n";
+	static const char replaced[] = "\200A: 1\r\n\r\n\200\200\r\n..\200\r\n";
+	const size_t octets = sizeof plain - 1;
+
+	sends(in, sizeof in - 1, plain, octets, octets - 1);
+	replaces_nul = true;
+	sends(in, sizeof in - 1, replaced, octets, octets - 1);
+	sends("no nul\n", 7, "no nul\r\n", 8, 8);
+	replaces_nul = false;
+}
+
 TEST(top_of_many_chunks_ends_where_it_has_to)
 {
 	const size_t length = 3 * WIRE_CHUNK_OCTETS;
@@ -289,6 +305,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(message_of_any_length_around_a_chunk_is_whole),
 	cmocka_unit_test(message_that_was_read_whole_is_not_read_again),
 	cmocka_unit_test(top_is_encoded_like_the_whole),
+	cmocka_unit_test(nul_becomes_0x80_where_that_is_wished_and_no_size_changes),
 	cmocka_unit_test(top_of_many_chunks_ends_where_it_has_to),
 	cmocka_unit_test(top_reads_little_more_than_it_needs),
 	cmocka_unit_test(file_that_cannot_be_read_is_an_error),

@@ -35,8 +35,9 @@
 #include "peer/ucspi.h"
 
 #define AUTH_TIMESTAMP_OCTETS 128
-#define AUTH_GRACE_MS 5000 /* from a polite request to SIGKILL */
-#define AUTH_LOOK_MS 50    /* between two looks for the mark of a session */
+#define AUTH_GRACE_MS 5000              /* from a polite request to SIGKILL */
+#define AUTH_UPDATE_MS (10 * 60 * 1000) /* likewise, for a session that is not idle */
+#define AUTH_LOOK_MS 50                 /* between two looks for the mark of a session */
 #define AUTH_LINGER_MS 2000
 #define AUTH_LINGER_OCTETS (1 << 20)
 #define AUTH_SLACK_MS 500 /* for the greeter to see that its time is over */
@@ -60,6 +61,7 @@ struct auth {
 	struct greeter greeter;
 	bool relay_stderr;
 	bool logged_in;
+	bool follows_client; /* its end matters to the session that runs */
 	int64_t deadline_ms; /* of the login */
 	struct checker checker;
 	struct watch watch; /* of the session */
@@ -154,7 +156,7 @@ static void log_failure(const struct auth *m, enum request_verdict verdict, int 
 }
 
 /* The client was let in: the greeter must not touch the connection any more. session is the
- * process that serves it, or 0 where that is not known. */
+ * process that serves it, or 0 where that is not known: then it is most likely the checker. */
 static void admit_client(struct auth *m, pid_t session)
 {
 	const struct settings *const o = m->options;
@@ -163,9 +165,9 @@ static void admit_client(struct auth *m, pid_t session)
 	log_event(LOG_INFO, "login ip=%s port=%s user=%s tls=%s", peer_ip(&m->peer),
 		peer_port(&m->peer), log_user(), o->found.tls ? "yes" : "no");
 	greeter_end(&m->greeter, 0, &m->while_waiting);
-	if (session > 0)
-		watch_start(&m->watch, session,
-			o->asked.exec_text == NULL ? o->asked.idle_seconds * 1000 : -1);
+	m->follows_client = session > 0;
+	watch_start(&m->watch, session > 0 ? session : m->checker.pid,
+		session > 0 && o->asked.exec_text == NULL ? o->asked.idle_seconds * 1000 : -1);
 	confine_monitor();
 }
 
@@ -197,7 +199,7 @@ enum event {
 
 static enum event wait_event(struct auth *m, int64_t deadline_ms)
 {
-	const bool follows_client = m->watch.runs && !m->watch.client_gone;
+	const bool follows_client = m->follows_client && m->watch.runs && !m->watch.client_gone;
 	struct pollfd polled[] = {{.fd = m->checker.status_fd, .events = POLLIN},
 		{.fd = m->checker.stderr_fd, .events = POLLIN},
 		{.fd = m->greeter.fd, .events = POLLIN},
@@ -283,28 +285,45 @@ static int signal_to_end(struct auth *m, enum event event)
 	return m->logged_in && session_is_stuck(m) ? SIGKILL : 0;
 }
 
-/* Waits until the checker that was sent a signal is gone: kills it when the grace is over. One
- * that is even then not gone waits for a file server or a disk, and is left. */
+/* Whether what did not end in time may have more of it: a session blocks the signals during the
+ * update, so that it removes all messages that it was to remove, or none. */
+static bool may_finish(struct auth *m, int64_t since_ms)
+{
+	return m->logged_in && watch_has_moved(&m->watch) &&
+	       clock_now_ms() - since_ms < AUTH_UPDATE_MS;
+}
+
+/* Kills what is still there when the grace is over. Returns false if that does not help: a
+ * process that was killed and stays waits for a file server or a disk. */
+static bool kill_late(struct auth *m, bool *killed)
+{
+	if (*killed) {
+		log_event(LOG_ERR, "process-unkillable ip=%s pid=%ld user=%s",
+			peer_ip(&m->peer), (long)m->checker.pid, log_user());
+		return false;
+	}
+	*killed = checker_kill(&m->checker, SIGKILL);
+	return *killed;
+}
+
+/* Waits until the checker that was sent a signal is gone: kills it when the grace is over,
+ * unless it is a session that works. One that cannot be killed is left. */
 static enum checker_end await_end(struct auth *m, int *wait_status, int signal_number)
 {
+	const int64_t since_ms = clock_now_ms();
+	int64_t deadline_ms = since_ms + AUTH_GRACE_MS;
 	bool killed = signal_number == SIGKILL;
-	int64_t deadline_ms = clock_now_ms() + AUTH_GRACE_MS;
 
 	if (!checker_kill(&m->checker, signal_number))
 		return CHECKER_KILLED; /* somebody else by now: the end of the connection ends
 					  it */
+	watch_has_moved(&m->watch);
 	while (waitpid(m->checker.pid, wait_status, WNOHANG) == 0) {
 		wait_event(m, next_look(m, deadline_ms));
 		look_for_mark(m);
 		if (clock_now_ms() < deadline_ms)
 			continue;
-		if (killed) {
-			log_event(LOG_ERR, "process-unkillable ip=%s pid=%ld user=%s",
-				peer_ip(&m->peer), (long)m->checker.pid, log_user());
-			break;
-		}
-		killed = checker_kill(&m->checker, SIGKILL);
-		if (!killed)
+		if ((killed || !may_finish(m, since_ms)) && !kill_late(m, &killed))
 			break;
 		deadline_ms = clock_now_ms() + AUTH_GRACE_MS;
 	}

@@ -42,18 +42,30 @@ int64_t watch_next_ms(const struct watch *w)
 	return w->runs && limit >= 0 ? clock_now_ms() + limit / LOOKS + 1 : -1;
 }
 
+static bool take_used(struct watch *w, int64_t used_ns)
+{
+	if (used_ns == w->used_ns)
+		return false;
+	w->used_ns = used_ns;
+	w->moved_ms = clock_now_ms();
+	return true;
+}
+
+bool watch_has_moved(struct watch *w)
+{
+	int64_t used_ns;
+
+	return w->runs && read_used(w, &used_ns) && take_used(w, used_ns);
+}
+
 enum watch_finding watch_look(struct watch *w)
 {
-	const int64_t now_ms = clock_now_ms(), limit = limit_ms(w);
+	const int64_t limit = limit_ms(w);
 	int64_t used_ns;
 
 	if (!w->runs || limit < 0 || !read_used(w, &used_ns))
 		return WATCH_GOOD;
-	if (used_ns != w->used_ns) {
-		w->used_ns = used_ns;
-		w->moved_ms = now_ms;
-	}
-	if (now_ms - w->moved_ms < limit)
+	if (take_used(w, used_ns) || clock_now_ms() - w->moved_ms < limit)
 		return WATCH_GOOD;
 	return w->client_gone ? WATCH_CLIENT_GONE : WATCH_STALLED;
 }

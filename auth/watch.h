@@ -43,4 +43,8 @@ int64_t watch_next_ms(const struct watch *w);
 /* Looks. */
 enum watch_finding watch_look(struct watch *w);
 
+/* Whether the session has used processor time since the last look of either kind. False where
+ * the kernel does not tell. */
+bool watch_has_moved(struct watch *w);
+
 #endif

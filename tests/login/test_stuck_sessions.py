@@ -89,3 +89,57 @@ def test_a_session_that_times_out_is_not_killed(lab, home):
     server.ended()
     assert "logout " in server.log() and "reason=timeout" in server.log()
     assert "session-killed" not in server.log(), server.report()
+
+
+def messages_left(home):
+    return len(home.maildir.names())
+
+
+@pytest.mark.parametrize("checker", ["", "closes all above 2"])
+def test_an_update_is_finished_however_long_it_takes(lab, home, checker):
+    """SIGTERM comes in the middle; an update that is slow but goes on is not killed after it."""
+    for n in range(25000):
+        home.maildir.add(f"{1000000000 + n}.a,S=3", b"x\n", "cur")
+    own = {}
+    if checker:
+        own["checker"] = [Script(home, "import os, sys\nos.closerange(4, 256)\n"
+                                       f"os.execv('{lab.checker}', ['{lab.checker}', '{home.table}', "
+                                       "*sys.argv[1:]])\n", python=True).path]
+    server = lab.serve(home, "--no-index", transport="tcp", **own)
+    server.line()
+    server.ask(f"USER {home.login}")
+    assert server.ask(f"PASS {home.password}").startswith("+OK 25000"), server.report()
+    session = jail.Roles(server, lab.pop3d).wait_for_session()
+    deletions = b"".join(b"DELE %d\r\n" % (n + 1) for n in range(25000))
+    server.exchange(deletions, lambda: b"message 25000 deleted" in server.got)
+    server.send(b"QUIT\r\n")
+    assert retry_until(lambda: messages_left(home) < 25000)
+    os.kill(session, signal.SIGSTOP)
+    left = messages_left(home)
+    assert left > 10000
+    os.kill(server.process.pid, signal.SIGTERM)
+    begin = time.monotonic()
+    while time.monotonic() - begin < 8:  # slow, and longer than the grace of five seconds
+        os.kill(session, signal.SIGCONT)
+        time.sleep(0.0005)
+        os.kill(session, signal.SIGSTOP)
+        time.sleep(0.5)
+    assert 0 < messages_left(home) < left, "the test was too slow or too fast"
+    os.kill(session, signal.SIGCONT)
+    assert retry_until(lambda: "logout " in server.log()), server.report()
+    server.ended()
+    assert messages_left(home) == 0
+    assert "dele=25000/" in server.log() and "session-ended" in server.log(), server.report()
+    assert re.search(rb"\+OK .*signing off", server.rest()), server.report()
+
+
+def test_a_stopped_session_does_not_outlive_the_grace(lab, home, uid):
+    server = log_in(lab, home, uid=uid, transport="tcp")
+    session = jail.Roles(server, lab.pop3d).wait_for_session()
+    os.kill(session, signal.SIGSTOP)
+    assert retry_until(lambda: state_of(session) == "T")
+    begin = time.monotonic()
+    os.kill(server.process.pid, signal.SIGTERM)
+    server.ended()
+    assert 4 < time.monotonic() - begin < 9
+    assert "session-ended" in server.log(), server.report()

@@ -109,11 +109,28 @@ TEST(nothing_is_found_of_a_process_that_is_not_there)
 	assert_true(watch_next_ms(&w) < 0);
 }
 
+TEST(session_has_moved_if_it_used_processor_time_since_the_last_look)
+{
+	const pid_t idle = start(false), busy = start(true);
+	struct watch w;
+
+	watch_start(&w, idle, 1000);
+	wait_ms(50);
+	assert_false(watch_has_moved(&w));
+	watch_start(&w, busy, 1000);
+	wait_ms(100);
+	assert_true(watch_has_moved(&w));
+	end(idle);
+	end(busy);
+	assert_false(watch_has_moved(&w));
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(client_that_is_gone_gives_a_session_the_idle_time_at_most),
 	cmocka_unit_test(session_that_works_may_finish_without_a_client),
 	cmocka_unit_test(session_with_a_client_may_be_idle_a_little_longer_than_it_says),
 	cmocka_unit_test(session_without_an_idle_timeout_is_watched_only_without_a_client),
+	cmocka_unit_test(session_has_moved_if_it_used_processor_time_since_the_last_look),
 	cmocka_unit_test(nothing_is_found_of_a_process_that_is_not_there),
 };
 

@@ -176,7 +176,8 @@ enum maildir_problem maildir_open(
 	m->folder_fd = -1;
 	m->place_fd[PLACE_NEW] = m->place_fd[PLACE_CUR] = -1;
 	m->index.pages = NULL;
-	m->verify_sizes = wish->verify_sizes;
+	m->verify_sizes = wish->verify_sizes || wish->end_headers;
+	m->body.ends_headers = wish->end_headers;
 	m->is_read_only = wish->read_only;
 	m->keep_new = wish->keep_new;
 	m->folder = wish->folder;

@@ -81,6 +81,8 @@ struct maildir_wish {
 	bool index;        /* use the index, and keep it up to date */
 	bool read_only;    /* an index that is there is read; nothing is made or removed */
 	bool keep_new;     /* the update leaves messages in new/ */
+	bool end_headers;  /* messages without an empty line have one more: no size in a name
+			      is believed */
 	/* the Maildir++ folder that deleted messages go to, without its dot; NULL: none. It
 	 * must stay valid. Where it cannot be used, the update removes nothing. */
 	const char *folder;

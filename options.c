@@ -231,6 +231,8 @@ static const struct option_row rows[] = {
 		.to_session = true,
 		.is_late = true,
 		.help = "move deleted messages to this folder, such as Trash"},
+	LATE_SWITCH("end-of-headers", ASKED(end_of_headers),
+		"send an empty line after headers that end in none (Outlook)"),
 	{.name = "exec",
 		.kind = OPTION_TEXT,
 		.value = "'PROGRAM ARGS'",

@@ -41,6 +41,7 @@ struct options {
 	bool no_seen;         /* RETR gives no flag S */
 	bool no_move;         /* messages stay in new/ */
 	bool no_nul;          /* NUL is sent as 0x80 */
+	bool end_of_headers;  /* a message without an empty line gets one */
 	bool utf8;            /* CAPA lists UTF8 */
 	bool debug;           /* log the protocol */
 	bool proxy_protocol;  /* a proxy in front says first whose connection it is */

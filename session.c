@@ -170,10 +170,10 @@ static void learn_size(
 }
 
 /* Whether a file of so many octets can have the known size: each line end adds at most one
- * octet, and a missing last one adds two. */
+ * octet, a missing last one adds two, and so does an empty line that is supplied. */
 static bool is_possible(uint64_t size_octets, uint64_t file_octets)
 {
-	return size_octets >= file_octets && size_octets / 2 <= file_octets + 1;
+	return size_octets >= file_octets && size_octets / 2 <= file_octets + 2;
 }
 
 /* Makes sure that the size is that of the octets which will be sent: a name can lie, and a file
@@ -518,6 +518,7 @@ static bool open_maildrop(struct session *s)
 		.verify_sizes = asked->verify_sizes,
 		.index = !asked->no_index,
 		.keep_new = asked->no_move,
+		.end_headers = asked->end_of_headers,
 		.folder = asked->delete_to,
 	};
 	const char *failed_path = wish.path;

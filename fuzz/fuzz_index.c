@@ -80,7 +80,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct index ix;
 	/* Both ways to read an index, chosen by the second bit. */
-	const struct index_wish wish = {directory(), geteuid(), size > 0 && (data[0] & 2) != 0};
+	const struct index_wish wish = {directory(), geteuid(),
+		size > 0 && (data[0] & 4) != 0 ? INDEX_VERSION_ENDED : INDEX_VERSION,
+		size > 0 && (data[0] & 2) != 0};
 	size_t octets = size > 1 ? size - 1 : 0;
 	int fd;
 

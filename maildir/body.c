@@ -31,19 +31,34 @@ bool body_start(struct body *b, int fd, size_t first_octets)
 	return length >= 0;
 }
 
+void body_follow(struct encode_top *headers, const char *octets, size_t length)
+{
+	if (!headers->in_body)
+		encode_top_extent(headers, octets, length);
+}
+
+uint64_t body_supplied(const struct body *b, const struct encode_top *headers)
+{
+	return b->ends_headers && !headers->in_body ? BODY_END_OCTETS : 0;
+}
+
 bool body_count(struct body *b, uint64_t *octets)
 {
 	struct encoder e = ENCODER_START;
+	struct encode_top headers;
 	ssize_t length = 0;
 	bool is_first = true;
 
+	encode_top_start(&headers, 0);
+	body_follow(&headers, b->chunk, b->held);
 	*octets = encode_count(&e, b->chunk, b->held);
 	/* the reading that finds the end leaves the chunk as it is */
 	while (!b->is_whole && (length = read_some(b, sizeof b->chunk)) > 0) {
 		is_first = false;
+		body_follow(&headers, b->chunk, (size_t)length);
 		*octets += encode_count(&e, b->chunk, (size_t)length);
 	}
-	*octets += encode_count_end(&e);
+	*octets += encode_count_end(&e) + body_supplied(b, &headers);
 	b->is_whole = b->is_whole || (is_first && length == 0);
 	return length >= 0;
 }

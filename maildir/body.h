@@ -8,10 +8,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "lib/encode.h"
+
 #define BODY_CHUNK_OCTETS 65536
 
 struct body {
-	int fd;      /* the caller's */
+	bool ends_headers; /* a message without an empty line gets one at its end; the
+			      caller's */
+	int fd;            /* the caller's */
 	size_t held; /* octets of the start of the file in chunk that body_next has not given */
 	bool is_whole; /* what was read first is all of the file */
 	char chunk[BODY_CHUNK_OCTETS];
@@ -20,6 +24,10 @@ struct body {
 /* Starts reading the file, which is open at its start, with at most first_octets. Returns false
  * with errno where they cannot be read. */
 bool body_start(struct body *b, int fd, size_t first_octets);
+
+/* The octets of the empty line that a message gets which has none, where ends_headers is set.
+ */
+#define BODY_END_OCTETS 2
 
 /* Counts the octets of all of the file as they are sent (RFC 1939 section 11), after body_start
  * and before body_next. A file that fits into the chunk stays there; after any other the body
@@ -32,5 +40,11 @@ bool body_restart(struct body *b);
 /* The next octets are in chunk then: the first ones, or at most wanted further ones. Returns
  * how many, 0 at the end of the file, -1 with errno. */
 ssize_t body_next(struct body *b, size_t wanted);
+
+/* Follows the lines of a message from its start, to tell whether one of them is empty: each
+ * piece of it in turn, then body_supplied says how many octets are missing at its end. A top
+ * that was started for any number of lines does as well. */
+void body_follow(struct encode_top *headers, const char *octets, size_t length);
+uint64_t body_supplied(const struct body *b, const struct encode_top *headers);
 
 #endif

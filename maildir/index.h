@@ -23,6 +23,7 @@
 #define INDEX_MAGIC 0x786469643370706fU /* "oppd3dix" or backwards, by the byte order */
 #define INDEX_BYTE_ORDER 0x01020304U
 #define INDEX_VERSION 2U
+#define INDEX_VERSION_ENDED 3U /* the same, with sizes that count supplied empty lines */
 
 /* No maildrop is larger, and no sum of sizes or offsets wraps. */
 #define INDEX_COUNT_MOST ((uint64_t)1 << 32)
@@ -96,6 +97,7 @@ struct index {
 struct index_wish {
 	int directory_fd;
 	uid_t owner;
+	uint32_t version; /* one of the two */
 	bool whole; /* one of at most INDEX_WHOLE_OCTETS is read at once, and needs the file no
 		       more: on a network file system another host that replaces the file takes
 		       it away from those that read it (ESTALE) */
@@ -124,6 +126,7 @@ uint64_t index_sum(uint64_t nonce, uint64_t page_number,
 
 /* What an index is written from. */
 struct index_content {
+	uint32_t version; /* one of the two */
 	struct snapshot *snapshot;
 	struct index_place places[2]; /* by enum place */
 	bool leave_deleted_out;       /* what is marked deleted was removed */

@@ -152,7 +152,7 @@ static bool is_sensible(const struct index_header *h, uint64_t file_octets)
 	uint64_t octets;
 
 	if (h->magic != INDEX_MAGIC || h->byte_order != INDEX_BYTE_ORDER ||
-		h->version != INDEX_VERSION)
+		(h->version != INDEX_VERSION && h->version != INDEX_VERSION_ENDED))
 		return false;
 	if (h->count > INDEX_COUNT_MOST || h->count > SIZE_MAX / 2 || h->new_count > h->count ||
 		h->verified_count > h->count || h->unknown_count > h->count ||
@@ -228,7 +228,7 @@ bool index_open(struct index *ix, const struct index_wish *wish)
 		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (ix->fd < 0)
 		return false;
-	if (read_start(ix, wish))
+	if (read_start(ix, wish) && (ix->header.version == wish->version || makes_no_sense()))
 		return true;
 	error_number = errno;
 	index_close(ix);

@@ -233,7 +233,7 @@ bool index_write(int directory_fd, const struct index_content *content)
 		return false;
 	w->header = (struct index_header){.magic = INDEX_MAGIC,
 		.byte_order = INDEX_BYTE_ORDER,
-		.version = INDEX_VERSION,
+		.version = content->version,
 		.nonce = random[0] | 1};
 	w->page_number = 0;
 	w->used = w->buffered = 0;

@@ -110,6 +110,9 @@ bool folder_take(const struct maildir *m, const struct message *message, const c
  * stand in their names. After maildir_scan. */
 bool maildir_deserves_index(const struct maildir *m);
 
+/* Which kind of index is read and written. */
+uint32_t maildir_index_version(const struct maildir *m);
+
 /* quota.c: maildirsize */
 
 /* What is told to maildirsize. */

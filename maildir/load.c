@@ -116,9 +116,16 @@ static bool load_snapshot(struct maildir *m)
 	return settle(m);
 }
 
+/* An index of the other kind has sizes that are not those of this session. */
+uint32_t maildir_index_version(const struct maildir *m)
+{
+	return m->body.ends_headers ? INDEX_VERSION_ENDED : INDEX_VERSION;
+}
+
 bool maildir_load(struct maildir *m)
 {
-	const struct index_wish wish = {m->index_dir_fd, m->owner, m->is_remote};
+	const struct index_wish wish = {
+		m->index_dir_fd, m->owner, maildir_index_version(m), m->is_remote};
 	bool loaded;
 
 	if (m->state != MAILDIR_READ && m->index_dir_fd >= 0 && index_open(&m->index, &wish))

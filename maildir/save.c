@@ -29,8 +29,8 @@ static bool is_worth_saving(const struct maildir *m)
 
 void maildir_save(struct maildir *m)
 {
-	struct index_content content = {
-		&m->snapshot, {m->seen[0], m->seen[1]}, m->state == MAILDIR_UPDATED};
+	struct index_content content = {maildir_index_version(m), &m->snapshot,
+		{m->seen[0], m->seen[1]}, m->state == MAILDIR_UPDATED};
 
 	if (!is_worth_saving(m))
 		return;

@@ -19,9 +19,11 @@ struct message_sent message_send(
 	struct encode_top *const top = form->top;
 	struct message_sent sent = {0, 0};
 	struct encoder e = ENCODER_START;
+	struct encode_top headers;
 	size_t wanted = top == NULL ? sizeof body->chunk : SEND_TOP_OCTETS;
 	char end[2];
 
+	encode_top_start(&headers, 0);
 	while (w->end == WIRE_OPEN && (top == NULL || !top->done)) {
 		const ssize_t length = body_next(body, wanted);
 		size_t used;
@@ -33,6 +35,7 @@ struct message_sent message_send(
 		wanted = wanted < sizeof body->chunk / 4 ? 4 * wanted : sizeof body->chunk;
 		used = top == NULL ? (size_t)length
 				   : encode_top_extent(top, body->chunk, (size_t)length);
+		body_follow(&headers, body->chunk, used);
 		if (form->replaces_nul)
 			replace_nul(body->chunk, used);
 		sent.octets += wire_put_encoded(w, &e, body->chunk, used);
@@ -41,6 +44,10 @@ struct message_sent message_send(
 	if (sent.read_error == 0) {
 		wire_put(w, end, encode_end(&e, end));
 		sent.octets += encode_count_end(&e);
+		if (body_supplied(body, &headers) > 0) {
+			wire_puts(w, "\r\n");
+			sent.octets += BODY_END_OCTETS;
+		}
 	}
 	return sent;
 }

@@ -196,3 +196,75 @@ def test_deletions_that_fail_are_logged(lab, home):
     assert " deletion message=1 " in server.log() and " deletion message=2 " in server.log()
     assert "deletion-failed message=2 " in server.log()
     assert "deletion-failed message=1 " not in server.log()
+
+
+ENDLESS = {"1.a": b"", "2.b": b"Subject: x", "3.c": b"Subject: x\n", "4.d": b"Subject: x\r\n",
+           "5.e": b"Subject: x\n\ntext\n", "6.f": b"Subject: x\r\n\r\n", "7.g": b"\ntext",
+           "8.h": b".Subject\nB: y\n", "9.i": b"Subject: x\nB: " + b"y" * 70000}
+
+
+def wire_octets(text):
+    return len(text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+
+
+def without_dots(body):
+    return b"".join(line[1:] if line.startswith(b".") else line
+                    for line in body.splitlines(keepends=True))
+
+
+def look(lab, home, *options, retrieve=True):
+    """What all commands say of every message; that they agree is asserted."""
+    server = lab.session(home, *options)
+    first = server.line()
+    sizes = {number: int(size) for number, size in server.listing("LIST").items()}
+    total = sum(sizes.values())
+    assert server.ask("STAT") == f"+OK {len(sizes)} {total}" and f"({total} octets)" in first
+    bodies = {}
+    for number, size in sizes.items() if retrieve else ():
+        first, bodies[number] = server.ask_multi(f"RETR {number}")
+        assert first == f"+OK {size} octets" and len(without_dots(bodies[number])) == size, first
+        assert server.ask_multi(f"TOP {number} 100000")[1] == bodies[number]
+        top = server.ask_multi(f"TOP {number} 0")[1]
+        assert bodies[number].startswith(top)
+        if "--end-of-headers" in options:
+            assert top.endswith(b"\r\n\r\n") or top == b"\r\n", top[-20:]
+    server.quit()
+    return sizes, bodies
+
+
+def test_headers_get_their_end_where_that_is_wished_with_exact_sizes(lab, home):
+    home.maildir.add_all(ENDLESS)
+    with_w = {f"{name}0,W={wire_octets(text)}": text for name, text in ENDLESS.items()
+              if text.endswith(b"\n")}
+    home.maildir.add_all(with_w)
+    plain, plain_bodies = look(lab, home)
+    ended, ended_bodies = look(lab, home, "--end-of-headers")
+    for number, body in plain_bodies.items():
+        has_end = b"\r\n\r\n" in body or body.startswith(b"\r\n")
+        assert ended_bodies[number] == body + (b"" if has_end else b"\r\n")
+        assert ended[number] == plain[number] + (0 if has_end else 2)
+    assert sum(ended.values()) > sum(plain.values())
+
+
+def test_the_index_does_not_lie_where_the_option_comes_and_goes(lab, home):
+    """With new mail, deletions and sessions that only list between, and sizes in the names."""
+    home.maildir.add_all(ENDLESS)
+    home.maildir.add_all({f"{1000 + i}.a,W=12": b"Subject: x\n" for i in range(120)})
+    for sub in ("new", "cur"):
+        os.utime(home.maildir.at(sub), (1700000000, 1700000000))
+    on = ["--end-of-headers"]
+    for turn, options in enumerate(([], on, on, [], [], on, [], on)):
+        sizes, _ = look(lab, home, *options, retrieve=turn % 3 == 0)
+        fresh, _ = look(lab, home, *options, "--no-index", "--verify-sizes", retrieve=False)
+        assert sizes == fresh and len(sizes) == len(ENDLESS) + 120 + turn
+        home.maildir.add(f"{2000 + turn}.a", b"Subject: y\n")
+
+
+def test_with_the_option_each_message_is_read_once(lab, home):
+    """The second login takes the sizes from the index: it works though no file can be read."""
+    home.maildir.add_all(ENDLESS, sub="cur")
+    os.utime(home.maildir.at("cur"), (1700000000, 1700000000))
+    sizes, _ = look(lab, home, "--end-of-headers", retrieve=False)
+    for name in home.maildir.names():
+        os.chmod(home.maildir.at(os.fsdecode(name)), 0)
+    assert look(lab, home, "--end-of-headers", retrieve=False)[0] == sizes

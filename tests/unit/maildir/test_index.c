@@ -63,14 +63,14 @@ static void fill(size_t count)
 static bool write_index(void)
 {
 	const struct index_content content = {
-		&s, {{1, 2, 3, 4, 5, 6, 1}, {7, 8, 9, 10, 11, 12, 0}}, false};
+		INDEX_VERSION, &s, {{1, 2, 3, 4, 5, 6, 1}, {7, 8, 9, 10, 11, 12, 0}}, false};
 
 	return index_write(box.fd, &content);
 }
 
 static bool opens(void)
 {
-	const struct index_wish wish = {box.fd, geteuid(), false};
+	const struct index_wish wish = {box.fd, geteuid(), INDEX_VERSION, false};
 
 	index_close(&ix);
 	return index_open(&ix, &wish);
@@ -222,7 +222,8 @@ TEST(header_has_the_totals)
 
 TEST(deleted_messages_are_left_out_where_they_were_removed)
 {
-	struct index_content content = {.snapshot = &s, .leave_deleted_out = true};
+	struct index_content content = {
+		.version = INDEX_VERSION, .snapshot = &s, .leave_deleted_out = true};
 	struct message m;
 
 	fill(100);
@@ -324,7 +325,9 @@ TEST(other_headers_are_not_believed)
 	} changes[] = {
 		{offsetof(struct index_header, magic), 8, 0x6f70703364697868},
 		{offsetof(struct index_header, byte_order), 4, 0x04030201},
-		{offsetof(struct index_header, version), 4, INDEX_VERSION + 1},
+		{offsetof(struct index_header, version), 4, INDEX_VERSION - 1},
+		{offsetof(struct index_header, version), 4, INDEX_VERSION_ENDED},
+		{offsetof(struct index_header, version), 4, INDEX_VERSION_ENDED + 1},
 		{offsetof(struct index_header, version), 4, 0},
 		{offsetof(struct index_header, count), 8, 1000},
 		{offsetof(struct index_header, count), 8, UINT64_MAX},
@@ -440,7 +443,7 @@ TEST(names_that_lead_elsewhere_are_not_believed)
 
 TEST(only_a_regular_file_of_the_owner_is_opened)
 {
-	const struct index_wish other = {box.fd, geteuid() + 1, false};
+	const struct index_wish other = {box.fd, geteuid() + 1, INDEX_VERSION, false};
 	int fd;
 
 	fill(20);

@@ -182,6 +182,75 @@ TEST(top_is_encoded_like_the_whole)
 	sends_top("", 7, "");
 }
 
+/* A message without an empty line, and others. */
+TEST(headers_get_their_end_where_that_is_wished_and_it_counts)
+{
+	static const char *const ended[] = {"A: 1\n\ntext\n", "\n", "\r\n", "A: 1\r\n\r\n",
+		"A: 1\n\r\ntext", "A: 1\r\n\ntext", "A: 1\n\n"};
+	static const char *const open_ended[][2] = {{"", "\r\n"}, {"A: 1", "A: 1\r\n\r\n"},
+		{"A: 1\n", "A: 1\r\n\r\n"}, {"A: 1\r\n", "A: 1\r\n\r\n"},
+		{".A: 1\nB\n", "..A: 1\r\nB\r\n\r\n"}, {"A: 1\r", "A: 1\r\r\n\r\n"},
+		{"A: 1\n \n", "A: 1\r\n \r\n\r\n"}, {"\r", "\r\r\n\r\n"}};
+	size_t got_octets;
+	char *got;
+
+	for (size_t i = 0; i < COUNT_OF(ended); i++) {
+		const int fd = file_of(ended[i], strlen(ended[i]));
+		const uint64_t plain = send_all(fd, NULL, &got, &got_octets).octets;
+
+		free(got);
+		body.ends_headers = true;
+		assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+		assert_int_equal(send_all(fd, NULL, &got, &got_octets).octets, plain);
+		free(got);
+		body.ends_headers = false;
+		close(fd);
+	}
+	body.ends_headers = true;
+	for (size_t i = 0; i < COUNT_OF(open_ended); i++) {
+		const char *const in = open_ended[i][0], *const out = open_ended[i][1];
+
+		sends(in, strlen(in), out, strlen(out), strlen(out) - (in[0] == '.'));
+		sends_top(in, 0, out);
+		sends_top(in, 9, out);
+	}
+	body.ends_headers = false;
+}
+
+/* The empty line can be anywhere in a chunk, and across two of them. */
+TEST(end_of_headers_is_found_around_a_chunk)
+{
+	const size_t length = BODY_CHUNK_OCTETS + 8;
+	char *const in = malloc(length);
+	size_t got_octets;
+	char *got;
+
+	assert_non_null(in);
+	body.ends_headers = true;
+	for (size_t at = BODY_CHUNK_OCTETS - 4; at < BODY_CHUNK_OCTETS + 4; at++) {
+		for (int has_end = 0; has_end < 2; has_end++) {
+			uint64_t counted;
+			int fd;
+
+			memset(in, 'a', length);
+			in[at] = '\n';
+			in[at + 2] = '\n';
+			in[at + 1] = has_end != 0 ? '\r' : 'b';
+			fd = file_of(in, length);
+			assert_true(body_start(&body, fd, sizeof body.chunk));
+			assert_true(body_count(&body, &counted));
+			assert_int_equal(counted, length + (has_end != 0 ? 3 : 6));
+			assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+			assert_int_equal(send_all(fd, NULL, &got, &got_octets).octets, counted);
+			assert_int_equal(got_octets, counted);
+			free(got);
+			close(fd);
+		}
+	}
+	body.ends_headers = false;
+	free(in);
+}
+
 TEST(nul_becomes_0x80_where_that_is_wished_and_no_size_changes)
 {
 	static const char in[] = "\0A: 1\n\n\0\0\n.\0";
@@ -305,6 +374,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(message_of_any_length_around_a_chunk_is_whole),
 	cmocka_unit_test(message_that_was_read_whole_is_not_read_again),
 	cmocka_unit_test(top_is_encoded_like_the_whole),
+	cmocka_unit_test(headers_get_their_end_where_that_is_wished_and_it_counts),
+	cmocka_unit_test(end_of_headers_is_found_around_a_chunk),
 	cmocka_unit_test(nul_becomes_0x80_where_that_is_wished_and_no_size_changes),
 	cmocka_unit_test(top_of_many_chunks_ends_where_it_has_to),
 	cmocka_unit_test(top_reads_little_more_than_it_needs),

@@ -65,7 +65,8 @@ TLS_PROGRAM = $(if $(filter yes,$(TLS)),$(O)/pop3d-tls)
 TLS_SOURCES = $(wildcard tls/*.c) $(LIB)
 TLS_LIBS = $(if $(filter static,$(TLS_LINK)),-l:libssl.a -l:libcrypto.a,-lssl -lcrypto)
 # pop3d-admin is dynamic: it looks up accounts where the host has them.
-ADMIN = $(wildcard admin/*.c maildir/*.c pop3/*.c) maildir.c options.c $(LIB)
+ADMIN = $(wildcard admin/*.c maildir/*.c pop3/*.c) maildir.c options.c checkpw/file.c \
+	checkpw/quote.c $(LIB)
 CHECKPW = $(wildcard checkpw/*.c lib/*.c) os/log.c os/clock.c os/program.c os/relro.c
 UNITS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*/test_*.c))
 SOURCES = $(wildcard *.[ch] */*.[ch] checkpw/musl/*.c tests/*/*.[ch] tests/unit/*/*.[ch])
@@ -123,7 +124,7 @@ $(O)/pop3d-checkpw-host: $(CHECKPW:%.c=$(O)/checkpw-host/%.o)
 
 $(O)/admin/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(CHARDEN) $(CHARDEN_SYSTEM) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
+	$(CC) $(CPPFLAGS) $(CHECKPW_DEFS) $(CFLAGS) $(CHARDEN) $(CHARDEN_SYSTEM) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
 
 $(O)/pop3d-admin: $(ADMIN:%.c=$(O)/admin/%.o)
 	$(CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -pie -o $@ $^

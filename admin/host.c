@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "admin/checks.h"
-#include "admin/findings.h"
+#include "os/finding.h"
 
 #define LANDLOCK_VERSION 1U /* LANDLOCK_CREATE_RULESET_VERSION */
 #define LANDLOCK_RENAMES 2  /* the first ABI that lets files move between directories */

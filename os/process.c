@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "os/program.h"
+
 static const int inherited_signals[] = {
 	SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1, SIGUSR2, SIGPIPE};
 
@@ -86,11 +88,8 @@ const char *process_find_program(const char *name, char *path, size_t capacity)
 
 const char *process_find_beside(const char *name, char *path, size_t capacity)
 {
-	const ssize_t length = readlink("/proc/self/exe", path, capacity - 1);
-	char *slash;
+	char *const slash = program_own_path(path, capacity) ? strrchr(path, '/') : NULL;
 
-	path[length > 0 ? length : 0] = '\0';
-	slash = strrchr(path, '/');
 	if (slash != NULL && (size_t)(slash - path) + strlen(name) + 2 <= capacity) {
 		strcpy(slash + 1, name);
 		if (access(path, X_OK) == 0)

@@ -3,89 +3,23 @@
 
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 
 #include "os/log.h"
 #include "tls/keeper.h"
 #include "tls/name.h"
+#include "tls/pem.h"
 
 #define OCSP_SKEW_SECONDS 300
-
-/* A certificate with less time left should have been renewed: days, and a part of its time. */
-#define RENEWAL_DAYS 14
-#define RENEWAL_PART 6
-
-/* Nobody can be asked for the password of a key. */
-static int no_password(char *buffer, int size, int writing, void *argument)
-{
-	(void)buffer;
-	(void)size;
-	(void)writing;
-	(void)argument;
-	return -1;
-}
-
-static X509 *read_certificate(BIO *memory)
-{
-	return PEM_read_bio_X509(memory, NULL, no_password, NULL);
-}
-
-/* Returns the first certificate, and the others (the chain) in rest. */
-static X509 *read_certificates(const struct file_octets *pem, STACK_OF(X509) * *rest)
-{
-	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
-	X509 *const leaf = memory != NULL ? read_certificate(memory) : NULL;
-	X509 *next;
-
-	*rest = sk_X509_new_null();
-	while (leaf != NULL && *rest != NULL && (next = read_certificate(memory)) != NULL)
-		if (sk_X509_push(*rest, next) == 0)
-			X509_free(next);
-	ERR_clear_error(); /* the end of the file is one */
-	BIO_free(memory);
-	return leaf;
-}
-
-static EVP_PKEY *read_key(const struct file_octets *pem)
-{
-	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
-	EVP_PKEY *const key = memory != NULL
-				      ? PEM_read_bio_PrivateKey(memory, NULL, no_password, NULL)
-				      : NULL;
-
-	BIO_free(memory);
-	return key;
-}
-
-/* The days from one time to another, or from now if from is NULL; 0 if a time is not valid. A
- * part of a day counts as none. */
-static int days_between(const ASN1_TIME *from, const ASN1_TIME *to)
-{
-	int days = 0, seconds = 0;
-
-	return ASN1_TIME_diff(&days, &seconds, from, to) == 1 ? days : 0;
-}
 
 /* An old certificate is served all the same: some clients accept it, and a closed port would
  * not tell the administrator more. */
 static void warn_of_expiry(const X509 *leaf, const char *cert_name)
 {
-	const ASN1_TIME *const from = X509_get0_notBefore(leaf), *const until =
-									 X509_get0_notAfter(
-										 leaf);
-	const int part_days = days_between(from, until) / RENEWAL_PART;
-	const int warned_days = part_days < RENEWAL_DAYS ? part_days : RENEWAL_DAYS;
-	const int left_days = days_between(NULL, until);
-	const char *problem = NULL;
+	int left_days;
+	const char *const problem = pem_date_problem(leaf, &left_days);
 
-	if (X509_cmp_current_time(from) > 0)
-		problem = "not valid yet";
-	else if (X509_cmp_current_time(until) < 0)
-		problem = "expired";
-	else if (left_days < warned_days)
-		problem = "expires soon";
 	if (problem != NULL)
 		log_event(LOG_WARNING,
 			"tls-certificate file=%s problem=\"%s\" days=%d help=\"renew the "
@@ -98,8 +32,8 @@ static const char *use_certificate(SSL *ssl, const struct file_octets *cert,
 	const struct file_octets *key, const char *cert_name)
 {
 	STACK_OF(X509) *rest = NULL;
-	X509 *const leaf = read_certificates(cert, &rest);
-	EVP_PKEY *const private_key = read_key(key);
+	X509 *const leaf = pem_read_certificates(cert, &rest);
+	EVP_PKEY *const private_key = pem_read_key(key);
 	const char *problem = NULL;
 
 	if (leaf == NULL || rest == NULL)
@@ -182,7 +116,7 @@ static enum keeper_answer take_file_for(struct tls *t, const char *name)
 static int kind_if_valid_for(const struct file_octets *pem, const char *name)
 {
 	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
-	X509 *const leaf = memory != NULL ? read_certificate(memory) : NULL;
+	X509 *const leaf = memory != NULL ? pem_read_certificate(memory) : NULL;
 	int kind = EVP_PKEY_NONE;
 
 	if (leaf != NULL && X509_check_host(leaf, name, 0, 0, NULL) == 1)
@@ -241,8 +175,7 @@ static int choose_certificate(SSL *ssl, int *alert, void *argument)
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* Some clients reject a response that is out of date, but accept none at all. */
-static bool is_current(const struct file_octets *response)
+bool tls_cert_is_current(const struct file_octets *response)
 {
 	const unsigned char *der = (const unsigned char *)response->data;
 	OCSP_RESPONSE *const parsed = d2i_OCSP_RESPONSE(NULL, &der, (long)response->length);
@@ -264,7 +197,7 @@ static bool is_current(const struct file_octets *response)
 static bool is_leaf_of(const X509 *cert, const struct file_octets *pem)
 {
 	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
-	X509 *const leaf = memory != NULL ? read_certificate(memory) : NULL;
+	X509 *const leaf = memory != NULL ? pem_read_certificate(memory) : NULL;
 	const bool same = leaf != NULL && X509_cmp(cert, leaf) == 0;
 
 	X509_free(leaf);
@@ -295,7 +228,7 @@ static int staple_response(SSL *ssl, void *argument)
 
 	if (response == NULL)
 		return SSL_TLSEXT_ERR_NOACK;
-	if (!is_current(response)) {
+	if (!tls_cert_is_current(response)) {
 		log_event(LOG_WARNING, "tls-ocsp problem=\"no response, or one that is out of "
 				       "date\"");
 		return SSL_TLSEXT_ERR_NOACK;

@@ -10,4 +10,8 @@
  * none. Clients that ask get the OCSP response of the chosen pair. */
 void tls_cert_attach(struct tls *t);
 
+/* Whether an OCSP response (DER) is one and not out of date. Some clients reject one that is,
+ * but accept none at all. */
+bool tls_cert_is_current(const struct file_octets *response);
+
 #endif

@@ -91,6 +91,12 @@ static const struct option_row rows[] = {
 		.field = FIELD(cert_dir),
 		.help = "NAME.pem (key and chain) for the name NAME,\n_.DOMAIN.pem for "
 			"*.DOMAIN, default.pem for all others"},
+	{.name = "check",
+		.kind = OPTION_TEXT,
+		.value = "HOST",
+		.field = FIELD(check_host),
+		.is_late = true,
+		.help = "check what the other options name, for clients of HOST"},
 	{.name = "ciphers",
 		.kind = OPTION_TEXT,
 		.value = "LIST",
@@ -188,6 +194,7 @@ static const char usage_text[] =
 	"usage: pop3d-tls [options] [--] program [argument ...]\n"
 	"       pop3d-tls --make-ticket-keys FILE\n"
 	"       pop3d-tls --rotate-ticket-keys FILE [--keep N]\n"
+	"       pop3d-tls --check HOST [options]\n"
 	"\n"
 	"Does TLS on standard input and output for a program that it starts.\n"
 	"\n";
@@ -230,7 +237,7 @@ static int check(struct tls_options *o, const char *self, char **rest)
 			"--proxy-protocol");
 	if (o->proxy_count > 0 && !o->proxy_protocol)
 		return tls_options_usage("needs --proxy-protocol", "--trusted-proxy");
-	if (rest[0] == NULL)
+	if (rest[0] == NULL && o->check_host == NULL)
 		return tls_options_usage("no program to start", self);
 	o->program = rest;
 	return -1;

@@ -39,6 +39,7 @@ struct tls_options {
 	const char *client_ca;    /* verify the certificates of clients */
 	const char *ticket_keys;
 	const char *make_keys, *rotate_keys; /* the forms that start no program */
+	const char *check_host;              /* likewise: the name that clients use */
 	uint64_t keep;                       /* keys, in a rotation */
 	char **program;
 };

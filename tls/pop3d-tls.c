@@ -26,6 +26,7 @@
 #include "peer/peer.h"
 #include "peer/proxy_client.h"
 #include "peer/proxy_read.h"
+#include "tls/check.h"
 #include "tls/engine.h"
 #include "tls/keeper.h"
 #include "tls/options.h"
@@ -408,6 +409,8 @@ int main(int argc, char **argv)
 	(void)argc;
 	if (status >= 0)
 		return status;
+	if (o.check_host != NULL)
+		return tls_check(&o);
 	if (!descriptors_ready)
 		return tls_options_usage("descriptors 0 and 1 must be open", argv[0]);
 	process_close_others(1, 0);

@@ -1,8 +1,9 @@
-/* findings: see findings.h. */
-#include "admin/findings.h"
+/* finding: see finding.h. */
+#include "os/finding.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/wait.h>
 
 #define TEXT_OCTETS 2048
 
@@ -26,7 +27,16 @@ void finding_put(enum finding finding, const char *subject, const char *format, 
 		worst = finding;
 }
 
-enum finding findings_worst(void)
+enum finding finding_worst(void)
 {
 	return worst;
+}
+
+bool finding_add_status(int wait_status)
+{
+	if (!WIFEXITED(wait_status) || WEXITSTATUS(wait_status) > FINDING_WRONG)
+		return false;
+	if (WEXITSTATUS(wait_status) > (int)worst)
+		worst = (enum finding)WEXITSTATUS(wait_status);
+	return true;
 }

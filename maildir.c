@@ -136,6 +136,41 @@ static void open_index(struct maildir *m)
 		m->index_dir_fd = open_index_directory(m);
 }
 
+static bool log_not_taken(const struct foreign *from)
+{
+	const int error_number = errno;
+	char kind[FOREIGN_KIND_OCTETS + 1], quoted[4 * FOREIGN_KIND_OCTETS + 8];
+
+	foreign_write(from, kind);
+	log_event(LOG_ERR, "uids-not-taken errno=%d error=\"%s\" kind=%s", error_number,
+		strerror(error_number), log_quote(quoted, sizeof quoted, kind, strlen(kind)));
+	errno = error_number;
+	return false;
+}
+
+/* The unique-ids that were taken over from another server; now, if nothing was decided yet and
+ * the administrator wants it. Without them the clients would fetch everything again, so there
+ * is no login then. */
+static bool open_uids(struct maildir *m, const struct maildir_wish *wish)
+{
+	struct maildir_takeover found;
+
+	if (!uids_open(&m->uids, m->root_fd, geteuid()))
+		return false;
+	if (m->uids.is_there || wish->uids_from == NULL || wish->read_only)
+		return true;
+	/* EEXIST: another session was faster */
+	if (maildir_take_over(m, wish->uids_from, true, &found))
+		log_event(LOG_NOTICE,
+			"uids-taken messages=%zu taken=%zu same=%zu unknown=%zu shared=%zu "
+			"wrong=%zu list=%s",
+			found.messages, found.taken, found.same, found.unknown, found.shared,
+			found.wrong, found.has_list ? "yes" : "no");
+	else if (errno != EEXIST)
+		return log_not_taken(wish->uids_from);
+	return uids_open(&m->uids, m->root_fd, geteuid());
+}
+
 static enum maildir_problem open_all(
 	struct maildir *m, const struct maildir_wish *wish, const char **failed_path)
 {
@@ -154,6 +189,9 @@ static enum maildir_problem open_all(
 	}
 	if (!open_places(m, failed_path))
 		return maildir_problem_of(errno);
+	*failed_path = UIDS_NAME;
+	if (!open_uids(m, wish))
+		return MAILDIR_TEMPORARY;
 	/* tmp/ and maildirsize need not be there */
 	m->tmp_fd = openat(m->root_fd, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (!m->is_read_only)
@@ -176,6 +214,7 @@ enum maildir_problem maildir_open(
 	m->folder_fd = -1;
 	m->place_fd[PLACE_NEW] = m->place_fd[PLACE_CUR] = -1;
 	m->index.pages = NULL;
+	uids_init(&m->uids);
 	m->verify_sizes = wish->verify_sizes || wish->end_headers;
 	m->body.ends_headers = wish->end_headers;
 	m->is_read_only = wish->read_only;
@@ -203,6 +242,7 @@ void maildir_close(struct maildir *m)
 	m->root_fd = m->lock_fd = m->tmp_fd = m->quota_fd = m->index_dir_fd = -1;
 	m->folder_fd = m->place_fd[PLACE_NEW] = m->place_fd[PLACE_CUR] = -1;
 	index_close(&m->index);
+	uids_close(&m->uids);
 	snapshot_free(&m->snapshot);
 	m->state = MAILDIR_CLOSED;
 }

@@ -9,6 +9,7 @@
 
 #include "maildir/index.h"
 #include "maildir/snapshot.h"
+#include "maildir/uids.h"
 
 #include "maildir/body.h"
 
@@ -60,6 +61,7 @@ struct maildir {
 	size_t problems;            /* with messages: see maildir_may_log */
 	const char *folder;         /* name of the folder of folder_fd; NULL: deleted is gone */
 	int folder_error;           /* errno, where it could not be opened */
+	struct uids uids;           /* taken over from another server */
 	struct snapshot snapshot;
 	struct index index;
 	struct body body; /* of the message that is read */
@@ -86,6 +88,8 @@ struct maildir_wish {
 	/* the Maildir++ folder that deleted messages go to, without its dot; NULL: none. It
 	 * must stay valid. Where it cannot be used, the update removes nothing. */
 	const char *folder;
+	/* where nothing was decided yet, takes the unique-ids over; NULL: leaves that open */
+	const struct foreign *uids_from;
 };
 
 /* Opens a Maildir: its directories, its lock, its maildirsize, the folder, the index's
@@ -132,6 +136,36 @@ bool maildir_get(struct maildir *m, size_t number, struct message *message);
  */
 bool maildir_get_unique(struct maildir *m, size_t number, struct unique *unique);
 bool maildir_get_size(struct maildir *m, size_t number, uint64_t *size_octets);
+
+/* The longest unique-id with its terminator. Those that were not taken over from another server
+ * have UID_TEXT_OCTETS at most (RFC 1939 section 7). */
+#define MAILDIR_UID_OCTETS (FOREIGN_UID_OCTETS + 1)
+
+/* Makes the unique-ids available, which is done at their first use otherwise. Returns false
+ * with errno if there is a file of unique-ids and it cannot be read; that is logged. */
+bool maildir_read_uids(struct maildir *m);
+
+/* Writes the unique-id of a message, terminated, and returns its length. Returns 0 with errno
+ * where the index failed, or the file of unique-ids cannot be read: none is sure then. */
+size_t maildir_uid(struct maildir *m, size_t number, char text[MAILDIR_UID_OCTETS]);
+
+/* What a taking over found. */
+struct maildir_takeover {
+	size_t messages; /* in the maildrop */
+	size_t taken;    /* have the old server's unique-id, and need a record for it */
+	size_t same;     /* have it without: pop3d would give them the same */
+	size_t unknown;  /* the old server had none for them */
+	size_t shared;   /* another message has it, so they get a new one */
+	size_t wrong;    /* lines of the old server's list that make no sense */
+	bool has_list;   /* the old server's list is there, or it has none */
+};
+
+/* Takes the unique-ids of another server over, for good, into the file of unique-ids; or (write
+ * is false) only says what that would do. The maildrop must be open, without a snapshot, and
+ * without such a file. Returns false with errno (EEXIST: there is such a file by now; EBADMSG:
+ * the list of the old server makes no sense), and nothing has changed. */
+bool maildir_take_over(struct maildir *m, const struct foreign *from, bool write,
+	struct maildir_takeover *found);
 
 /* Opens a message for reading, wherever it is by now, and sets *message as maildir_get does.
  * Returns a descriptor that the caller closes, or -1 with errno: ENOENT when a look at the

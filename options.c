@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/argument.h"
+#include "lib/foreign.h"
 #include "lib/number.h"
 #include "os/handover.h"
 #include "os/log.h"
@@ -333,6 +334,13 @@ static const struct option_row rows[] = {
 		.value = "ADDR[/LEN]",
 		.take = take_trusted_proxy,
 		.help = "accept PROXY headers only from here; repeatable (anybody)"},
+	{.name = "uidl-from",
+		.kind = OPTION_TEXT,
+		.value = "KIND",
+		.field = ASKED(uidl_from),
+		.to_session = true,
+		.is_late = true,
+		.help = "take over the unique-ids of another server"},
 	SWITCH("utf8", ASKED(utf8), true, "list UTF8 in CAPA (Evolution before 3.48 hangs)"),
 	SWITCH("verify-sizes", ASKED(verify_sizes), true,
 		"count every message; believe no size in a file name"),
@@ -414,8 +422,12 @@ int options_usage(const char *problem, const char *value, bool no_stderr)
 /* What follows the options: a checker with its arguments, or the Maildir of a session. */
 static int take_rest(struct settings *s, char **rest, bool no_stderr)
 {
+	struct foreign from;
+
 	if (s->asked.proxy_count > 0 && !s->asked.proxy_protocol)
 		return options_usage("--trusted-proxy needs", "--proxy-protocol", no_stderr);
+	if (s->asked.uidl_from != NULL && !foreign_parse(&from, s->asked.uidl_from))
+		return options_usage("--uidl-from", s->asked.uidl_from, no_stderr);
 	if (!s->asked.session) {
 		s->asked.checker = rest;
 		while (rest[s->asked.checker_count] != NULL)

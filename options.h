@@ -52,6 +52,7 @@ struct options {
 	int64_t fail_delay_seconds;
 	uid_t greeter_uid;
 	gid_t greeter_gid;
+	const char *uidl_from; /* whose unique-ids are taken over, as text; or NULL */
 	const char *delete_to; /* the folder that deleted messages go to, or NULL */
 	const char *host;      /* for greeting, farewell and timestamps */
 	const char *maildir;   /* NULL: $MAILDIR, else Maildir */

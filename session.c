@@ -152,6 +152,10 @@ static enum command_result command_uidl(void *state, const struct command_input 
 
 	if (input->has_number)
 		return put_one(s, input->number, listing_uid);
+	if (!maildir_read_uids(&s->maildir)) {
+		reply_error(&s->wire, REPLY_SYS_TEMP, TEXT_UIDS_UNREADABLE);
+		return COMMAND_GOOD;
+	}
 	reply_ok(&s->wire, TEXT_UIDS);
 	return put_all(s, listing_uid);
 }
@@ -348,20 +352,21 @@ static void hold_signals(void)
 static void log_deletions(struct session *s)
 {
 	const char *const folder = s->options->asked.delete_to;
-	char uid[UID_TEXT_OCTETS], quoted[4 * OPTIONS_FOLDER_OCTETS + 8];
-	struct unique unique;
+	char uid[MAILDIR_UID_OCTETS], quoted_uid[4 * MAILDIR_UID_OCTETS];
+	char quoted[4 * OPTIONS_FOLDER_OCTETS + 8];
 	uint64_t size_octets;
 
 	for (size_t i = 0; i < s->maildir.snapshot.count; i++)
 		if (maildir_is_deleted(&s->maildir, i) &&
-			maildir_get_size(&s->maildir, i, &size_octets) &&
-			maildir_get_unique(&s->maildir, i, &unique)) {
-			const size_t octets =
-				uid_text(uid, unique.octets, unique.length, unique.shared);
+			maildir_get_size(&s->maildir, i, &size_octets)) {
+			const size_t octets = maildir_uid(&s->maildir, i, uid);
 
 			log_event(LOG_INFO,
-				"deletion message=%zu uid=%.*s size=%" PRIu64 " folder=%s",
-				i + 1, (int)octets, uid, size_octets,
+				"deletion message=%zu uid=%s size=%" PRIu64 " folder=%s", i + 1,
+				octets > 0
+					? log_quote(quoted_uid, sizeof quoted_uid, uid, octets)
+					: "-",
+				size_octets,
 				folder != NULL ? log_quote(quoted, sizeof quoted, folder,
 							 strlen(folder))
 					       : "-");
@@ -512,6 +517,9 @@ static bool confine_to_maildrop(const struct maildir *m)
 static bool open_maildrop(struct session *s)
 {
 	const struct options *const asked = &s->options->asked;
+	struct foreign from;
+	const bool has_kind =
+		asked->uidl_from != NULL && foreign_parse(&from, asked->uidl_from);
 	const struct maildir_wish wish = {
 		.path = maildir_path(s->options),
 		.lock = asked->lock,
@@ -520,6 +528,7 @@ static bool open_maildrop(struct session *s)
 		.keep_new = asked->no_move,
 		.end_headers = asked->end_of_headers,
 		.folder = asked->delete_to,
+		.uids_from = has_kind ? &from : NULL,
 	};
 	const char *failed_path = wish.path;
 	enum maildir_problem problem = maildir_open(&s->maildir, &wish, &failed_path);

@@ -60,18 +60,17 @@ static const char *show_file(char *text, size_t octets, const struct message *me
 
 static bool put_message(struct maildir *m, size_t number)
 {
-	char uid[UID_TEXT_OCTETS], file[FILE_OCTETS], flags[16], quoted_flags[64];
+	char uid[MAILDIR_UID_OCTETS], quoted_uid[4 * MAILDIR_UID_OCTETS];
+	char file[FILE_OCTETS], flags[16], quoted_flags[64];
 	struct message message;
-	struct unique unique;
+	const size_t uid_octets = maildir_uid(m, number, uid);
 
-	if (!maildir_get_unique(m, number, &unique))
-		return false;
-	uid_text(uid, unique.octets, unique.length, unique.shared);
-	if (!maildir_get(m, number, &message))
+	if (uid_octets == 0 || !maildir_get(m, number, &message))
 		return false;
 	put_flags(flags, sizeof flags, &message);
 	printf("%6zu %11llu%c %-36s %-6s %s\n", number + 1,
-		(unsigned long long)message.size_octets, message.size_unknown ? '?' : ' ', uid,
+		(unsigned long long)message.size_octets, message.size_unknown ? '?' : ' ',
+		log_quote(quoted_uid, sizeof quoted_uid, uid, uid_octets),
 		log_quote(quoted_flags, sizeof quoted_flags, flags, strlen(flags)),
 		show_file(file, sizeof file, &message));
 	return true;

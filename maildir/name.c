@@ -162,29 +162,61 @@ size_t uid_twin_name(
 	return at + octets - base_octets;
 }
 
-size_t uid_text(char text[UID_TEXT_OCTETS], const char *unique, size_t octets, uint64_t shared)
+/* What a message's unique-id is made of: its name, or the one that it gets. */
+struct own_name {
+	const char *octets;
+	size_t length;
+	uint64_t shared; /* 0 where the name is its own */
+	char made[UID_NAME_OCTETS];
+};
+
+static void find_own_name(
+	struct own_name *own, const char *unique, size_t octets, uint64_t shared)
 {
-	char own_name[UID_NAME_OCTETS];
+	own->octets = unique;
+	own->length = octets;
+	own->shared = shared;
+	if (shared == 0)
+		return;
+	octets = uid_twin_name(own->made, unique, octets, shared);
+	if (octets == 0)
+		return;
+	own->octets = own->made;
+	own->length = octets;
+	own->shared = 0;
+}
+
+static size_t put_hash(char text[UID_TEXT_OCTETS], const struct own_name *own, uint64_t salt)
+{
 	uint64_t half[2];
 
-	if (shared != 0) {
-		const size_t own_octets = uid_twin_name(own_name, unique, octets, shared);
-
-		if (own_octets > 0) {
-			unique = own_name;
-			octets = own_octets;
-			shared = 0;
-		}
-	}
-	if (shared == 0 && copy_unique_id(text, unique, octets))
-		return octets;
 	for (size_t i = 0; i < 2; i++) {
-		const uint64_t key[2] = {shared, i == 0 ? 0x706f703364 : 0x5549444c};
+		const uint64_t key[2] = {
+			own->shared, (i == 0 ? 0x706f703364 : 0x5549444c) ^ salt << 48};
 
-		half[i] = siphash(key, unique, octets);
+		half[i] = siphash(key, own->octets, own->length);
 	}
 	for (size_t i = 0; i < 32; i++)
 		text[i] = hex[half[i / 16] >> (60 - 4 * (i % 16)) & 15];
 	text[32] = '\0';
 	return 32;
+}
+
+size_t uid_text(char text[UID_TEXT_OCTETS], const char *unique, size_t octets, uint64_t shared)
+{
+	struct own_name own;
+
+	find_own_name(&own, unique, octets, shared);
+	if (own.shared == 0 && copy_unique_id(text, own.octets, own.length))
+		return own.length;
+	return put_hash(text, &own, 0);
+}
+
+size_t uid_hash(char text[UID_TEXT_OCTETS], const char *unique, size_t octets, uint64_t shared,
+	unsigned salt)
+{
+	struct own_name own;
+
+	find_own_name(&own, unique, octets, shared);
+	return put_hash(text, &own, salt);
 }

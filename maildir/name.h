@@ -55,4 +55,9 @@ size_t uid_twin_name(
  * hash of both where the name would be too long). Returns its length. */
 size_t uid_text(char text[UID_TEXT_OCTETS], const char *unique, size_t octets, uint64_t shared);
 
+/* Writes 32 hex digits made from the same, and a terminator: other ones for each salt (1 and
+ * more), for a message whose unique-id another one has already. Returns their number. */
+size_t uid_hash(char text[UID_TEXT_OCTETS], const char *unique, size_t octets, uint64_t shared,
+	unsigned salt);
+
 #endif

@@ -28,6 +28,8 @@ static const char *const catalogue[TEXT_COUNT][LANGUAGE_COUNT] = {
 	[TEXT_MAILDROP_MESSAGES] = {"maildrop has %1 messages (%2 octets)",
 		"Mailbox hat %1 Nachrichten (%2 Oktette)"},
 	[TEXT_UIDS] = {"unique-id listing follows", "Liste der eindeutigen Bezeichner folgt"},
+	[TEXT_UIDS_UNREADABLE] = {"the unique-ids cannot be read",
+		"die eindeutigen Bezeichner sind nicht lesbar"},
 	[TEXT_OCTETS] = {"%1 octets", "%1 Oktette"},
 	[TEXT_TOP] = {"top of message %1 follows", "Anfang der Nachricht %1 folgt"},
 	[TEXT_DELETED] = {"message %1 deleted", "Nachricht %1 gelöscht"},

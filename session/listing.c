@@ -28,15 +28,11 @@ size_t listing_size(struct maildir *m, size_t number, char line[LISTING_LINE_OCT
 
 size_t listing_uid(struct maildir *m, size_t number, char line[LISTING_LINE_OCTETS])
 {
-	struct unique unique;
-	size_t octets;
+	size_t octets = number_write(line, number), uid_octets;
 
-	if (!maildir_get_unique(m, number - 1, &unique))
-		return 0;
-	octets = number_write(line, number);
 	line[octets++] = ' ';
-	octets += uid_text(line + octets, unique.octets, unique.length, unique.shared);
-	return end_line(line, octets);
+	uid_octets = maildir_uid(m, number - 1, line + octets);
+	return uid_octets > 0 ? end_line(line, octets + uid_octets) : 0;
 }
 
 bool listing_put(struct wire *w, struct maildir *m, listing_line *line)

@@ -9,7 +9,7 @@
 #include "pop3/wire.h"
 
 /* The longest line with its CRLF: two numbers, or a number and a unique-id. */
-#define LISTING_LINE_OCTETS 96
+#define LISTING_LINE_OCTETS (24 + MAILDIR_UID_OCTETS)
 
 /* Writes the line of a message (numbers begin at 1) and its CRLF. Returns its length, or 0 with
  * errno if the message cannot be looked up any more (see maildir_get). */

@@ -254,9 +254,12 @@ def fill_for_attempts(lab, home):
     os.mkdir(maildir.at("pop3d"))
     harness.own(maildir.at("pop3d"))
     maildir.add("old", sub="pop3d")
-    for path in (maildir.at("subscriptions"), os.path.join(home.path, "diary")):
+    # unique ids that were taken over from another server: none, and that is known for good
+    for path, content in ((maildir.at("subscriptions"), b"secret"),
+                          (os.path.join(home.path, "diary"), b"secret"),
+                          (maildir.at("pop3d-uids"), b"pop3d-uids 1 1cb441577fb71209 0 courier\n")):
         with open(path, "wb") as file:
-            file.write(b"secret")
+            file.write(content)
         harness.own(path)
     for folder in (".Trash", ".Sent"):
         for path in (maildir.at(folder), maildir.at(folder, "new"), maildir.at(folder, "cur")):
@@ -386,6 +389,20 @@ def test_the_folder_is_the_only_further_directory_that_a_session_holds(lab, home
     held = {target.removeprefix(maildir) for target in jail.descriptors(session).values()
             if target.startswith(maildir)}
     assert held == {"new", "cur", "tmp", "pop3d", ".Trash/cur"}, held
+
+
+def test_the_file_of_unique_ids_is_open_for_reading(lab, home, uid):
+    home.add_seeds()
+    for options in (["--uidl-from", "mailfront"], []):
+        server = lab.serve(home, *options, uid=uid)
+        log_in(server, home)
+        session = jail.Roles(server, lab.pop3d).wait_for_session()
+        held = {os.path.basename(target): fd for fd, target in jail.descriptors(session).items()}
+        with open(f"/proc/{session}/fdinfo/{held['pop3d-uids']}", encoding="ascii") as file:
+            flags = dict(line.split(":") for line in file)["flags"]
+        assert int(flags, 8) & os.O_ACCMODE == os.O_RDONLY
+        server.ask("QUIT")
+        jail.finish(lab, server)
 
 
 def test_the_document_lists_every_attempt():

@@ -35,7 +35,8 @@ class Host:
         self.file = os.path.join(directory, "passwd")
         self.program = os.path.join(directory, "pop3d-checkpw")
         self.enter, self.running = [], []
-        shutil.copy(os.path.join(BUILD, "pop3d-checkpw"), directory)
+        for name in ("pop3d-checkpw", "pop3d-checkpw-host"):
+            shutil.copy(os.path.join(BUILD, name), directory)
         self.user = (MAIL_UID, MAIL_GID) if ROOT else (os.getuid(), os.getgid())
         os.chmod(directory, 0o755)
         self.write(CHEAP)

@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -95,13 +96,12 @@ class Host:
 
 
 @pytest.fixture(params=BOTH)
-def host(request, tmp_path_factory):
-    directory = str(tmp_path_factory.mktemp("slots"))
-    for path in (directory, os.path.dirname(directory), os.path.dirname(os.path.dirname(directory))):
-        os.chmod(path, 0o755)
+def host(request):
+    directory = tempfile.mkdtemp(prefix="pop3d-slots-test.")
     host = Host(directory, request.param == "root")
     yield host
     host.end()
+    shutil.rmtree(directory)
 
 
 def most_at_once(host, count, *options):

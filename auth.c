@@ -1,9 +1,9 @@
 /* auth: see auth.h.
  *
- * The one place that keeps the identity the superserver gave it while strangers talk to the
- * greeter. It reads nothing that the network wrote but struct request: bounded, checked, a few
- * times at most. As soon as a session runs, confine_monitor takes away what waiting for it does
- * not need. */
+ * The monitor keeps the identity that the superserver gave it while strangers talk to the
+ * greeter. The only input from the network that reaches it is struct request, which is bounded
+ * and checked, and comes a few times at most. As soon as a session runs, confine_monitor takes
+ * away everything that is not needed to wait for the session. */
 #include "auth.h"
 
 #include <errno.h>
@@ -35,12 +35,13 @@
 #include "peer/ucspi.h"
 
 #define AUTH_TIMESTAMP_OCTETS 128
-#define AUTH_GRACE_MS 5000              /* from a polite request to SIGKILL */
-#define AUTH_UPDATE_MS (10 * 60 * 1000) /* likewise, for a session that is not idle */
-#define AUTH_LOOK_MS 50                 /* between two looks for the mark of a session */
+#define AUTH_GRACE_MS 5000              /* from SIGTERM to SIGKILL */
+#define AUTH_UPDATE_MS (10 * 60 * 1000) /* the same for a session that uses the processor */
+#define AUTH_LOOK_MS 50                 /* how often to look for the mark of a session */
 #define AUTH_LINGER_MS 2000
 #define AUTH_LINGER_OCTETS (1 << 20)
-#define AUTH_SLACK_MS 500 /* for the greeter to see that its time is over */
+#define AUTH_SLACK_MS                                                                          \
+	500 /* the greeter ends itself at the login time-out; more than this is late */
 
 /* What the last step left of the connection. */
 enum connection {
@@ -57,22 +58,23 @@ enum checker_end {
 struct auth {
 	struct settings *options;
 	struct peer peer;
-	struct setup setup;
+	struct invocation invocation;
 	struct greeter greeter;
-	bool relay_stderr;
+	bool logs_stderr;
 	bool logged_in;
 	bool follows_client; /* its end matters to the session that runs */
 	int64_t deadline_ms; /* of the login */
 	struct checker checker;
 	struct watch watch; /* of the session */
-	struct relay relay;
+	struct checker_log checker_log;
 	int exec_errno;         /* why the checker could not be started, or 0 */
 	int exit_status;        /* of the session */
-	sigset_t while_waiting; /* signals blocked while nothing is waited for come then */
+	sigset_t while_waiting; /* the signal mask during ppoll: signals arrive only then */
 	char timestamp[AUTH_TIMESTAMP_OCTETS];
 };
 
-/* Who may log in how, and what that makes of checkers' command line and environment. */
+/* Decides which logins are offered, and makes the command line and environment of checkers
+ * accordingly. Called again when STLS or a proxy's header changes what is known. */
 static bool prepare_checkers(struct auth *m)
 {
 	struct settings *const o = m->options;
@@ -80,7 +82,7 @@ static bool prepare_checkers(struct auth *m)
 	o->found.local = peer_is_local(&m->peer);
 	o->found.client_ip = m->peer.remote_ip;
 	o->found.offered = options_offer(o);
-	if (setup_make(&m->setup, o, &m->peer))
+	if (invocation_make(&m->invocation, o, &m->peer))
 		return true;
 	log_event(LOG_ERR, "configuration problem=checker-command-line-too-long");
 	return false;
@@ -122,7 +124,7 @@ static void send_verdict(struct auth *m, enum request_verdict verdict)
 		kill(m->greeter.pid, SIGKILL); /* it listens no more */
 }
 
-/* A request without credentials: what a proxy says, or STLS. */
+/* Serves a request without credentials: a proxy's header, or STLS. */
 static enum connection change_connection(struct auth *m, const struct request *request)
 {
 	const bool taken =
@@ -147,16 +149,18 @@ static void log_failure(const struct auth *m, enum request_verdict verdict, int 
 			peer_port(&m->peer), log_user());
 	else if (m->exec_errno != 0)
 		log_event(LOG_ERR, "checker-not-started ip=%s program=%s errno=%d error=\"%s\"",
-			peer_ip(&m->peer), m->setup.arguments[0], m->exec_errno,
+			peer_ip(&m->peer), m->invocation.arguments[0], m->exec_errno,
 			strerror(m->exec_errno));
 	else
 		log_event(LOG_ERR, "checker-failed ip=%s program=%s %s=%d%s user=%s",
-			peer_ip(&m->peer), m->setup.arguments[0], died ? "signal" : "status",
-			number, number == 0 ? " problem=ran-no-session" : "", log_user());
+			peer_ip(&m->peer), m->invocation.arguments[0],
+			died ? "signal" : "status", number,
+			number == 0 ? " problem=ran-no-session" : "", log_user());
 }
 
-/* The client was let in: the greeter must not touch the connection any more. session is the
- * process that serves it, or 0 where that is not known: then it is most likely the checker. */
+/* Called when the session runs: the greeter must not touch the connection any more. session is
+ * the process of the session, or 0 if it is not known; it is then probably that of the checker.
+ */
 static void admit_client(struct auth *m, pid_t session)
 {
 	const struct settings *const o = m->options;
@@ -171,8 +175,8 @@ static void admit_client(struct auth *m, pid_t session)
 	confine_monitor();
 }
 
-/* The status descriptor speaks: the session's message, the errno of a failed start, or its end.
- */
+/* Reads the status descriptor: it brings the message of the session, or the errno of a failed
+ * exec, or the end of the file. */
 static void take_status(struct auth *m)
 {
 	union {
@@ -213,14 +217,14 @@ static enum event wait_event(struct auth *m, int64_t deadline_ms)
 		return ready == 0 ? EVENT_TIME : EVENT_OTHER;
 	if (polled[0].revents != 0)
 		take_status(m);
-	if (polled[1].revents != 0 && !relay_read(&m->relay, m->checker.stderr_fd))
+	if (polled[1].revents != 0 && !checker_log_read(&m->checker_log, m->checker.stderr_fd))
 		checker_close_end(&m->checker.stderr_fd);
 	if (polled[3].revents != 0)
 		watch_lose_client(&m->watch);
 	return polled[2].revents != 0 && !m->logged_in ? EVENT_GREETER : EVENT_OTHER;
 }
 
-/* Takes what the status descriptor still holds when the checker is gone. */
+/* Reads what is left on the status descriptor after the checker has exited. */
 static void drain_status(struct auth *m)
 {
 	struct pollfd polled = {.events = POLLIN};
@@ -233,8 +237,8 @@ static void drain_status(struct auth *m)
 	}
 }
 
-/* Where the checker closed the status descriptor, the session marks the connection instead:
- * when to look for that mark, deadline_ms at the latest. */
+/* When to wake up, deadline_ms at the latest. A checker may close the status descriptor; the
+ * session then marks the connection instead, and only looking shows that mark. */
 static int64_t next_look(const struct auth *m, int64_t deadline_ms)
 {
 	const int64_t soon_ms = clock_now_ms() + AUTH_LOOK_MS;
@@ -249,7 +253,7 @@ static void look_for_mark(struct auth *m)
 		admit_client(m, 0);
 }
 
-/* Whether the checker has had its time. */
+/* Whether the checker still runs at the login time-out; if so, logs it. */
 static bool checker_is_overdue(const struct auth *m)
 {
 	if (m->logged_in || clock_now_ms() < m->deadline_ms)
@@ -257,12 +261,12 @@ static bool checker_is_overdue(const struct auth *m)
 	log_event(LOG_WARNING,
 		"checker-killed ip=%s reason=login-timeout seconds=%lld program=%s",
 		peer_ip(&m->peer), (long long)m->options->asked.login_seconds,
-		m->setup.arguments[0]);
+		m->invocation.arguments[0]);
 	return true;
 }
 
-/* Whether the session does nothing any more, and will not end by itself: it was stopped, or
- * waits for a file server. */
+/* Whether the session is stopped or waits for a file server, so that it cannot end itself; if
+ * so, logs it. */
 static bool session_is_stuck(struct auth *m)
 {
 	const enum watch_finding found = watch_look(&m->watch);
@@ -275,7 +279,7 @@ static bool session_is_stuck(struct auth *m)
 	return true;
 }
 
-/* The signal with which to end what runs, for the first time; 0: it may go on. */
+/* The first signal to send to the checker or session, or 0 if it may go on. */
 static int signal_to_end(struct auth *m, enum event event)
 {
 	if (signals_end() != 0)
@@ -353,23 +357,22 @@ static enum checker_end follow_checker(struct auth *m, int *wait_status)
 	return end;
 }
 
-/* Everything ends: the greeter spoke when it should listen, said what it may not say, or is
- * gone. */
+/* Ends the connection: the greeter sent something out of turn or forbidden, or is gone. */
 static void end_misbehaving(struct auth *m, const char *when)
 {
 	log_event(LOG_ERR, "greeter-misbehaves ip=%s when=%s", peer_ip(&m->peer), when);
 	kill(m->greeter.pid, SIGKILL);
 }
 
-/* Waits out the rest of what a failed login costs, counted from its start, so that how long the
- * checker took shows nothing. */
+/* Waits for the rest of --fail-delay, counted from the start of the login, so that the time of
+ * the answer does not show how long the checker took. */
 static enum connection wait_out_delay(struct auth *m, int64_t since_ms)
 {
 	const int64_t step_ms = m->options->asked.fail_delay_seconds * 1000 * m->greeter.tries;
 	int64_t until_ms = since_ms + step_ms;
 	enum event event;
 
-	/* a slow checker shows no more than in which of several steps it ended */
+	/* if the checker took longer, its time is rounded up to a multiple of the delay */
 	while (step_ms > 0 && until_ms < clock_now_ms())
 		until_ms += step_ms;
 	if (until_ms > m->deadline_ms)
@@ -382,7 +385,7 @@ static enum connection wait_out_delay(struct auth *m, int64_t since_ms)
 	return event == EVENT_TIME ? CONNECTION_OPEN : CONNECTION_OVER;
 }
 
-/* An end that the session has not logged itself, nor this process before. */
+/* Logs the end of a session that could not log it itself. */
 static void log_session_end(const struct auth *m, enum checker_end end, int wait_status)
 {
 	if (end == CHECKER_ENDED && WIFSIGNALED(wait_status))
@@ -401,11 +404,11 @@ static enum connection finish_checker(struct auth *m, enum request_verdict *verd
 	int wait_status;
 	const enum checker_end end = follow_checker(m, &wait_status);
 
-	relay_drain(&m->relay, m->checker.stderr_fd);
+	checker_log_drain(&m->checker_log, m->checker.stderr_fd);
 	checker_close(&m->checker);
 	m->exit_status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 111;
 	if (end == CHECKER_KILLED) {
-		/* whoever else still holds the connection, the client shall see its end */
+		/* other processes may hold the connection, but the client must see its end */
 		shutdown(0, SHUT_RDWR);
 		m->exit_status = 111;
 		greeter_end(&m->greeter, 0, &m->while_waiting);
@@ -429,9 +432,11 @@ static enum connection try_login(struct auth *m, struct request *request)
 
 	log_set_user(request->octets, request->login_octets);
 	m->exec_errno = 0;
-	memset(&m->relay, 0, sizeof m->relay);
-	started = checker_start(&m->checker, &m->setup, request, m->timestamp, m->relay_stderr);
-	explicit_bzero(request, request_length(request)); /* it was sent no more */
+	memset(&m->checker_log, 0, sizeof m->checker_log);
+	started = checker_start(
+		&m->checker, &m->invocation, request, m->timestamp, m->logs_stderr);
+	explicit_bzero(
+		request, request_length(request)); /* no more octets than these were received */
 	if (!started)
 		log_event(LOG_ERR, "checker-not-started errno=%d error=\"%s\"", errno,
 			strerror(errno));
@@ -456,8 +461,9 @@ static bool request_may_come(struct auth *m, const struct request *request)
 	return request_permitted(request, &limits);
 }
 
-/* Gets the greeter's next request. The connection is over when none is to come, or one came
- * that may not. The greeter keeps the login timeout itself; one that does not is ended. */
+/* Receives the greeter's next request. The connection is over if the greeter has ended, or has
+ * sent a forbidden request. The greeter ends itself at the login time-out; if it does not, this
+ * process ends it. */
 static enum connection next_request(struct auth *m, struct request *request)
 {
 	enum event event;
@@ -492,7 +498,7 @@ static int serve_logins(struct auth *m)
 	return connection == CONNECTION_OVER ? m->exit_status : 0;
 }
 
-/* Anybody could claim to be anybody. */
+/* Whether the peer may send a PROXY header: whoever sends one can claim any address. */
 static bool is_trusted(const struct auth *m)
 {
 	const struct settings *const o = m->options;
@@ -501,8 +507,9 @@ static bool is_trusted(const struct auth *m)
 	       address_rules_match(o->asked.proxies, o->asked.proxy_count, m->peer.remote_ip);
 }
 
-/* A checker that runs only the first of its arguments starts pop3d without --session: a second
- * greeting, with none of the options and with tries of its own, would follow PASS. */
+/* Whether a checker started this process. A checker that runs only the first of its arguments
+ * starts pop3d without --session. After PASS, that pop3d would greet the client again, with
+ * none of the options and with three more tries. */
 static bool is_below_a_checker(void)
 {
 	if (getenv("AUTH_MECHANISM") == NULL)
@@ -527,8 +534,9 @@ static bool make_timestamp(struct auth *m)
 	return true;
 }
 
-/* To close a connection while something from the client is unread resets it, and the client may
- * then lose the last reply. What was pipelined after it is thrown away for a moment, unseen. */
+/* If a connection is closed while octets from the client are unread, TCP resets it, and the
+ * client may lose the last reply. So octets that the client pipelined after its last command
+ * are read and dropped for a short time. */
 static void part_from_client(void)
 {
 	const int64_t deadline_ms = clock_now_ms() + AUTH_LINGER_MS;
@@ -551,7 +559,7 @@ static void part_from_client(void)
 
 int auth_serve(struct settings *o)
 {
-	static struct auth m; /* not with values: what has some is copied from the file */
+	static struct auth m; /* no initializer, so that it takes no room in the file */
 	int status;
 
 	if (is_below_a_checker())
@@ -559,7 +567,7 @@ int auth_serve(struct settings *o)
 	m.greeter.fd = m.checker.status_fd = m.checker.stderr_fd = -1;
 	m.options = o;
 	m.deadline_ms = clock_now_ms() + o->asked.login_seconds * 1000;
-	m.relay_stderr = log_stderr_is_clients();
+	m.logs_stderr = log_stderr_is_clients();
 	peer_lookup(&m.peer, 0);
 	o->found.tls = m.peer.tls;
 	o->found.proxy_awaited = o->asked.proxy_protocol;

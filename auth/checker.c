@@ -32,9 +32,9 @@ static void close_ends(int ends[2])
 	checker_close_end(&ends[1]);
 }
 
-/* A pipe takes these octets at once, long before anybody reads: nothing can break here,
- * whatever the checker does with descriptor 3; and nothing may block, should the pipe be a
- * small one. */
+/* A pipe has room for these octets, so they are written before the checker runs. Nothing that
+ * the checker does with descriptor 3 can then block or kill this process. O_NONBLOCK: the pipe
+ * may be a small one, if the user has many. */
 static bool write_credentials(int fd, const struct request *request, const char *timestamp)
 {
 	char *const login = (char *)(size_t)request->octets, *const nul = (char *)(size_t) "";
@@ -47,16 +47,16 @@ static bool write_credentials(int fd, const struct request *request, const char 
 	return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && writev(fd, parts, 5) == (ssize_t)total;
 }
 
-/* In the child, which has the monitor's memory until it becomes another program: system calls
- * only. It dies with the monitor; the kernel forgets that when it becomes another user, which
- * is when it is a session. */
+/* Runs in the child of vfork, which shares the monitor's memory until exec, so it makes system
+ * calls only. The death signal ends the checker if the monitor dies. The kernel drops the death
+ * signal when the checker becomes another user, so a session may outlive its monitor. */
 static _Noreturn void become_checker(
-	struct setup *s, const struct pipes *p, bool new_group, pid_t monitor)
+	struct invocation *s, const struct pipes *p, bool new_group, pid_t monitor)
 {
 	process_default_signals();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != monitor)
-		_exit(111); /* too late for that */
+		_exit(111); /* the monitor died before the death signal was set */
 	if (new_group)
 		setpgid(0, 0);
 	if (dup2(p->credentials[0], CREDENTIALS_FD) >= 0 &&
@@ -68,8 +68,9 @@ static _Noreturn void become_checker(
 	_exit(write(p->status[1], &error_number, sizeof error_number) < 0 ? 111 : 126);
 }
 
-/* No copy of the memory is made for what forgets it at once; this process waits that long. */
-static pid_t spawn(struct setup *s, const struct pipes *p, bool new_group)
+/* vfork: the child executes another program at once, so a copy of the memory would be wasted.
+ */
+static pid_t spawn(struct invocation *s, const struct pipes *p, bool new_group)
 {
 	const pid_t monitor = getpid(), pid = vfork();
 
@@ -78,18 +79,19 @@ static pid_t spawn(struct setup *s, const struct pipes *p, bool new_group)
 	return pid;
 }
 
-bool checker_start(struct checker *c, struct setup *s, const struct request *request,
-	const char *timestamp, bool relay_stderr)
+bool checker_start(struct checker *c, struct invocation *s, const struct request *request,
+	const char *timestamp, bool logs_stderr)
 {
 	struct pipes p = {{-1, -1}, {-1, -1}, {-1, -1}};
 	int error_number;
 
-	setup_for_login(s, (enum mechanism)request->kind, (enum language)request->language,
+	invocation_for_login(s, (enum mechanism)request->kind, (enum language)request->language,
 		request->octets, request->login_octets);
-	c->has_group = !isatty(0); /* a terminal talks to one group only */
+	/* on a terminal the checker must stay in the foreground group to be able to read */
+	c->has_group = !isatty(0);
 	c->pid = -1;
 	if (pipe2(p.credentials, O_CLOEXEC) == 0 && pipe2(p.status, O_CLOEXEC) == 0 &&
-		(!relay_stderr || pipe2(p.error, O_CLOEXEC) == 0) &&
+		(!logs_stderr || pipe2(p.error, O_CLOEXEC) == 0) &&
 		write_credentials(p.credentials[1], request, timestamp))
 		c->pid = spawn(s, &p, c->has_group);
 	error_number = errno;

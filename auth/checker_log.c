@@ -1,4 +1,5 @@
-/* relay: see relay.h. Runs with the launch privileges, on octets that the checker wrote. */
+/* checker_log: see checker_log.h. Runs with the launch privileges, on octets that the checker
+ * wrote. */
 #include "auth/checker_log.h"
 
 #include <errno.h>
@@ -8,20 +9,20 @@
 
 #include "os/log.h"
 
-static void log_line(struct relay *r, size_t start, size_t end)
+static void log_line(struct checker_log *r, size_t start, size_t end)
 {
-	char quoted[4 * RELAY_LINE_OCTETS + 8];
+	char quoted[4 * CHECKER_LOG_LINE_OCTETS + 8];
 
-	if (end <= start || r->lines > RELAY_LINES)
+	if (end <= start || r->lines > CHECKER_LOG_LINES)
 		return;
-	if (r->lines++ == RELAY_LINES)
-		log_event(LOG_WARNING, "checker-says-too-much lines=%d", RELAY_LINES);
+	if (r->lines++ == CHECKER_LOG_LINES)
+		log_event(LOG_WARNING, "checker-says-too-much lines=%d", CHECKER_LOG_LINES);
 	else
 		log_event(LOG_WARNING, "checker-says text=%s",
 			log_quote(quoted, sizeof quoted, r->line + start, end - start));
 }
 
-bool relay_read(struct relay *r, int fd)
+bool checker_log_read(struct checker_log *r, int fd)
 {
 	const ssize_t length = read(fd, r->line + r->used, sizeof r->line - r->used);
 	size_t start = 0;
@@ -43,13 +44,13 @@ bool relay_read(struct relay *r, int fd)
 	return true;
 }
 
-void relay_drain(struct relay *r, int fd)
+void checker_log_drain(struct checker_log *r, int fd)
 {
 	struct pollfd polled = {.fd = fd, .events = POLLIN};
 
-	/* bounded: a process that the checker started may go on writing for ever */
-	for (int i = 0; fd >= 0 && i < 1024 && poll(&polled, 1, 0) == 1 && relay_read(r, fd);
-		i++)
+	/* bounded, because a process that the checker started may write for ever */
+	for (int i = 0;
+		fd >= 0 && i < 1024 && poll(&polled, 1, 0) == 1 && checker_log_read(r, fd); i++)
 		;
 	log_line(r, 0, r->used);
 }

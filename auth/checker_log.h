@@ -1,25 +1,25 @@
-/* relay: what a checker writes to its standard error, line by line into the log. */
-#ifndef RELAY_H
-#define RELAY_H
+/* checker_log: logs each line that a checker writes to its standard error. */
+#ifndef CHECKER_LOG_H
+#define CHECKER_LOG_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#define RELAY_LINE_OCTETS 200
-#define RELAY_LINES 50
+#define CHECKER_LOG_LINE_OCTETS 200
+#define CHECKER_LOG_LINES 50
 
-struct relay {
+struct checker_log {
 	size_t used;
-	unsigned lines; /* logged so far: at most RELAY_LINES, the rest is thrown away */
-	char line[RELAY_LINE_OCTETS];
+	unsigned lines; /* logged so far; lines after CHECKER_LOG_LINES are dropped */
+	char line[CHECKER_LOG_LINE_OCTETS];
 };
 
-/* Takes what can be read from fd now and logs the complete lines. Returns false at its end (and
- * after errors other than EINTR and EAGAIN), when nothing more will come. */
-bool relay_read(struct relay *r, int fd);
+/* Reads once from fd and logs the complete lines. Returns false when nothing more will come: at
+ * the end of the file, and after errors other than EINTR and EAGAIN. */
+bool checker_log_read(struct checker_log *r, int fd);
 
-/* Takes what can be read from fd (-1: nothing) without waiting, and logs the last line even if
- * it has no end: for a checker that is gone. */
-void relay_drain(struct relay *r, int fd);
+/* For a checker that has ended: reads what is left in fd (-1: nothing) without waiting, and
+ * logs the last line even if it has no line end. */
+void checker_log_drain(struct checker_log *r, int fd);
 
 #endif

@@ -1,5 +1,5 @@
-/* conversation: what login.c, exchange.c and login_attempt.c know of the one conversation that
- * the greeter has. */
+/* conversation: the state of the greeter's conversation with the client, which login.c,
+ * exchange.c and login_attempt.c share. */
 #ifndef CONVERSATION_H
 #define CONVERSATION_H
 
@@ -26,7 +26,7 @@ struct conversation {
 	enum login_end end;
 	size_t user_octets; /* 0: no USER yet */
 	char user[WIRE_COMMAND_OCTETS];
-	struct wire wire; /* last: its buffers are large and hardly touched */
+	struct wire wire; /* last: most pages of its large buffers are never touched */
 };
 
 /* Ends the conversation; for a command to return. */

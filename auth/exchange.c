@@ -14,7 +14,7 @@ static void list_mechanisms(struct conversation *c)
 	wire_puts(&c->wire, ".\r\n");
 }
 
-/* Sends a challenge and gives the answer to the exchange. */
+/* Sends a challenge and passes the client's answer to the exchange. */
 static enum sasl_outcome next_step(struct conversation *c, struct sasl *sasl)
 {
 	struct span line;
@@ -26,12 +26,12 @@ static enum sasl_outcome next_step(struct conversation *c, struct sasl *sasl)
 	c->wire.line_octets = WIRE_COMMAND_OCTETS;
 	if (found == WIRE_LINE)
 		return sasl_step(sasl, line);
-	/* the monitor has counted that login, whatever the client says to its failure */
+	/* after the error challenge the login has failed and was counted, whatever comes */
 	return sasl->state == SASL_AWAITS_LAST ? SASL_REFUSED : SASL_MALFORMED;
 }
 
-/* What is wrong with the credentials themselves; TEXT_COUNT: nothing, the exchange was not in
- * order. */
+/* The text that says what is wrong with the credentials, or TEXT_COUNT if the exchange itself
+ * was wrong. */
 static enum text problem_of_credentials(enum sasl_problem problem)
 {
 	switch (problem) {

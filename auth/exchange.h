@@ -4,8 +4,8 @@
 
 #include "pop3/command.h"
 
-/* Serves AUTH; state is the struct conversation. Without a mechanism the offered ones are
- * listed. */
+/* Serves AUTH; state is the struct conversation. AUTH without a mechanism lists those that are
+ * offered. */
 enum command_result exchange_command(void *state, const struct command_input *input);
 
 #endif

@@ -25,7 +25,7 @@ static _Noreturn void run_greeter(
 {
 	process_default_signals();
 	signal(SIGPIPE, SIG_IGN);
-	log_close(); /* its socket may lie where the greeter's is to be */
+	log_close(); /* its socket may have the number GREETER_FD */
 	if (dup3(fd, GREETER_FD, O_CLOEXEC) < 0)
 		_exit(LOGIN_NO_JAIL);
 	process_close_others(o->found.stls ? UCSPI_READ_FD : GREETER_FD, GREETER_FD);
@@ -55,7 +55,7 @@ bool greeter_start(
 	return false;
 }
 
-/* What became of a conversation before login, in the log. */
+/* Logs how a conversation without a login ended. */
 static void log_greeter_end(const struct greeter *g, int wait_status)
 {
 	static const char *const names[] = {"quit", "eof", "timeout", "broken", "bad-commands",
@@ -64,7 +64,7 @@ static void log_greeter_end(const struct greeter *g, int wait_status)
 	const int known = (int)(sizeof names / sizeof *names);
 
 	if (code == LOGIN_ORPHAN)
-		return; /* this process ended it, and has said why */
+		return; /* this process ended the greeter, and has logged why */
 	if (code >= LOGIN_QUIT && code < LOGIN_QUIT + known)
 		log_event(code == LOGIN_NO_JAIL ? LOG_ERR : LOG_INFO,
 			"end ip=%s stage=login reason=%s tries=%u", g->ip,
@@ -109,7 +109,7 @@ void greeter_end(struct greeter *g, int64_t grace_ms, const sigset_t *while_wait
 		while (waitpid(g->pid, &wait_status, 0) < 0 && errno == EINTR)
 			;
 	}
-	/* one that has asked for a login had locked itself in long before */
+	/* a greeter that has asked for a login had finished confining itself */
 	if (WIFSIGNALED(wait_status) && g->tries == 0)
 		confine_clean_greeter(g->pid);
 	if (!kill_it)

@@ -1,4 +1,4 @@
-/* setup: see setup.h. Runs at the start, before anything from the network is read. */
+/* invocation: see invocation.h. Runs with the launch privileges. */
 #include "auth/invocation.h"
 
 #include <stdarg.h>
@@ -13,11 +13,11 @@
 
 extern char **environ;
 
-/* Formats into the setup's text; NULL when it is full. */
-static char *format(struct setup *s, const char *pattern, ...)
+/* Formats a string into s->text. Returns NULL if there is no room. */
+static char *format(struct invocation *s, const char *pattern, ...)
 	__attribute__((format(printf, 2, 3)));
 
-static char *format(struct setup *s, const char *pattern, ...)
+static char *format(struct invocation *s, const char *pattern, ...)
 {
 	char *const start = s->text + s->text_octets;
 	const size_t room = sizeof s->text - s->text_octets;
@@ -33,24 +33,24 @@ static char *format(struct setup *s, const char *pattern, ...)
 	return start;
 }
 
-static bool add_argument(struct setup *s, char *argument)
+static bool add_argument(struct invocation *s, char *argument)
 {
-	if (argument == NULL || s->argument_count + 1 >= SETUP_ARGUMENTS)
+	if (argument == NULL || s->argument_count + 1 >= INVOCATION_ARGUMENTS)
 		return false;
 	s->arguments[s->argument_count++] = argument;
 	return true;
 }
 
-static bool add_variable(struct setup *s, char *variable)
+static bool add_variable(struct invocation *s, char *variable)
 {
-	if (variable == NULL || s->variable_count + 1 >= SETUP_VARIABLES)
+	if (variable == NULL || s->variable_count + 1 >= INVOCATION_VARIABLES)
 		return false;
 	s->environment[s->variable_count++] = variable;
 	return true;
 }
 
-/* Adds the variable as this process has it; none is no error. */
-static bool add_own(struct setup *s, const char *name)
+/* Adds the variable with the value that this process has; it may be missing. */
+static bool add_own(struct invocation *s, const char *name)
 {
 	const size_t length = strlen(name);
 
@@ -60,7 +60,7 @@ static bool add_own(struct setup *s, const char *name)
 	return true;
 }
 
-static bool add_locale(struct setup *s)
+static bool add_locale(struct invocation *s)
 {
 	for (char **variable = environ; *variable != NULL; variable++)
 		if (strncmp(*variable, "LC_", 3) == 0 && !add_variable(s, *variable))
@@ -68,12 +68,13 @@ static bool add_locale(struct setup *s)
 	return add_own(s, "LANG") && add_own(s, "TZ");
 }
 
-static bool add_known(struct setup *s, const char *name, const char *value)
+static bool add_known(struct invocation *s, const char *name, const char *value)
 {
 	return value[0] == '\0' || add_variable(s, format(s, "%s=%s", name, value));
 }
 
-static bool make_environment(struct setup *s, const struct settings *o, const struct peer *p)
+static bool make_environment(
+	struct invocation *s, const struct settings *o, const struct peer *p)
 {
 	bool fits = getenv("PATH") != NULL
 			    ? add_own(s, "PATH")
@@ -86,8 +87,8 @@ static bool make_environment(struct setup *s, const struct settings *o, const st
 	fits = fits && add_known(s, "TCPLOCALPORT", p->local_port);
 	fits = fits && add_variable(s, format(s, "SERVICE=pop3"));
 	fits = fits && add_known(s, "POP3D_SESSION", log_session());
-	/* the longest one keeps the place for all others */
-	s->login = format(s, "POP3D_LOGIN=%*s", SETUP_LOGIN_OCTETS, "");
+	/* reserves room for the longest login */
+	s->login = format(s, "POP3D_LOGIN=%*s", INVOCATION_LOGIN_OCTETS, "");
 	fits = fits && add_variable(s, s->login);
 	if (fits)
 		strchr(s->login, '=')[1] = '\0';
@@ -99,14 +100,14 @@ static bool make_environment(struct setup *s, const struct settings *o, const st
 }
 
 /* The file that this process runs from, to be run again as the session. */
-static char *own_program(struct setup *s)
+static char *own_program(struct invocation *s)
 {
 	char path[1024];
 
 	return format(s, "%s", program_own_path(path, sizeof path) ? path : "pop3d");
 }
 
-static bool add_program(struct setup *s, const struct settings *o, char *program)
+static bool add_program(struct invocation *s, const struct settings *o, char *program)
 {
 	const char *const slash = program != NULL ? strrchr(program, '/') : NULL;
 
@@ -121,8 +122,8 @@ static bool add_program(struct setup *s, const struct settings *o, char *program
 		s, format(s, "%.*s/pop3d-checkpw", (int)(slash - program), program));
 }
 
-/* The session's options: the rows of the one table that concern it. */
-static bool add_options(struct setup *s, const struct settings *o)
+/* Adds the session's options: those rows of the table that are marked for it. */
+static bool add_options(struct invocation *s, const struct settings *o)
 {
 	const struct option_table *const table = options_table();
 
@@ -144,9 +145,9 @@ static bool add_options(struct setup *s, const struct settings *o)
 	return true;
 }
 
-/* Some checkers take the last argument for the Maildir, and change it or even make it: so the
- * last one is a Maildir. */
-static bool make_arguments(struct setup *s, const struct settings *o)
+/* Some checkers assume that the last argument is the Maildir, and change it or create it. So
+ * the last argument is a Maildir. */
+static bool make_arguments(struct invocation *s, const struct settings *o)
 {
 	static char appended[] = "--appended", end[] = "--", maildir[] = OPTIONS_MAILDIR;
 	char *const program = own_program(s);
@@ -160,13 +161,13 @@ static bool make_arguments(struct setup *s, const struct settings *o)
 	       add_argument(s, format(s, "%s", o->asked.maildir));
 }
 
-/* The longest name there is was put there first, and all tags have two letters. */
-void setup_for_login(struct setup *s, enum mechanism mechanism, enum language language,
-	const char *login, size_t login_octets)
+/* invocation_make has reserved room for the longest name, and all tags have two letters. */
+void invocation_for_login(struct invocation *s, enum mechanism mechanism,
+	enum language language, const char *login, size_t login_octets)
 {
 	char *const value = strchr(s->login, '=') + 1;
 	const size_t octets =
-		login_octets < SETUP_LOGIN_OCTETS ? login_octets : SETUP_LOGIN_OCTETS;
+		login_octets < INVOCATION_LOGIN_OCTETS ? login_octets : INVOCATION_LOGIN_OCTETS;
 
 	memcpy(value, login, octets);
 	value[octets] = '\0';
@@ -174,7 +175,7 @@ void setup_for_login(struct setup *s, enum mechanism mechanism, enum language la
 	memcpy(strchr(s->language, '=') + 1, text_tag(language), 2);
 }
 
-bool setup_make(struct setup *s, const struct settings *o, const struct peer *p)
+bool invocation_make(struct invocation *s, const struct settings *o, const struct peer *p)
 {
 	s->argument_count = s->variable_count = s->text_octets = 0;
 	if (!make_arguments(s, o) || !make_environment(s, o, p))

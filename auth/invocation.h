@@ -1,6 +1,6 @@
-/* setup: the command line and the environment of checkers, made once a connection. */
-#ifndef SETUP_H
-#define SETUP_H
+/* invocation: the command line and the environment of checkers. */
+#ifndef INVOCATION_H
+#define INVOCATION_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,29 +10,29 @@
 #include "pop3/policy.h"
 #include "pop3/text.h"
 
-#define SETUP_ARGUMENTS 64
-#define SETUP_VARIABLES 64
-#define SETUP_LOGIN_OCTETS 255
-#define SETUP_TEXT_OCTETS 4096
+#define INVOCATION_ARGUMENTS 64
+#define INVOCATION_VARIABLES 64
+#define INVOCATION_LOGIN_OCTETS 255
+#define INVOCATION_TEXT_OCTETS 4096
 
 /* Pointers lead into text, the options and this process's own environment. */
-struct setup {
-	char *arguments[SETUP_ARGUMENTS];
-	char *environment[SETUP_VARIABLES];
+struct invocation {
+	char *arguments[INVOCATION_ARGUMENTS];
+	char *environment[INVOCATION_VARIABLES];
 	char program[1024]; /* the file to execute */
 	size_t argument_count, variable_count;
 	size_t text_octets;
-	char *mechanism, *language, *login; /* where in text their values stand */
-	char text[SETUP_TEXT_OCTETS];
+	char *mechanism, *language, *login; /* in text: NAME=value, for each login anew */
+	char text[INVOCATION_TEXT_OCTETS];
 };
 
-/* Fills the setup: the checker, its arguments, this program as the session; an environment that
- * is built, not passed on. Returns false where it is too long. */
-bool setup_make(struct setup *s, const struct settings *o, const struct peer *p);
+/* Makes the command line: the checker, its arguments, and this program as the session. Makes a
+ * new environment. Returns false if they are too long. */
+bool invocation_make(struct invocation *s, const struct settings *o, const struct peer *p);
 
-/* Sets in the setup what each login brings: how the user logs in, in which language,
- * and as whom: for the log of the session, so a long login is cut. */
-void setup_for_login(struct setup *s, enum mechanism mechanism, enum language language,
-	const char *login, size_t login_octets);
+/* Fills in what differs for each login: the mechanism, the language, and the login itself. The
+ * login is for the log of the session, so a long one is cut. */
+void invocation_for_login(struct invocation *s, enum mechanism mechanism,
+	enum language language, const char *login, size_t login_octets);
 
 #endif

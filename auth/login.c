@@ -113,8 +113,8 @@ static enum command_result command_utf8(void *state, const struct command_input 
 	return COMMAND_GOOD;
 }
 
-/* After it everything begins anew, with what may be offered under TLS, and without the
- * connection in clear. */
+/* After STLS the conversation begins anew, with the mechanisms that are offered under TLS. The
+ * connection in clear is closed. */
 static void forget_all(struct conversation *c)
 {
 	const struct policy_situation situation = {
@@ -132,9 +132,10 @@ static void forget_all(struct conversation *c)
 	close(1);
 }
 
-/* RFC 2595 section 4. What a man in the middle put after STLS must never be answered inside
- * TLS: it is thrown away. That comes before the reply, as a client may begin its handshake as
- * soon as it has that; what is put there later meets the handshake and breaks it. */
+/* RFC 2595 section 4. Commands that an attacker on the network inserted after STLS must not be
+ * answered inside TLS, so all input is discarded. It is discarded before the reply is sent,
+ * because the client may begin its handshake as soon as it has the reply. Octets that are
+ * inserted later become part of the handshake and break it. */
 static enum command_result command_stls(void *state, const struct command_input *input)
 {
 	struct conversation *const c = state;
@@ -199,7 +200,7 @@ static enum login_end end_of_wire(const struct wire *w)
 	return LOGIN_EOF;
 }
 
-/* A client that cannot do what it was told to leaves: the log shall say why. */
+/* A client that cannot do TLS leaves after it was told to; the log says why it left. */
 static enum login_end explain(const struct conversation *c, enum login_end end)
 {
 	return c->refused_cleartext && (end == LOGIN_QUIT || end == LOGIN_EOF)
@@ -207,7 +208,8 @@ static enum login_end explain(const struct conversation *c, enum login_end end)
 		       : end;
 }
 
-/* The timestamp is there where APOP is offered, or will be under TLS: it cannot come later. */
+/* The greeting has the timestamp even if APOP will be offered only after STLS, because there is
+ * no second greeting. */
 static void greet(struct conversation *c, const char *timestamp)
 {
 	char line[WIRE_REPLY_OCTETS];
@@ -232,7 +234,7 @@ static enum login_end end_of_proxy(enum proxy_read found)
 	return LOGIN_BROKEN;
 }
 
-/* Reads what a proxy says of its client and passes it on, as numbers. */
+/* Reads a proxy's header and passes it on to the monitor, as numbers. */
 static enum proxy_read meet_proxy(struct conversation *c)
 {
 	static struct request request = {
@@ -262,7 +264,7 @@ static enum proxy_read meet_proxy(struct conversation *c)
 enum login_end login_run(
 	const struct settings *o, int monitor_fd, const char *timestamp, int64_t deadline_ms)
 {
-	static struct conversation c; /* large, and of this one process */
+	static struct conversation c; /* large */
 
 	c.options = o;
 	c.monitor_fd = monitor_fd;

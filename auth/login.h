@@ -6,7 +6,7 @@
 
 /* Why the greeter ended; its exit status, from which the monitor writes the log. */
 enum login_end {
-	LOGIN_GRANTED = 0, /* the session answers from here on */
+	LOGIN_GRANTED = 0, /* the session serves the client from here on */
 	LOGIN_QUIT = 10,
 	LOGIN_EOF,
 	LOGIN_TIMEOUT,
@@ -15,13 +15,14 @@ enum login_end {
 	LOGIN_FAILURES,
 	LOGIN_ORPHAN,
 	LOGIN_NO_JAIL,           /* the privileges could not be given up */
-	LOGIN_CLEARTEXT_REFUSED, /* it left after being told that passwords need TLS */
-	LOGIN_NO_PROXY,          /* what came first was no header of the PROXY protocol */
+	LOGIN_CLEARTEXT_REFUSED, /* the client left after it was told that passwords need TLS */
+	LOGIN_NO_PROXY,          /* the connection did not begin with a PROXY header */
 };
 
-/* Greets, takes credentials and has them checked through monitor_fd until somebody is let in or
- * the conversation is over, at deadline_ms (of clock_now_ms) at the latest. timestamp goes into
- * the banner where APOP is on, and counts on descriptor 3 in any case. */
+/* Greets the client, takes credentials and has them checked through monitor_fd, until a login
+ * succeeds or the conversation is over, at deadline_ms (of clock_now_ms) at the latest.
+ * timestamp is in the greeting if APOP is on. It goes to descriptor 3 of the checker in any
+ * case, so its length counts towards the limit there. */
 enum login_end login_run(
 	const struct settings *o, int monitor_fd, const char *timestamp, int64_t deadline_ms);
 

@@ -39,7 +39,7 @@ unsigned char login_attempt_ask_monitor(struct conversation *c, struct request *
 	return octets == 1 ? verdict : 0;
 }
 
-/* Whether the limits permit these credentials; if not, a reply has said why. */
+/* Whether the limits permit these credentials; if not, sends a reply that says why. */
 static bool credentials_fit(struct conversation *c, struct span login, struct span password)
 {
 	const size_t octets = login.length + password.length;
@@ -62,7 +62,7 @@ static enum login_attempt ask_checker(struct conversation *c, struct request *re
 	struct refusals with_this = c->refusals;
 	enum login_attempt attempt = LOGIN_ATTEMPT_TEMPORARY;
 
-	/* the request is wiped before anybody knows whether it is refused */
+	/* the request is wiped before the verdict is known, so it is added beforehand */
 	refusals_add(&with_this, request);
 	switch (login_attempt_ask_monitor(c, request)) {
 	case 0: attempt = LOGIN_ATTEMPT_ORPHAN; break;
@@ -78,7 +78,7 @@ static enum login_attempt ask_checker(struct conversation *c, struct request *re
 	return attempt;
 }
 
-/* ASCII alone: what else is upper case depends on a language. */
+/* ASCII only: the lower case of other letters depends on the language. */
 static void fold(char *octets, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
@@ -89,7 +89,7 @@ static void fold(char *octets, size_t length)
 enum login_attempt login_attempt_make(
 	struct conversation *c, enum mechanism kind, struct span login, struct span password)
 {
-	static struct request request; /* large: only what is used of it is touched */
+	static struct request request; /* large; only the part that is used is touched */
 	enum login_attempt attempt;
 
 	if (!credentials_fit(c, login, password))

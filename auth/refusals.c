@@ -6,8 +6,8 @@
 
 #include "lib/siphash.h"
 
-/* Whether two equal requests of this kind are the same guess, and of which secret: a token is
- * no password. */
+/* Whether two equal requests with this mechanism are the same guess. Sets *kind, because the
+ * same octets as a password and as a token are different guesses. */
 static bool secret_kind(const struct request *request, char *kind)
 {
 	switch ((enum mechanism)request->kind) {
@@ -20,8 +20,8 @@ static bool secret_kind(const struct request *request, char *kind)
 	}
 }
 
-/* Kind and length of the login go into the key: login and password have no separator between
- * them. */
+/* The length of the login goes into the key, because nothing separates login and password in
+ * the octets that are hashed. */
 static uint64_t hash_of(const struct refusals *r, const struct request *request, char kind)
 {
 	const uint64_t key[2] = {

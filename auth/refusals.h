@@ -1,5 +1,5 @@
-/* refusals: the credentials that the checker refused on this connection, so that a client which
- * tries one password in several ways is not taken for one that guesses. Pure but for the key.
+/* refusals: remembers the credentials that the checker refused on this connection. A mail
+ * program that tries one password with several mechanisms then makes one guess and not several.
  */
 #ifndef REFUSALS_H
 #define REFUSALS_H
@@ -10,8 +10,7 @@
 
 #include "auth/request.h"
 
-/* Zeroed: none yet. What is kept is a hash with a key of this process, and no copy of a
- * password. */
+/* Begins zeroed. It holds hashes with a random key, and no copy of a password. */
 struct refusals {
 	uint64_t key[2];
 	uint64_t hashes[REQUEST_TRIES];
@@ -19,11 +18,11 @@ struct refusals {
 };
 
 /* Remembers that the checker refused the credentials of request. Digests (APOP, CRAM-MD5) are
- * not remembered: they differ each time. Without random octets for the key nothing is. */
+ * not remembered, because they differ each time. If the kernel has no random octets for the
+ * key, nothing is remembered. */
 void refusals_add(struct refusals *r, const struct request *request);
 
-/* Whether the checker refused the same login and password before, in whatever command they
- * came. */
+/* Whether the checker has refused the same login and password before, with any command. */
 bool refusals_have(const struct refusals *r, const struct request *request);
 
 /* Forgets all of them. */

@@ -7,8 +7,7 @@
 #include "peer/proxy_client.h"
 #include "pop3/text.h"
 
-/* All that a greeter may ever ask, before login (after it nobody listens any more): as often as
- * this, and only what is offered. */
+/* Whether the greeter may ask for this, and may ask for it once more. */
 static bool kind_permitted(const struct request *request, const struct request_limits *limits)
 {
 	if (request->kind >= MECHANISM_COUNT || request->language >= LANGUAGE_COUNT ||
@@ -45,7 +44,7 @@ bool request_permitted(const struct request *request, const struct request_limit
 	       memchr(request->octets, '\n', login + password) == NULL;
 }
 
-/* 1 is everybody's; vchkpw has the others. */
+/* 1 is in the interface; the others are those of vchkpw. */
 static bool is_refusal(int status)
 {
 	return status == 1 || status == 3 || status == 20 || status == 21 || status == 23;

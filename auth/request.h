@@ -17,12 +17,11 @@
 /* The most of login and password that a request can carry: a token is long. */
 #define REQUEST_OCTETS 13312
 
-/* Greeter to monitor, one datagram of exactly request_length octets. octets begins with the
- * login, the password (the digest, the token) follows at once; with MECHANISM_PROXY it begins
- * with a struct proxy_client instead, whose size is login_octets. Behind it nothing is sent. */
+/* Greeter to monitor, one datagram of exactly request_length octets. octets holds the login and
+ * after it the password, the digest or the token, without a separator. With MECHANISM_PROXY it
+ * holds a struct proxy_client instead, whose size is login_octets. */
 struct request {
-	uint16_t kind; /* enum mechanism: a way to log in, or MECHANISM_STLS and MECHANISM_PROXY
-			*/
+	uint16_t kind; /* enum mechanism: of a login, or MECHANISM_STLS or MECHANISM_PROXY */
 	uint16_t language; /* enum language: for the session */
 	uint16_t login_octets;
 	uint16_t password_octets;
@@ -31,8 +30,8 @@ struct request {
 
 #define REQUEST_LEAST offsetof(struct request, octets)
 
-/* How many octets of a request are sent, by the lengths in it; more than there is room for if
- * they are not those of a permitted one. */
+/* How many octets of a request are sent, by the lengths in it. If the lengths are not
+ * permitted, this can be more than sizeof(struct request). */
 size_t request_length(const struct request *request);
 
 /* Monitor to greeter, a datagram of this one octet. */
@@ -43,7 +42,7 @@ enum request_verdict {
 	VERDICT_TEMPORARY,
 };
 
-/* What a request is measured by. */
+/* The limits that a request must keep. */
 struct request_limits {
 	mechanism_set offered;   /* on this connection, as it stands */
 	size_t credentials_most; /* octets on descriptor 3 */
@@ -51,18 +50,18 @@ struct request_limits {
 	unsigned tries; /* logins asked for, this one included */
 };
 
-/* Whether a request may be run: what is not offered may not be asked for; a login at most
- * REQUEST_TRIES times; lengths must add up, login and password not be empty nor hold NUL, CR or
- * LF, and fit descriptor 3 together with the timestamp. STLS carries nothing, PROXY the size of
- * what it carries. */
+/* Whether a request is permitted. Its mechanism must be offered. At most REQUEST_TRIES logins
+ * are permitted. Login and password must not be empty, must not contain NUL, CR or LF, and must
+ * fit into descriptor 3 together with the timestamp. A request for STLS must be empty, and one
+ * of MECHANISM_PROXY must have the size of a struct proxy_client. */
 bool request_permitted(const struct request *request, const struct request_limits *limits);
 
-/* Whether credentials come with it. */
+/* Whether the request is a login, with credentials. */
 bool request_is_login(const struct request *request);
 
-/* What the exit status (as of waitpid) of a checker that did not start the session means: 1, 3,
- * 20, 21, 23 and those marked in also_refused (256 of them) refused; 2, 100, 126, 127
- * misconfigured; all else temporary. */
+/* What the exit status (as of waitpid) of a checker means that did not start the session. 1, 3,
+ * 20, 21, 23 and those marked in also_refused (256 elements): refused. 2, 100, 126 and 127:
+ * misconfigured. Everything else: temporary. */
 enum request_verdict request_verdict_of(int wait_status, const bool *also_refused);
 
 #endif

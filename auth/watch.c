@@ -3,7 +3,7 @@
 
 #include "os/clock.h"
 
-#define LOOKS 4 /* in the time that nothing may move */
+#define LOOKS 4 /* during the longest time without use of the processor */
 
 static bool read_used(const struct watch *w, int64_t *used_ns)
 {

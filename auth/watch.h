@@ -1,6 +1,6 @@
-/* watch: whether the session that runs still does something. Looks at the processor time that
- * it uses: whatever it reads, sends or writes costs some, and what is stopped or waits for a
- * file server uses none. */
+/* watch: finds out whether the session still does something, by its processor time. A session
+ * that reads or writes uses some. A session that is stopped, or waits for a file server, uses
+ * none. */
 #ifndef WATCH_H
 #define WATCH_H
 
@@ -9,10 +9,11 @@
 #include <sys/types.h>
 #include <time.h>
 
-/* A session whose client is gone may use no processor time for at most so long. */
+/* The longest time without use of the processor for a session whose client has gone. */
 #define WATCH_GONE_MS 60000
 
-/* A session ends by itself after the idle time-out; this comes on top. */
+/* A session ends itself after the idle time-out. It is stuck if it has not done so after this
+ * much more. */
 #define WATCH_SLACK_MS 10000
 
 struct watch {
@@ -20,27 +21,27 @@ struct watch {
 	bool client_gone;
 	clockid_t clock;  /* of the session's processor time */
 	int64_t idle_ms;  /* -1: a session without an idle time-out */
-	int64_t used_ns;  /* processor time when it was looked at */
-	int64_t moved_ms; /* when it was seen to have used some */
+	int64_t used_ns;  /* its processor time at the last look */
+	int64_t moved_ms; /* the time of the last look that found that it had used some */
 };
 
 enum watch_finding {
 	WATCH_GOOD,
-	WATCH_CLIENT_GONE, /* no client, and no processor time since */
-	WATCH_STALLED,     /* no processor time for longer than it may be idle */
+	WATCH_CLIENT_GONE, /* no processor time for too long, and the client has gone */
+	WATCH_STALLED,     /* no processor time for longer than the session may be idle */
 };
 
-/* Begins to watch the process. Where the kernel does not tell its processor time nothing is
- * ever found. idle_ms is the session's own idle time-out, or -1. */
+/* Begins to watch the process. If the kernel does not tell its processor time, watch_look
+ * always returns WATCH_GOOD. idle_ms is the session's own idle time-out, or -1. */
 void watch_start(struct watch *w, pid_t session, int64_t idle_ms);
 
-/* The client has closed its side of the connection. */
+/* Notes that the client has closed its side of the connection. */
 void watch_lose_client(struct watch *w);
 
 /* When to look next, of clock_now_ms; -1: never. */
 int64_t watch_next_ms(const struct watch *w);
 
-/* Looks. */
+/* Reads the processor time of the session, and judges. */
 enum watch_finding watch_look(struct watch *w);
 
 /* Whether the session has used processor time since the last look of either kind. False where

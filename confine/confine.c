@@ -107,9 +107,9 @@ static const int refused_calls[] = {SYS_socket, SYS_connect};
 /* It also looks for the time zone, in vain. */
 static const int logging_refused_calls[] = {SYS_socket, SYS_connect, SYS_openat};
 
-static struct filter_calls calls_of(const int *numbers, size_t octets)
+static struct seccomp_calls calls_of(const int *numbers, size_t octets)
 {
-	return (struct filter_calls){numbers, octets / sizeof *numbers};
+	return (struct seccomp_calls){numbers, octets / sizeof *numbers};
 }
 
 static bool no_new_privileges(void)
@@ -140,7 +140,7 @@ static bool is_file(int fd)
 
 /* Who talks to strangers: no file, no process, and as many descriptors as it polls, which is
  * what poll takes at most. */
-static bool lock_in_talker(const struct filter_wish *wish, uint64_t polled)
+static bool lock_in_talker(const struct seccomp_wish *wish, uint64_t polled)
 {
 	if (!no_new_privileges() || !keep_memory_private())
 		return false;
@@ -149,12 +149,12 @@ static bool lock_in_talker(const struct filter_wish *wish, uint64_t polled)
 		return false;
 	if (!is_file(1) && !is_file(2) && !limit(RLIMIT_FSIZE, 0))
 		return false;
-	return filter_set(wish);
+	return seccomp_set(wish);
 }
 
 bool confine_greeter(uid_t uid, gid_t gid, bool logs)
 {
-	struct filter_wish wish = {
+	struct seccomp_wish wish = {
 		.allowed = {calls_of(talking_calls, sizeof talking_calls)},
 		.addressless = calls_of(addressless_calls, sizeof addressless_calls),
 		.refused = calls_of(refused_calls, sizeof refused_calls),
@@ -176,7 +176,7 @@ void confine_clean_greeter(pid_t pid)
 
 bool confine_session(const struct confine_place *places, size_t count)
 {
-	const struct filter_wish wish = {
+	const struct seccomp_wish wish = {
 		.allowed = {calls_of(talking_calls, sizeof talking_calls),
 			calls_of(session_calls, sizeof session_calls)},
 		.memory = calls_of(memory_calls, sizeof memory_calls),
@@ -190,12 +190,12 @@ bool confine_session(const struct confine_place *places, size_t count)
 	if (!no_new_privileges() || !keep_memory_private() || !limit(RLIMIT_NPROC, 0))
 		return false;
 	landlock_restrict(LANDLOCK_SCOPE_SOCKETS | LANDLOCK_SCOPE_SIGNALS, places, count);
-	return filter_set(&wish);
+	return seccomp_set(&wish);
 }
 
 bool confine_engine(uid_t uid, gid_t gid, bool keep_stderr)
 {
-	const struct filter_wish wish = {
+	const struct seccomp_wish wish = {
 		.allowed = {calls_of(talking_calls, sizeof talking_calls),
 			calls_of(engine_calls, sizeof engine_calls)},
 		.memory = calls_of(memory_calls, sizeof memory_calls),
@@ -222,7 +222,7 @@ static void keep_only_kill(void)
 
 void confine_monitor(void)
 {
-	const struct filter_wish wish = {
+	const struct seccomp_wish wish = {
 		.allowed = {calls_of(talking_calls, sizeof talking_calls),
 			calls_of(monitor_calls, sizeof monitor_calls)},
 		.memory = calls_of(memory_calls, sizeof memory_calls),
@@ -237,5 +237,5 @@ void confine_monitor(void)
 		keep_only_kill();
 	/* signals must reach the session, which is outside of any domain entered here */
 	landlock_restrict(LANDLOCK_SCOPE_SOCKETS, NULL, 0);
-	filter_set(&wish);
+	seccomp_set(&wish);
 }

@@ -49,7 +49,7 @@ struct code {
 	uint16_t length;
 };
 
-static bool add_calls(struct plan *p, struct filter_calls calls, enum end end)
+static bool add_calls(struct plan *p, struct seccomp_calls calls, enum end end)
 {
 	for (size_t i = 0; i < calls.count; i++) {
 		if (calls.numbers[i] < 0 || calls.numbers[i] >= NUMBERS)
@@ -72,7 +72,7 @@ static bool sort(struct plan *p)
 	return true;
 }
 
-static bool make_plan(struct plan *p, const struct filter_wish *wish)
+static bool make_plan(struct plan *p, const struct seccomp_wish *wish)
 {
 	const size_t otherwise =
 		8 + wish->commands.count + (wish->nonblocking ? NONBLOCKING : 0);
@@ -142,7 +142,7 @@ static void emit_nonblocking(struct code *c, const struct plan *p, size_t end)
 }
 
 /* The ends, in the order and of the length that make_plan gave them. */
-static void emit_ends(struct code *c, const struct plan *p, const struct filter_wish *wish)
+static void emit_ends(struct code *c, const struct plan *p, const struct seccomp_wish *wish)
 {
 	const size_t end = c->length;
 
@@ -166,7 +166,7 @@ static void emit_ends(struct code *c, const struct plan *p, const struct filter_
 	emit(c, BPF_RETURN, SECCOMP_ERRNO | EACCES, 0, 0);
 }
 
-static void emit_all(struct code *c, const struct plan *p, const struct filter_wish *wish)
+static void emit_all(struct code *c, const struct plan *p, const struct seccomp_wish *wish)
 {
 	const size_t groups = (p->count + GROUP_CALLS - 1) / GROUP_CALLS;
 	const size_t end = 3 + p->count + groups;
@@ -180,7 +180,7 @@ static void emit_all(struct code *c, const struct plan *p, const struct filter_w
 	emit_ends(c, p, wish);
 }
 
-bool filter_set(const struct filter_wish *wish)
+bool seccomp_set(const struct seccomp_wish *wish)
 {
 	struct plan plan;
 	struct code code;
@@ -198,7 +198,7 @@ bool filter_set(const struct filter_wish *wish)
 
 #else
 
-bool filter_set(const struct filter_wish *wish)
+bool seccomp_set(const struct seccomp_wish *wish)
 {
 	(void)wish;
 	return true;

@@ -7,28 +7,28 @@
 #include <stdint.h>
 
 /* Numbers of system calls. */
-struct filter_calls {
+struct seccomp_calls {
 	const int *numbers;
 	size_t count;
 };
 
 /* What becomes of which calls. A call that stands in several lists is the last one's. */
-struct filter_wish {
-	struct filter_calls allowed[2];
-	struct filter_calls memory; /* allowed where their third argument lacks PROT_EXEC */
-	struct filter_calls addressless; /* allowed where the fifth argument is 0: sendto */
-	struct filter_calls commanded; /* allowed where the second is one of commands: fcntl */
+struct seccomp_wish {
+	struct seccomp_calls allowed[2];
+	struct seccomp_calls memory; /* allowed where their third argument lacks PROT_EXEC */
+	struct seccomp_calls addressless; /* allowed where the fifth argument is 0: sendto */
+	struct seccomp_calls commanded; /* allowed where the second is one of commands: fcntl */
 	bool nonblocking; /* of those, also F_SETFL with O_NONBLOCK alone, on descriptors 0 and
 			     1 */
-	struct filter_calls commands; /* at most 4 */
-	struct filter_calls refused;  /* EACCES */
-	uint32_t otherwise;           /* all else, and calls of another architecture: a
-					 return value of a seccomp filter (seccomp(2)) */
+	struct seccomp_calls commands; /* at most 4 */
+	struct seccomp_calls refused;  /* EACCES */
+	uint32_t otherwise;            /* all else, and calls of another architecture: a
+					  return value of a seccomp filter (seccomp(2)) */
 };
 
 /* Sets the filter, which cannot be taken back and is inherited. Needs no_new_privs. Returns
  * false with errno where the kernel has seccomp and refuses; on a kernel or an architecture
  * (kernel.h) without it nothing happens, and that is true. */
-bool filter_set(const struct filter_wish *wish);
+bool seccomp_set(const struct seccomp_wish *wish);
 
 #endif

@@ -264,7 +264,7 @@ static unsigned mask_of_octet(const struct address *a, unsigned bits, size_t ind
 	return a->octets[index] & (0xff00U >> here) & 0xff;
 }
 
-static bool has_bits_behind(const struct address_rule *rule)
+static bool has_bits_after(const struct address_rule *rule)
 {
 	for (size_t i = 0; i < rule->address.length; i++)
 		if (mask_of_octet(&rule->address, rule->bits, i) != rule->address.octets[i])
@@ -299,7 +299,7 @@ bool address_rule_parse(const char *text, struct address_rule *rule)
 	rule->bits = (unsigned)rule->address.length * 8;
 	if (slash != NULL && !parse_bits(slash + 1, written_as_v6, rule))
 		return false;
-	return !has_bits_behind(rule);
+	return !has_bits_after(rule);
 }
 
 bool address_rule_matches(const struct address_rule *rule, const struct address *a)

@@ -11,17 +11,17 @@
 #include "os/process.h"
 
 static struct unit_dir dir; /* The current directory of every checker in this file. */
-static struct setup s;
+static struct invocation s;
 static struct settings o;
 static const struct peer p = {.protocol = "TCP", .remote_ip = "192.0.2.1"};
 static struct checker c;
-static bool relay_stderr;
+static bool logs_stderr;
 
 static int setup(void **state)
 {
 	(void)state;
 	unit_dir_make(&dir);
-	relay_stderr = false;
+	logs_stderr = false;
 	o = (struct settings){.asked = {.idle_seconds = 600, .host = "mail"},
 		.found = {.client_ip = "192.0.2.1"}};
 	c = (struct checker){.status_fd = -1, .stderr_fd = -1};
@@ -54,15 +54,15 @@ static void prepare(char **checker)
 	o.asked.checker = checker;
 	for (o.asked.checker_count = 0; checker[o.asked.checker_count] != NULL;)
 		o.asked.checker_count++;
-	assert_true(setup_make(&s, &o, &p));
+	assert_true(invocation_make(&s, &o, &p));
 }
 
 static void start_prepared(const struct request *request, const char *timestamp)
 {
-	assert_true(checker_start(&c, &s, request, timestamp, relay_stderr));
+	assert_true(checker_start(&c, &s, request, timestamp, logs_stderr));
 	assert_true(c.pid > 0);
 	assert_true(c.status_fd > 2);
-	assert_int_equal(c.stderr_fd > 2, relay_stderr);
+	assert_int_equal(c.stderr_fd > 2, logs_stderr);
 }
 
 /* Starts a shell with the script, for joe with the password sesame. */
@@ -301,7 +301,7 @@ TEST(standard_error_is_relayed_where_asked_for)
 	char octets[64];
 	size_t length;
 
-	relay_stderr = true;
+	logs_stderr = true;
 	start("echo oops >&2; exit 111");
 	length = hear(c.stderr_fd, octets, sizeof octets);
 	assert_text("oops\n", octets, length);
@@ -386,7 +386,7 @@ TEST(what_the_checker_started_is_killed_with_it)
 	pid_t grandchild;
 	int tries = 0;
 
-	relay_stderr = true;
+	logs_stderr = true;
 	start("sleep 100 & echo $! >&2; wait");
 	octets[hear(c.stderr_fd, octets, sizeof octets - 1)] = '\0';
 	grandchild = (pid_t)strtol(octets, NULL, 10);
@@ -514,7 +514,7 @@ TEST(closing_leaves_no_descriptor_open)
 {
 	const size_t fds = unit_count_fds();
 
-	relay_stderr = true;
+	logs_stderr = true;
 	start("exit 0");
 	assert_int_equal(unit_count_fds(), fds + 2);
 	assert_int_equal(unit_await(c.pid), 0);
@@ -527,7 +527,7 @@ TEST(descriptors_of_one_checker_are_not_inherited_by_the_next)
 {
 	struct checker first;
 
-	relay_stderr = true;
+	logs_stderr = true;
 	start("exec sleep 20");
 	first = c;
 	start(LIST_DESCRIPTORS);

@@ -5,20 +5,20 @@
 #include "auth/checker_log.h"
 #include "os/log.h"
 
-static struct relay r;
+static struct checker_log r;
 static int ends[2];
 static void read_to_the_end(void)
 {
 	memset(&r, 0, sizeof r);
-	while (relay_read(&r, ends[0]))
+	while (checker_log_read(&r, ends[0]))
 		;
-	relay_drain(&r, -1);
+	checker_log_drain(&r, -1);
 }
 
 static void drain(void)
 {
 	memset(&r, 0, sizeof r);
-	relay_drain(&r, ends[0]);
+	checker_log_drain(&r, ends[0]);
 }
 
 /* The logged lines, without the process number. */
@@ -98,7 +98,7 @@ TEST(long_line_is_cut_into_pieces)
 			(size_t)((char *)memchr(log + at, '\n', length - at) - (log + at)) + 1;
 
 		assert_text("checker-says text=", log + at, 18);
-		assert_in_range(octets - 19, 1, RELAY_LINE_OCTETS);
+		assert_in_range(octets - 19, 1, CHECKER_LOG_LINE_OCTETS);
 		assert_in_range(used + octets - 19, 1, sizeof together);
 		memcpy(together + used, log + at + 18, octets - 19);
 		used += octets - 19;
@@ -110,7 +110,7 @@ TEST(long_line_is_cut_into_pieces)
 
 TEST(line_of_binary_octets_fits_the_log)
 {
-	char text[RELAY_LINE_OCTETS - 1], log[65536];
+	char text[CHECKER_LOG_LINE_OCTETS - 1], log[65536];
 	size_t length;
 
 	memset(text, '\xff', sizeof text);
@@ -129,32 +129,32 @@ TEST(more_than_fifty_lines_are_thrown_away_and_that_is_told_once)
 	length = log_of(read_to_the_end, text, sizeof text, log, sizeof log);
 	for (size_t i = 0; i < length; i++)
 		lines += log[i] == '\n';
-	assert_int_equal(lines, RELAY_LINES + 1);
+	assert_int_equal(lines, CHECKER_LOG_LINES + 1);
 	assert_text("checker-says-too-much",
-		log + RELAY_LINES * strlen("checker-says text=ab\n"), 21);
+		log + CHECKER_LOG_LINES * strlen("checker-says text=ab\n"), 21);
 }
 
 TEST(fifty_lines_are_not_too_many)
 {
-	char text[RELAY_LINES * 4], log[65536];
+	char text[CHECKER_LOG_LINES * 4], log[65536];
 	size_t length;
 
 	/* Empty lines do not count. */
 	for (size_t i = 0; i < sizeof text; i += 4)
 		memcpy(text + i, "ab\n\n", 4);
 	length = log_of(read_to_the_end, text, sizeof text, log, sizeof log);
-	assert_int_equal(length, RELAY_LINES * strlen("checker-says text=ab\n"));
+	assert_int_equal(length, CHECKER_LOG_LINES * strlen("checker-says text=ab\n"));
 	length = log_of(drain, text, sizeof text, log, sizeof log);
-	assert_int_equal(length, RELAY_LINES * strlen("checker-says text=ab\n"));
+	assert_int_equal(length, CHECKER_LOG_LINES * strlen("checker-says text=ab\n"));
 }
 
 /* Lines of all lengths, one after another. Only lines that are too long are cut. */
 TEST(line_after_another_is_not_cut_before_200_octets)
 {
-	for (size_t first = 1; first < RELAY_LINE_OCTETS; first += 7)
-		for (size_t second = 1; second < RELAY_LINE_OCTETS; second += 11) {
-			char text[2 * RELAY_LINE_OCTETS], expected[1024], log[4096];
-			char xs[RELAY_LINE_OCTETS];
+	for (size_t first = 1; first < CHECKER_LOG_LINE_OCTETS; first += 7)
+		for (size_t second = 1; second < CHECKER_LOG_LINE_OCTETS; second += 11) {
+			char text[2 * CHECKER_LOG_LINE_OCTETS], expected[1024], log[4096];
+			char xs[CHECKER_LOG_LINE_OCTETS];
 
 			memset(xs, 'x', sizeof xs);
 			snprintf(text, sizeof text, "%.*s\n%.*s\n", (int)first, xs, (int)second,
@@ -174,7 +174,7 @@ static void drain_zeros(void)
 	const int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
 
 	memset(&r, 0, sizeof r);
-	relay_drain(&r, fd);
+	checker_log_drain(&r, fd);
 	close(fd);
 }
 
@@ -188,7 +188,7 @@ TEST(draining_is_bounded)
 static void drain_open_pipe(void)
 {
 	memset(&r, 0, sizeof r);
-	relay_drain(&r, ends[0]);
+	checker_log_drain(&r, ends[0]);
 }
 
 TEST(draining_does_not_wait_for_those_who_still_hold_the_pipe)
@@ -210,11 +210,11 @@ TEST(end_and_nothing_yet_are_told_apart)
 {
 	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
 	memset(&r, 0, sizeof r);
-	assert_true(relay_read(&r, ends[0]));
+	assert_true(checker_log_read(&r, ends[0]));
 	close(ends[1]);
-	assert_false(relay_read(&r, ends[0]));
+	assert_false(checker_log_read(&r, ends[0]));
 	close(ends[0]);
-	assert_false(relay_read(&r, ends[0]));
+	assert_false(checker_log_read(&r, ends[0]));
 }
 
 static const struct CMUnitTest tests[] = {
@@ -234,5 +234,5 @@ static const struct CMUnitTest tests[] = {
 
 int main(void)
 {
-	return UNIT_RUN("relay", tests);
+	return UNIT_RUN("checker_log", tests);
 }

@@ -7,7 +7,7 @@
 
 extern char **environ;
 
-static struct setup s;
+static struct invocation s;
 static struct settings o;
 static struct peer p;
 static char own[1024]; /* The path of this program. */
@@ -52,7 +52,7 @@ TEST(checker_gets_its_arguments_and_after_them_the_session)
 		"--offer=0", "--language=en", "--appended", "--", "Maildir", NULL};
 
 	use_checker(checker);
-	assert_true(setup_make(&s, &o, &p));
+	assert_true(invocation_make(&s, &o, &p));
 	has_arguments(expected);
 	assert_string_equal(s.program, "/bin/checker");
 }
@@ -76,7 +76,7 @@ TEST(session_gets_the_options_that_concern_it)
 	o.asked.maildir = "--a Maildir";
 	o.found.client_ip = "2001:db8::9";
 	p = (struct peer){.protocol = "TCP6", .remote_ip = "2001:db8::9"};
-	assert_true(setup_make(&s, &o, &p));
+	assert_true(invocation_make(&s, &o, &p));
 	has_arguments(expected);
 }
 
@@ -86,7 +86,7 @@ static int setup_with_syslog(void)
 
 	log_open(true);
 	use_checker(checker);
-	if (!setup_make(&s, &o, &p))
+	if (!invocation_make(&s, &o, &p))
 		return 1;
 	for (size_t i = 0; i < s.argument_count; i++)
 		if (strcmp(s.arguments[i], "--syslog") == 0)
@@ -103,7 +103,7 @@ TEST(default_checker_lies_beside_this_program)
 {
 	char expected[1100];
 
-	assert_true(setup_make(&s, &o, &p));
+	assert_true(invocation_make(&s, &o, &p));
 	snprintf(expected, sizeof expected, "%.*s/pop3d-checkpw",
 		(int)(strrchr(own, '/') - own), own);
 	assert_string_equal(s.arguments[0], expected);
@@ -117,11 +117,11 @@ TEST(checker_without_a_slash_is_looked_for_in_path)
 		    *none[] = {"no-such-program", NULL};
 
 	use_checker(checker);
-	assert_true(setup_make(&s, &o, &p));
+	assert_true(invocation_make(&s, &o, &p));
 	assert_true(strcmp(s.program, "/usr/bin/sh") == 0 || strcmp(s.program, "/bin/sh") == 0);
 	assert_string_equal(s.arguments[0], "sh");
 	use_checker(none);
-	assert_true(setup_make(&s, &o, &p));
+	assert_true(invocation_make(&s, &o, &p));
 	assert_string_equal(s.program, "no-such-program");
 }
 
@@ -159,7 +159,7 @@ TEST(environment_is_built_and_not_passed_on)
 		.remote_port = "40000",
 		.local_ip = "2001:db8::2",
 		.local_port = "110"};
-	assert_true(setup_make(&s, &o, &p));
+	assert_true(invocation_make(&s, &o, &p));
 	has_environment(expected);
 }
 
@@ -168,7 +168,7 @@ TEST(what_is_not_known_is_not_set)
 	static const char *const expected[] = {"PATH=/usr/bin:/bin", "SERVICE=pop3",
 		"POP3D_LOGIN=", "AUTH_MECHANISM=OAUTHBEARER", NULL};
 
-	assert_true(setup_make(&s, &o, &p));
+	assert_true(invocation_make(&s, &o, &p));
 	has_environment(expected);
 }
 
@@ -177,7 +177,7 @@ TEST(path_has_a_default)
 	static char *empty[] = {NULL};
 
 	environ = empty;
-	assert_true(setup_make(&s, &o, &p));
+	assert_true(invocation_make(&s, &o, &p));
 	assert_string_equal(s.environment[0], "PATH=" PROCESS_DEFAULT_PATH);
 	assert_int_equal(s.variable_count, 4);
 }
@@ -195,7 +195,7 @@ TEST(variables_that_are_asked_for_are_passed_on)
 	o.asked.pass_env[1] = "NOT_THERE";
 	o.asked.pass_env[2] = "EMPTY";
 	o.asked.pass_env_count = 3;
-	assert_true(setup_make(&s, &o, &p));
+	assert_true(invocation_make(&s, &o, &p));
 	has_environment(expected);
 }
 
@@ -204,12 +204,12 @@ TEST(login_sets_mechanism_and_language)
 {
 	char expected[64];
 
-	assert_true(setup_make(&s, &o, &p));
+	assert_true(invocation_make(&s, &o, &p));
 	for (int round = 0; round < 2; round++)
 		for (enum mechanism mechanism = 0; mechanism < MECHANISM_STLS; mechanism++)
 			for (enum language language = 0; language < LANGUAGE_COUNT;
 				language++) {
-				setup_for_login(&s, mechanism, language, "kermit", 6);
+				invocation_for_login(&s, mechanism, language, "kermit", 6);
 				snprintf(expected, sizeof expected, "AUTH_MECHANISM=%s",
 					mechanism_name(mechanism));
 				assert_string_equal(
@@ -225,11 +225,11 @@ TEST(login_sets_mechanism_and_language)
 /* Some checkers take the last argument for the Maildir. */
 TEST(last_argument_is_a_maildir)
 {
-	assert_true(setup_make(&s, &o, &p));
+	assert_true(invocation_make(&s, &o, &p));
 	assert_string_equal(s.arguments[s.argument_count - 1], "Maildir");
 	assert_string_equal(s.arguments[s.argument_count - 3], "--appended");
 	o.asked.maildir = "elsewhere";
-	assert_true(setup_make(&s, &o, &p));
+	assert_true(invocation_make(&s, &o, &p));
 	assert_string_equal(s.arguments[s.argument_count - 1], "elsewhere");
 	for (size_t i = 0; i < s.argument_count; i++)
 		assert_string_not_equal(s.arguments[i], "--appended");
@@ -241,50 +241,50 @@ TEST(a_long_login_is_cut_and_a_short_one_follows_it)
 	const char *login;
 
 	memset(name, 'x', sizeof name);
-	assert_true(setup_make(&s, &o, &p));
+	assert_true(invocation_make(&s, &o, &p));
 	login = s.environment[s.variable_count - 2];
-	setup_for_login(&s, MECHANISM_USER, LANGUAGE_ENGLISH, name, sizeof name);
-	assert_int_equal(strlen(login), strlen("POP3D_LOGIN=") + SETUP_LOGIN_OCTETS);
+	invocation_for_login(&s, MECHANISM_USER, LANGUAGE_ENGLISH, name, sizeof name);
+	assert_int_equal(strlen(login), strlen("POP3D_LOGIN=") + INVOCATION_LOGIN_OCTETS);
 	assert_string_equal(s.environment[s.variable_count - 1], "AUTH_MECHANISM=USER");
-	setup_for_login(&s, MECHANISM_USER, LANGUAGE_ENGLISH, "a", 1);
+	invocation_for_login(&s, MECHANISM_USER, LANGUAGE_ENGLISH, "a", 1);
 	assert_string_equal(login, "POP3D_LOGIN=a");
 }
 
 TEST(too_many_arguments_are_refused)
 {
 	static char word[] = "word", program[] = "/bin/checker";
-	char *checker[SETUP_ARGUMENTS + 2];
+	char *checker[INVOCATION_ARGUMENTS + 2];
 	size_t most = 0;
 
-	for (size_t count = 1; count <= SETUP_ARGUMENTS; count++) {
+	for (size_t count = 1; count <= INVOCATION_ARGUMENTS; count++) {
 		for (size_t i = 0; i < count; i++)
 			checker[i] = i == 0 ? program : word;
 		checker[count] = NULL;
 		use_checker(checker);
-		if (!setup_make(&s, &o, &p))
+		if (!invocation_make(&s, &o, &p))
 			continue;
 		assert_int_equal(most, count - 1);
 		most = count;
-		assert_in_range(s.argument_count, count + 10, SETUP_ARGUMENTS - 1);
+		assert_in_range(s.argument_count, count + 10, INVOCATION_ARGUMENTS - 1);
 		assert_null(s.arguments[s.argument_count]);
 	}
 	/* Ten are the session's, one is the end. */
-	assert_int_equal(most, SETUP_ARGUMENTS - 11);
+	assert_int_equal(most, INVOCATION_ARGUMENTS - 11);
 }
 
 TEST(too_many_variables_are_refused)
 {
 	char name[32];
 
-	for (int i = 0; i < SETUP_VARIABLES - 5; i++) {
+	for (int i = 0; i < INVOCATION_VARIABLES - 5; i++) {
 		snprintf(name, sizeof name, "LC_X%d", i);
 		assert_int_equal(setenv(name, "x", 1), 0);
 	}
-	assert_true(setup_make(&s, &o, &p));
-	assert_int_equal(s.variable_count, SETUP_VARIABLES - 1);
+	assert_true(invocation_make(&s, &o, &p));
+	assert_int_equal(s.variable_count, INVOCATION_VARIABLES - 1);
 	assert_null(s.environment[s.variable_count]);
 	assert_int_equal(setenv("LC_ONE_MORE", "x", 1), 0);
-	assert_false(setup_make(&s, &o, &p));
+	assert_false(invocation_make(&s, &o, &p));
 }
 
 #define SETUP_TEST(name) cmocka_unit_test_setup(name, setup)
@@ -308,5 +308,5 @@ static const struct CMUnitTest tests[] = {
 
 int main(void)
 {
-	return UNIT_RUN("setup", tests);
+	return UNIT_RUN("invocation", tests);
 }

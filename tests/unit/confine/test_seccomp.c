@@ -57,9 +57,9 @@ static void make_lists(struct lists *l, uint64_t *random, unsigned share)
 	}
 }
 
-static struct filter_calls calls_of(const struct lists *l, enum list list)
+static struct seccomp_calls calls_of(const struct lists *l, enum list list)
 {
-	return (struct filter_calls){l->numbers[list], l->count[list]};
+	return (struct seccomp_calls){l->numbers[list], l->count[list]};
 }
 
 static int error_of(long number, long third)
@@ -91,14 +91,14 @@ static int expected(enum list list, long third)
  * first call with a wrong outcome, or 0. */
 static int first_wrong(const struct lists *l, int *shared)
 {
-	const struct filter_wish wish = {
+	const struct seccomp_wish wish = {
 		.allowed = {calls_of(l, IN_FIRST), calls_of(l, IN_SECOND)},
 		.memory = calls_of(l, IN_MEMORY),
 		.refused = calls_of(l, IN_REFUSED),
 		.otherwise = SECCOMP_ERRNO | DENIED,
 	};
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !filter_set(&wish))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !seccomp_set(&wish))
 		return *shared = -1;
 	for (int i = 0; i < NUMBERS; i++) {
 		if (i == SYS_exit_group || (i >= FIRST_UNSEEN && i <= LAST_UNSEEN))
@@ -146,22 +146,22 @@ TEST(every_number_comes_to_what_its_list_says)
 TEST(a_list_that_is_too_long_is_refused)
 {
 	int numbers[128];
-	struct filter_wish wish = {.otherwise = SECCOMP_ERRNO | DENIED};
+	struct seccomp_wish wish = {.otherwise = SECCOMP_ERRNO | DENIED};
 
 	for (int i = 0; i < 128; i++)
 		numbers[i] = i;
-	wish.allowed[0] = (struct filter_calls){numbers, 128};
-	assert_false(filter_set(&wish));
+	wish.allowed[0] = (struct seccomp_calls){numbers, 128};
+	assert_false(seccomp_set(&wish));
 	numbers[0] = 4096; /* No call has this number. */
 	wish.allowed[0].count = 1;
-	assert_false(filter_set(&wish));
+	assert_false(seccomp_set(&wish));
 }
 
 #else
 
 TEST(without_seccomp_nothing_happens)
 {
-	assert_true(filter_set(&(struct filter_wish){.otherwise = SECCOMP_KILL_PROCESS}));
+	assert_true(seccomp_set(&(struct seccomp_wish){.otherwise = SECCOMP_KILL_PROCESS}));
 }
 
 #endif

@@ -17,8 +17,6 @@
 
 #define BAD_LINES_LOGGED 8
 
-enum { FIELD_LOGIN, FIELD_HASH, FIELD_UID, FIELD_GID, FIELD_HOME, FIELD_MAILDIR, FIELD_COUNT };
-
 struct line_reader {
 	int fd;
 	unsigned long number; /* of the line returned last */
@@ -28,123 +26,6 @@ struct line_reader {
 };
 
 enum line_kind { LINE_WHOLE, LINE_TOO_LONG, LINE_END, LINE_ERROR };
-
-static bool has_control(const char *text, size_t length)
-{
-	for (size_t i = 0; i < length; i++)
-		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
-			return true;
-	return false;
-}
-
-bool pwfile_login_is_valid(const char *login)
-{
-	size_t length = strlen(login);
-
-	/* a blank or # in front would make the line a comment, or look like one */
-	return length > 0 && length <= PWUSER_NAME_MAX && strchr(login, ':') == NULL &&
-	       login[0] != '#' && login[0] != ' ' && !has_control(login, length);
-}
-
-/* Kinds that are still dear to guess. DES, MD5, NT and the bcrypt with the sign bug are not
- * here. */
-static bool hash_is_strong(const char *hash)
-{
-	static const char *const kinds[] = {
-		"$y$", "$gy$", "$7$", "$2b$", "$2y$", "$2a$", "$6$", "$5$"};
-
-	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-		if (strncmp(hash, kinds[i], strlen(kinds[i])) == 0)
-			return true;
-	return false;
-}
-
-/* Decimal digits only, and never (uid_t)-1, which means "leave as it is" to the kernel. */
-static bool parse_id(const char *text, unsigned *id)
-{
-	unsigned long long value = 0;
-	size_t digits = strspn(text, "0123456789");
-
-	if (digits == 0 || digits > 10 || text[digits] != '\0')
-		return false;
-	for (size_t i = 0; i < digits; i++)
-		value = value * 10 + (unsigned)(text[i] - '0');
-	*id = (unsigned)value;
-	return value < 0xffffffffULL;
-}
-
-static bool copy_field(char *to, size_t size, const char *from)
-{
-	size_t length = strlen(from);
-
-	if (length >= size)
-		return false;
-	memcpy(to, from, length + 1);
-	return true;
-}
-
-/* Cuts line at its colons; 0 when there are more fields than there can be. */
-static size_t split_fields(char *line, char *field[FIELD_COUNT])
-{
-	size_t count = 0;
-
-	for (char *rest = line; rest != NULL;) {
-		if (count == FIELD_COUNT)
-			return 0;
-		field[count++] = strsep(&rest, ":");
-	}
-	return count;
-}
-
-static const char *fill_entry(
-	char *field[FIELD_COUNT], size_t count, struct pwfile_entry *entry)
-{
-	if (!pwfile_login_is_valid(field[FIELD_LOGIN]))
-		return "no login that can be used";
-	if (!parse_id(field[FIELD_UID], &entry->user.uid))
-		return "the uid is not a number";
-	if (!parse_id(field[FIELD_GID], &entry->user.gid))
-		return "the gid is not a number";
-	if (entry->user.uid == 0)
-		return "uid 0 is never served";
-	if (field[FIELD_HOME][0] != '/')
-		return "the home is not an absolute path";
-	if (!copy_field(entry->user.name, sizeof entry->user.name, field[FIELD_LOGIN]) ||
-		!copy_field(entry->hash, sizeof entry->hash, field[FIELD_HASH]) ||
-		!copy_field(entry->user.home, sizeof entry->user.home, field[FIELD_HOME]) ||
-		!copy_field(entry->user.maildir, sizeof entry->user.maildir,
-			count > FIELD_MAILDIR ? field[FIELD_MAILDIR] : ""))
-		return "a field is too long";
-	return NULL;
-}
-
-enum pwfile_line pwfile_parse(
-	char *line, size_t length, struct pwfile_entry *entry, const char **why)
-{
-	char *field[FIELD_COUNT];
-	size_t count;
-
-	explicit_bzero(entry, sizeof *entry);
-	if (length > 0 && line[length - 1] == '\r')
-		length--;
-	line[length] = '\0';
-	if (line[strspn(line, " \t")] == '#' || strspn(line, " \t") == length)
-		return PWFILE_NOTHING;
-	*why = "it holds a control character";
-	if (has_control(line, length))
-		return PWFILE_BAD;
-	count = split_fields(line, field);
-	*why = "it is not login:hash:uid:gid:home or login:hash:uid:gid:home:maildir";
-	if (count <= FIELD_HOME)
-		return PWFILE_BAD;
-	*why = fill_entry(field, count, entry);
-	if (*why != NULL)
-		return PWFILE_BAD;
-	if (entry->hash[0] == '!' || entry->hash[0] == '*')
-		return PWFILE_LOCKED;
-	*why = "the hash is empty or of a kind too weak to be accepted";
-	return hash_is_strong(entry->hash) ? PWFILE_ENTRY : PWFILE_BAD;
-}
 
 /* Reads more octets after those that are left over. */
 static bool fill_reader(struct line_reader *reader)
@@ -262,7 +143,7 @@ static bool lasts(int error)
 	       error != EIO && error != ESTALE && error != EAGAIN;
 }
 
-static const char *why_unsafe(const struct stat *st)
+const char *pwfile_why_unsafe(const struct stat *st)
 {
 	if (!S_ISREG(st->st_mode))
 		return "it is not a regular file";
@@ -287,7 +168,7 @@ static enum pw_status open_file(const char *path, int *fd)
 			quote(path).text, strerror(errno));
 		return status;
 	}
-	why = fstat(*fd, &st) == 0 ? why_unsafe(&st) : strerror(errno);
+	why = fstat(*fd, &st) == 0 ? pwfile_why_unsafe(&st) : strerror(errno);
 	if (why == NULL)
 		return PW_OK;
 	log_event(

@@ -4,20 +4,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
+#include "checkpw/entry.h"
 #include "checkpw/status.h"
-#include "checkpw/user.h"
 
 #ifndef PWFILE_DEFAULT
 #define PWFILE_DEFAULT "/etc/pop3d/passwd"
 #endif
-#define PWFILE_HASH_MAX 383
 #define PWFILE_LINE_MAX 3071
-
-struct pwfile_entry {
-	struct pw_user user;
-	char hash[PWFILE_HASH_MAX + 1];
-};
 
 struct pwfile_found {
 	bool known;                /* entry is the login's */
@@ -31,20 +26,7 @@ struct pwfile_found {
  * read. */
 enum pw_status pwfile_find(const char *path, const char *login, struct pwfile_found *found);
 
-enum pwfile_line {
-	PWFILE_NOTHING, /* a comment or an empty line */
-	PWFILE_ENTRY,
-	PWFILE_LOCKED, /* an entry whose hash begins with ! or *: the login exists and is shut
-			*/
-	PWFILE_BAD
-};
-
-/* Takes one line apart, in place; line[length] is written. *why says what is wrong with a bad
- * one. */
-enum pwfile_line pwfile_parse(
-	char *line, size_t length, struct pwfile_entry *entry, const char **why);
-
-/* May this name a user in the file? */
-bool pwfile_login_is_valid(const char *login);
+/* Why a file of this owner and mode is not taken, or NULL. */
+const char *pwfile_why_unsafe(const struct stat *st);
 
 #endif

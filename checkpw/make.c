@@ -1,4 +1,4 @@
-/* make: the tool side of pop3d-checkpw: from a password that a person types to an entry. */
+/* make: from a password that a person types to a hash, an entry, or a changed file. */
 #include "checkpw/make.h"
 
 #include <errno.h>
@@ -10,9 +10,11 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "checkpw/file.h"
+#include "checkpw/edit.h"
+#include "checkpw/entry.h"
 #include "checkpw/hash.h"
 #include "checkpw/host.h"
+#include "lib/argument.h"
 #include "os/log.h"
 
 /* What fits into a POP3 command line, "PASS " and CRLF taken off (RFC 2449, section 4) */
@@ -139,14 +141,101 @@ static void print_entry(const char *login, const char *hash)
 	     "is.\n");
 }
 
-static enum pw_status print_hash(const char *login, const struct secret *secret)
+/* The password, hashed, as a person gives it. */
+static enum pw_status ask_for_hash(char *hash, size_t size)
 {
-	char hash[PWFILE_HASH_MAX + 1];
+	static struct secret secret;
+	enum pw_status status = PW_REFUSED;
 
-	if (!pwhash_make(secret->text, hash, sizeof hash)) {
-		complain(strerror(errno));
-		return PW_TEMPORARY;
+	if (isatty(STDIN_FILENO) ? ask_twice(&secret) : read_line(&secret)) {
+		status = pwhash_make(secret.text, hash, size) ? PW_OK : PW_TEMPORARY;
+		if (status != PW_OK)
+			complain(strerror(errno));
 	}
+	explicit_bzero(&secret, sizeof secret);
+	return status;
+}
+
+static bool login_is_good(const char *login)
+{
+	if (pwfile_login_is_valid(login))
+		return true;
+	complain("a login has 1 to 255 octets, no colon or control character, and no "
+		 "blank or # first");
+	return false;
+}
+
+/* The account that a new line is for: that of --as, or the one of the same name. */
+static enum pw_status find_owner(
+	const struct pw_options *options, const char *login, struct pw_user *owner)
+{
+	enum pw_status status;
+
+	if (options->as != NULL && argument_user(options->as, &owner->uid, &owner->gid))
+		return PW_OK;
+	status = pwhost_find(options->as != NULL ? options->as : login, owner);
+	if (status == PW_OK && owner->uid == 0) {
+		complain("root serves nobody: name another user by --as");
+		return PW_REFUSED;
+	}
+	if (status == PW_REFUSED && options->as != NULL)
+		complain("there is no account of the name that --as gives");
+	return status;
+}
+
+/* Writes what the line of the login is to have, but its hash. */
+static enum pw_status fill_line(const struct pw_options *options, struct pwedit_line *line)
+{
+	static struct pw_user owner;
+	static char uid[16], gid[16];
+	bool is_known;
+	enum pw_status status = pwedit_find(options->file, line->login, &is_known);
+
+	line->home = options->home;
+	if (status != PW_OK || (is_known && options->as == NULL))
+		return status;
+	status = find_owner(options, line->login, &owner);
+	if (status == PW_REFUSED && options->as == NULL) {
+		complain("the login is new: give its owner by --as and its home by --home");
+		return PW_REFUSED;
+	}
+	if (status != PW_OK)
+		return status;
+	snprintf(uid, sizeof uid, "%lu", (unsigned long)owner.uid);
+	snprintf(gid, sizeof gid, "%lu", (unsigned long)owner.gid);
+	line->uid = uid;
+	line->gid = gid;
+	if (!is_known && line->home == NULL && options->as == NULL)
+		line->home = owner.home;
+	return PW_OK;
+}
+
+enum pw_status pwmake_set(const struct pw_options *options, const char *login)
+{
+	static char hash[PWFILE_HASH_MAX + 1];
+	struct pwedit_line line = {.login = login, .hash = hash};
+	enum pw_status status = PW_MISUSED;
+
+	if (login_is_good(login))
+		status = fill_line(options, &line);
+	if (status == PW_OK)
+		status = ask_for_hash(hash, sizeof hash);
+	if (status == PW_OK)
+		status = pwedit_set(options->file, &line);
+	explicit_bzero(hash, sizeof hash);
+	return status;
+}
+
+enum pw_status pwmake_entry(const char *login)
+{
+	static char hash[PWFILE_HASH_MAX + 1];
+	enum pw_status status;
+
+	if (login != NULL && !login_is_good(login))
+		return PW_MISUSED;
+	status = ask_for_hash(hash, sizeof hash);
+	if (status != PW_OK)
+		return status;
 	if (login != NULL)
 		print_entry(login, hash);
 	else
@@ -156,20 +245,4 @@ static enum pw_status print_hash(const char *login, const struct secret *secret)
 		return PW_OK;
 	complain(strerror(errno));
 	return PW_TEMPORARY;
-}
-
-enum pw_status pwmake_entry(const char *login)
-{
-	static struct secret secret;
-	enum pw_status status = PW_REFUSED;
-
-	if (login != NULL && !pwfile_login_is_valid(login)) {
-		complain("a login has 1 to 255 octets, no colon or control character, and no "
-			 "blank or # first");
-		return PW_MISUSED;
-	}
-	if (isatty(STDIN_FILENO) ? ask_twice(&secret) : read_line(&secret))
-		status = print_hash(login, &secret);
-	explicit_bzero(&secret, sizeof secret);
-	return status;
 }

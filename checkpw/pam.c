@@ -10,14 +10,20 @@
 
 #ifndef WITH_PAM
 
-enum pw_status pwpam_check(const char *login, const char *password, struct pw_user *user)
+enum pw_status pwpam_ask(const char *login, const char *password, char *name, size_t size)
 {
 	(void)login;
 	(void)password;
-	(void)user;
-	log_event(LOG_ERR,
-		"checkpw-misused problem=\"--system: this program was built without PAM\"");
+	(void)name;
+	(void)size;
+	log_event(LOG_ERR, "checkpw-misused problem=\"--system, --pam: this program was built "
+			   "without PAM\"");
 	return PW_MISUSED;
+}
+
+enum pw_status pwpam_check(const char *login, const char *password, struct pw_user *user)
+{
+	return pwpam_ask(login, password, user->name, sizeof user->name);
 }
 
 #else
@@ -28,7 +34,7 @@ enum pw_status pwpam_check(const char *login, const char *password, struct pw_us
 #include <stdlib.h>
 #include <string.h>
 
-#include "checkpw/file.h"
+#include "checkpw/entry.h"
 #include "checkpw/host.h"
 #include "checkpw/quote.h"
 
@@ -206,16 +212,20 @@ static bool is_root(const char *login)
 	return pwhost_find(login, &account) == PW_OK && account.uid == 0;
 }
 
-enum pw_status pwpam_check(const char *login, const char *password, struct pw_user *user)
+enum pw_status pwpam_ask(const char *login, const char *password, char *name, size_t size)
 {
-	enum pw_status status;
-
 	/* Modules make file names and command lines of the login. And root is refused before
 	 * PAM sees the password, since the time that a refusal takes must not tell whether it
 	 * was right. */
 	if (!pwfile_login_is_valid(login) || strchr(login, '/') != NULL || is_root(login))
 		return PW_REFUSED;
-	status = ask_pam(login, password, user->name, sizeof user->name);
+	return ask_pam(login, password, name, size);
+}
+
+enum pw_status pwpam_check(const char *login, const char *password, struct pw_user *user)
+{
+	const enum pw_status status = pwpam_ask(login, password, user->name, sizeof user->name);
+
 	return status == PW_OK ? fill_user(user) : status;
 }
 

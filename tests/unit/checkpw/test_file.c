@@ -1,5 +1,6 @@
 /* file: the lines of the password file, one by one, and that no line can do harm. The library
- * of pop3d does not contain file.c, so this test includes it whole and counts its log lines. */
+ * of pop3d does not contain file.c, so this test includes it and what it needs, and counts its
+ * log lines. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +15,9 @@
 static void count_line(int priority, const char *format, ...);
 
 #define log_event count_line
+#include "checkpw/entry.c"
 #include "checkpw/file.c"
+#include "checkpw/mail.c"
 
 #define HASH "$6$salt$x"
 
@@ -52,12 +55,27 @@ static enum pwfile_line parse(const char *octets, size_t length, struct pwfile_e
 	return kind;
 }
 
+struct line_case {
+	const char *line;
+	enum pwfile_line kind;
+};
+
+static void check_cases(const struct line_case *cases, size_t count)
+{
+	struct pwfile_entry entry;
+
+	for (size_t i = 0; i < count; i++) {
+		enum pwfile_line kind = parse(cases[i].line, strlen(cases[i].line), &entry);
+
+		if (kind != cases[i].kind)
+			fail_msg("\"%s\": expected %d, got %d", cases[i].line,
+				(int)cases[i].kind, (int)kind);
+	}
+}
+
 static void parse_tells_the_kinds_of_lines_apart(void **state)
 {
-	static const struct {
-		const char *line;
-		enum pwfile_line kind;
-	} cases[] = {
+	static const struct line_case cases[] = {
 		{"", PWFILE_NOTHING},
 		{"\r", PWFILE_NOTHING},
 		{" \t ", PWFILE_NOTHING},
@@ -87,16 +105,46 @@ static void parse_tells_the_kinds_of_lines_apart(void **state)
 		{"a:" HASH ":1:1:/\r\r", PWFILE_BAD},
 		{"a:" HASH ":1:1:/\x7f", PWFILE_BAD},
 	};
-	struct pwfile_entry entry;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		enum pwfile_line kind = parse(cases[i].line, strlen(cases[i].line), &entry);
+	check_cases(cases, sizeof cases / sizeof *cases);
+}
 
-		if (kind != cases[i].kind)
-			fail_msg("\"%s\": expected %d, got %d", cases[i].line,
-				(int)cases[i].kind, (int)kind);
-	}
+static void parse_knows_lines_and_names_of_dovecot(void **state)
+{
+	static const struct line_case cases[] = {
+		{"a:" HASH ":1:1:gecos:/:", PWFILE_ENTRY},
+		{"a:" HASH ":1:1::/:/bin/sh:", PWFILE_ENTRY},
+		{"a:" HASH ":1:1::/::userdb_quota_rule=*:bytes=1", PWFILE_ENTRY},
+		{"a:" HASH ":1:1::/::userdb_a=b  userdb_mail=maildir:~/m:LAYOUT=fs",
+			PWFILE_ENTRY},
+		{"a:" HASH ":1:1::/::userdb_mail=mbox:~/m", PWFILE_BAD},
+		{"a:" HASH ":1:1::/::allow_nets=192.0.2.0/24", PWFILE_BAD},
+		{"a:" HASH ":1:1::/::userdb_a=b nologin", PWFILE_BAD},
+		{"a:" HASH ":::::", PWFILE_BAD},
+		{"a:" HASH ":1:1::x:", PWFILE_BAD},
+		{"a:!" HASH ":1:1::/:", PWFILE_LOCKED},
+		{"a:{CRYPT}" HASH ":1:1:/", PWFILE_ENTRY},
+		{"a:{crypt}$2y$05$x:1:1:/", PWFILE_ENTRY},
+		{"a:{CRYPT}!:1:1:/", PWFILE_LOCKED},
+		{"a:{CRYPT}$1$salt$x:1:1:/", PWFILE_BAD},
+		{"a:{CRYPT}:1:1:/", PWFILE_BAD},
+		{"a:{SHA512-CRYPT}" HASH ":1:1:/", PWFILE_ENTRY},
+		{"a:{SHA512-CRYPT}$5$salt$x:1:1:/", PWFILE_BAD},
+		{"a:{SHA512-CRYPT}*:1:1:/", PWFILE_LOCKED},
+		{"a:{SHA256-CRYPT}$5$salt$x:1:1:/", PWFILE_ENTRY},
+		{"a:{SHA256-CRYPT}" HASH ":1:1:/", PWFILE_BAD},
+		{"a:{BLF-CRYPT}$2y$05$x:1:1::/:/bin/sh", PWFILE_ENTRY},
+		{"a:{BLF-CRYPT}" HASH ":1:1:/", PWFILE_BAD},
+		{"a:{PLAIN}secret:1:1:/", PWFILE_BAD},
+		{"a:{plain}" HASH ":1:1:/", PWFILE_BAD},
+		{"a:{SHA512-CRYPT.b64}JDYk:1:1:/", PWFILE_BAD},
+		{"a:{SSHA512}x:1:1:/", PWFILE_BAD},
+		{"a:{" HASH ":1:1:/", PWFILE_BAD},
+	};
+
+	(void)state;
+	check_cases(cases, sizeof cases / sizeof *cases);
 }
 
 static void parse_fills_every_field(void **state)
@@ -114,6 +162,35 @@ static void parse_fills_every_field(void **state)
 	assert_string_equal(entry.user.maildir, "in box");
 	assert_string_equal(entry.user.shell, "");
 	assert_false(entry.user.host_account);
+}
+
+static void parse_fills_the_fields_of_passwd_lines(void **state)
+{
+	static const char line[] = "joe:{SHA512-CRYPT}" HASH ":12:34:Joe,:/home/joe:/bin/ksh"
+				   ":userdb_x=1 userdb_mail=maildir:%h/in:INDEX=/x";
+	struct pwfile_entry entry;
+
+	(void)state;
+	assert_int_equal(parse(line, sizeof line - 1, &entry), PWFILE_ENTRY);
+	assert_string_equal(entry.user.name, "joe");
+	assert_string_equal(entry.hash, HASH);
+	assert_int_equal(entry.user.uid, 12);
+	assert_int_equal(entry.user.gid, 34);
+	assert_string_equal(entry.user.home, "/home/joe");
+	assert_string_equal(entry.user.maildir, "in");
+	assert_string_equal(entry.user.shell, "/bin/ksh");
+}
+
+static void why_names_a_password_in_clear_text(void **state)
+{
+	char line[] = "joe:{PLAIN}secret:12:34:/home/joe";
+	struct pwfile_entry entry;
+	const char *why;
+
+	(void)state;
+	assert_int_equal(pwfile_parse(line, sizeof line - 1, &entry, &why), PWFILE_BAD);
+	assert_non_null(strstr(why, "clear text"));
+	assert_string_equal(entry.hash, "");
 }
 
 /* Every change of one octet of a good line, and every line cut short. */
@@ -198,7 +275,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parse_tells_the_kinds_of_lines_apart),
+		cmocka_unit_test(parse_knows_lines_and_names_of_dovecot),
 		cmocka_unit_test(parse_fills_every_field),
+		cmocka_unit_test(parse_fills_the_fields_of_passwd_lines),
+		cmocka_unit_test(why_names_a_password_in_clear_text),
 		cmocka_unit_test(parse_survives_damaged_lines),
 		cmocka_unit_test(find_takes_entries_across_the_end_of_the_buffer),
 		cmocka_unit_test(find_never_takes_the_rest_of_a_long_line),

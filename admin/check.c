@@ -41,13 +41,24 @@ static bool is_relevant(const struct services *s, size_t i)
 	return s->list[i].is_enabled || !any_enabled;
 }
 
+/* The two ports have the same certificates, and one of them this option. */
+static size_t after_starttls(const struct words *w, size_t i)
+{
+	return i + (i < w->count && strcmp(w->list[i], "--starttls") == 0);
+}
+
 static bool same_words(const struct words *a, const struct words *b)
 {
-	bool same = a->count == b->count;
+	size_t i = 0, j = 0;
 
-	for (size_t i = 0; same && i < a->count; i++)
-		same = strcmp(a->list[i], b->list[i]) == 0;
-	return same;
+	for (;; i++, j++) {
+		i = after_starttls(a, i);
+		j = after_starttls(b, j);
+		if (i == a->count || j == b->count)
+			return i == a->count && j == b->count;
+		if (strcmp(a->list[i], b->list[j]) != 0)
+			return false;
+	}
 }
 
 /* What an earlier service has as well is not checked again. */

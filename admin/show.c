@@ -83,7 +83,11 @@ static int put_table(struct maildir *m, const char *path)
 	printf("%6s %11s  %-36s %-6s %s\n", "number", "octets", "uid", "flags", "file");
 	for (size_t i = 0; i < totals.messages; i++)
 		if (!put_message(m, i))
-			return fail(path, strerror(errno));
+			return fail(path,
+				maildir_is_broken(m)
+					? "the index is damaged: remove pop3d/index there, and "
+					  "sessions do without"
+					: strerror(errno));
 	printf("%zu messages, %llu octets\n", totals.messages,
 		(unsigned long long)totals.octets);
 	return fflush(stdout) == 0 ? 0 : fail("standard output", strerror(errno));

@@ -63,7 +63,7 @@ static void say_bad(struct survey *s, unsigned long line, const char *raw, const
 
 	if (++s->bad > SAID_MOST)
 		return;
-	if (strstr(why, "hash") != NULL && colon != NULL) {
+	if (strncmp(why, "the hash", 8) == 0 && colon != NULL) {
 		snprintf(
 			hash, sizeof hash, "%.*s", (int)strcspn(colon + 1, ":\r\n"), colon + 1);
 		finding_put(FINDING_WRONG, SUBJECT,

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from launch import run_client
-from tls_lab import (GREETING, UCSPI_DOUBLE, TlsServer, all_of, clear_until, client_hello, openssl,
+from tls_lab import (GREETING, UCSPI_DOUBLE, TlsServer, all_of, certificate_of_days, clear_until, client_hello, openssl,
                      pop3d, run_tls, s_client, storm_program, tls_program)
 from tls_lab import cert_dir, keys, own, pki  # fixtures, pylint: disable=unused-import
 
@@ -291,38 +291,6 @@ def test_a_bad_file_of_ticket_keys_leaves_full_handshakes(lab, home, pki, own, k
     server.logged("tls-no-tickets file=")
     done = run_tls(lab, "--rotate-ticket-keys", keys)
     assert done.returncode == 111 and "tls-configuration" in done.stderr
-
-
-CA_CONFIGURATION = """[ca]
-default_ca = this
-[this]
-database = {0}/index.txt
-serial = {0}/serial
-new_certs_dir = {0}
-default_md = sha256
-policy = any
-[any]
-commonName = supplied
-"""
-
-
-def certificate_of_days(directory, first, last):
-    """A file with a key and its own certificate, valid between these days from now."""
-    for name, text in (("index.txt", ""), ("serial", "01\n"),
-                       ("ca.cnf", CA_CONFIGURATION.format(directory))):
-        (directory / name).write_text(text, encoding="ascii")
-    key, request, cert = (str(directory / name) for name in ("key", "request", "cert"))
-    openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-            key, "-out", request, "-subj", "/CN=mail.example")
-    dates = [time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + 86400 * days))
-             for days in (first, last)]
-    openssl("ca", "-config", str(directory / "ca.cnf"), "-selfsign", "-keyfile", key, "-in", request,
-            "-out", cert, "-batch", "-notext", "-startdate", dates[0], "-enddate", dates[1])
-    both = directory / "both.pem"
-    both.write_text(open(key, encoding="ascii").read() + open(cert, encoding="ascii").read(),
-                    encoding="ascii")
-    both.chmod(0o600)
-    return str(both)
 
 
 @pytest.mark.parametrize("first,last,problem", [

@@ -277,6 +277,11 @@ static const struct option_row rows[] = {
 	SWITCH("lock", ASKED(lock), true, "permit only one session at a time on a maildrop"),
 	LATE_SWITCH(
 		"log-deletions", ASKED(log_deletions), "log each message that QUIT removes"),
+	{.name = "import-uids",
+		.kind = OPTION_ACTION,
+		.is_late = true,
+		.is_admin = true,
+		.help = "take over the unique ids of another server: pop3d-admin(8)"},
 	{.name = "login-timeout",
 		.kind = OPTION_SECONDS,
 		.value = "SECONDS",
@@ -389,6 +394,7 @@ static const char usage_text[] =
 	"usage: pop3d [options] [--] [checkpassword [argument ...]]\n"
 	"       pop3d --session [options] [maildir]\n"
 	"       pop3d --check [login] [command line of the service]\n"
+	"       pop3d --import-uids kind [--write] [--file file | maildir ...]\n"
 	"       pop3d --show maildir\n"
 	"\n"
 	"Serves one POP3 session on standard input and output. In the first form the\n"

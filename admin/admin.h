@@ -9,7 +9,8 @@
  * exit status. */
 typedef int admin_command(char **words);
 
-admin_command check_run; /* check [LOGIN] [COMMAND LINE] */
-admin_command show_run;  /* show MAILDIR */
+admin_command import_run; /* import-uids KIND [--write] [--file FILE | MAILDIR ...] */
+admin_command check_run;  /* check [LOGIN] [COMMAND LINE] */
+admin_command show_run;   /* show MAILDIR */
 
 #endif

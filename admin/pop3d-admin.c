@@ -16,8 +16,10 @@ struct command {
 
 /* pop3d --NAME runs the command NAME. */
 static const struct command commands[] = {
-	{"check", "[LOGIN] [COMMAND LINE]", "check the installation, and the mail of LOGIN",
+	{"check", "[LOGIN] [COMMAND]", "check the installation, and the mail of LOGIN",
 		check_run},
+	{"import-uids", "KIND [MAILDIR...]", "take over the unique ids of another server",
+		import_run},
 	{"show", "MAILDIR", "show the messages of a Maildir as a session lists them", show_run},
 };
 
@@ -26,7 +28,7 @@ static int put_usage(FILE *to, int status)
 	bool written = fputs("usage: pop3d-admin COMMAND [ARGUMENT ...]\n\n", to) >= 0;
 
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-		written = written && fprintf(to, "  %-6s %-24s %s\n", commands[i].name,
+		written = written && fprintf(to, "  %-11s %-20s %s\n", commands[i].name,
 					     commands[i].arguments, commands[i].help) > 0;
 	written = written && fputs("\n  --help     show this text\n"
 				   "  --version  show the version\n",

@@ -1,12 +1,10 @@
 /* show: pop3d --show MAILDIR: its messages, as a session would list them. */
 #include <errno.h>
-#include <grp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "admin/admin.h"
+#include "admin/owner.h"
 #include "maildir.h"
 #include "os/log.h"
 
@@ -16,18 +14,6 @@ static int fail(const char *path, const char *why)
 {
 	fprintf(stderr, "pop3d-admin: %s: %s\n", path, why);
 	return ADMIN_EXIT_TROUBLE;
-}
-
-/* The mail's owner chooses what lies in a Maildir, links to other places among it: root reads
- * it with that user's rights, as a session does. */
-static bool become_owner(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) != 0)
-		return false;
-	return geteuid() != 0 || st.st_uid == 0 ||
-	       (setgroups(0, NULL) == 0 && setgid(st.st_gid) == 0 && setuid(st.st_uid) == 0);
 }
 
 /* The flags of the file name, as they stand there; "-" if there are none. */
@@ -104,7 +90,7 @@ int show_run(char **words)
 		fprintf(stderr, "usage: pop3d --show MAILDIR\n");
 		return ADMIN_EXIT_USAGE;
 	}
-	if (!become_owner(wish.path))
+	if (!owner_become(wish.path))
 		return fail(wish.path, strerror(errno));
 	if (maildir_open(&maildir, &wish, &failed_path) != MAILDIR_READY)
 		return fail(failed_path, strerror(errno));

@@ -187,9 +187,9 @@ static void take_status(struct auth *m)
 
 	if (length == (ssize_t)sizeof message.error_number)
 		m->exec_errno = message.error_number;
-	else if (length == (ssize_t)sizeof message.handover &&
-		 message.handover.runs == HANDOVER_SESSION_RUNS && !m->logged_in)
-		admit_client(m, message.handover.pid);
+	else if (length > 0 && message.handover.runs == HANDOVER_SESSION_RUNS && !m->logged_in)
+		admit_client(m,
+			length == (ssize_t)sizeof message.handover ? message.handover.pid : 0);
 	if (length <= 0 || m->logged_in)
 		checker_close_end(&m->checker.status_fd);
 }

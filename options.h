@@ -12,6 +12,7 @@
 
 #include "lib/address.h"
 #include "lib/option.h"
+#include "os/handover.h"
 #include "pop3/policy.h"
 #include "pop3/text.h"
 
@@ -77,9 +78,10 @@ struct found {
 	bool local;            /* it comes from this host */
 	mechanism_set offered; /* how a client may log in, as CAPA says */
 	enum language language;
-	const char *client_ip;  /* or NULL: to be found out */
-	const char *session_id; /* in the log; or NULL */
-	int status_fd;          /* where the session says that it runs, or -1 */
+	const char *client_ip;            /* or NULL: to be found out */
+	const char *session_id;           /* in the log; or NULL */
+	int status_fd;                    /* where the session says that it runs, or -1 */
+	enum handover_form monitor_takes; /* what it says there */
 };
 
 struct settings {

@@ -46,7 +46,7 @@ static int refuse_root(const struct settings *s)
 {
 	static const char problem[] = "-ERR [SYS/PERM] no session for this user\r\n";
 
-	handover_announce(s->found.status_fd);
+	handover_announce(s->found.status_fd, s->found.monitor_takes);
 	log_event(LOG_ERR, "configuration problem=session-as-root "
 			   "help=\"the checker must become the mail user, or --allow-root\"");
 	return write(1, problem, sizeof problem - 1) < 0 ? EXIT_TROUBLE : OPTIONS_EXIT_USAGE;
@@ -59,7 +59,7 @@ static int exec_other(const struct settings *s)
 	char *const *const arguments = s->asked.exec_arguments;
 	static const char problem[] = "-ERR [SYS/PERM] the session program cannot be run\r\n";
 
-	handover_announce(s->found.status_fd);
+	handover_announce(s->found.status_fd, s->found.monitor_takes);
 	process_close_others(1, 0);
 	process_default_signals();
 	execv(process_find_program(arguments[0], path, sizeof path), arguments);
@@ -101,6 +101,9 @@ static void close_inherited(struct settings *s)
 static void begin_log(struct settings *s)
 {
 	log_open(s->asked.syslog);
+	/* the monitors of the first version gave their sessions no id */
+	if (s->asked.session && s->found.session_id == NULL)
+		s->found.monitor_takes = HANDOVER_OCTET;
 	if (s->found.session_id != NULL)
 		log_set_session(s->found.session_id);
 	else

@@ -601,7 +601,7 @@ int session_serve(const struct settings *o)
 	s.options = o;
 	s.started_ms = clock_now_ms();
 	set_log_user();
-	handover_announce(o->found.status_fd);
+	handover_announce(o->found.status_fd, o->found.monitor_takes);
 	if (o->found.client_ip != NULL)
 		peer_take_ip(&s.peer, o->found.client_ip);
 	else

@@ -12,16 +12,17 @@
 
 #include "os/log.h"
 
-void handover_announce(int status_fd)
+void handover_announce(int status_fd, enum handover_form form)
 {
 	const struct handover message = {HANDOVER_SESSION_RUNS, getpid()};
+	const size_t octets = form == HANDOVER_WHOLE ? sizeof message : 1;
 	struct stat st;
 
 	if (status_fd < 0)
 		return;
 	/* the checker may have closed it and opened a file of its own with that number */
 	if (fstat(status_fd, &st) != 0 || !S_ISFIFO(st.st_mode) ||
-		write(status_fd, &message, sizeof message) != (ssize_t)sizeof message)
+		write(status_fd, &message, octets) != (ssize_t)octets)
 		fcntl(1, F_SETSIG, SIGURG);
 	close(status_fd);
 }

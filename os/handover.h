@@ -19,11 +19,18 @@ struct handover {
 
 #define HANDOVER_SESSION_RUNS 'L'
 
+/* What the monitor understands. */
+enum handover_form {
+	HANDOVER_WHOLE,
+	HANDOVER_OCTET, /* the first octet alone: the program was replaced while the client
+			   logged in, and its monitor is of the first version */
+};
+
 /* For the session: writes the message to status_fd and closes it (-1: there is no monitor). If
  * the checker has closed the descriptor, the connection is marked instead: the session shares
  * its open file with the monitor, no checker closes it, and the signal number of F_SETSIG is
  * not used for anything else. */
-void handover_announce(int status_fd);
+void handover_announce(int status_fd, enum handover_form form);
 
 /* For the monitor, before it starts a checker: removes a mark of an earlier session, which
  * stays if the open file outlives that session. */

@@ -9,6 +9,7 @@
 /* Each test runs in a process of its own, with its own connection on descriptor 1. The parent
  * holds the connection as the monitor does. */
 static int connection[2], status[2];
+static enum handover_form form;
 
 static int setup(void **state)
 {
@@ -50,7 +51,7 @@ static int announce(int fd)
 	if (dup2(connection[0], 1) != 1)
 		return 1;
 	signal(SIGPIPE, SIG_IGN);
-	handover_announce(fd);
+	handover_announce(fd, form);
 	return fcntl(HANDOVER_FD, F_GETFD) < 0 ? 0 : 2;
 }
 
@@ -67,6 +68,18 @@ TEST(session_says_so_and_which_process_it_is_and_closes)
 	assert_int_equal(read_status((char *)message, sizeof message), 5);
 	assert_int_equal(message[0].runs, HANDOVER_SESSION_RUNS);
 	assert_true(message[0].pid > 0 && message[0].pid != getpid());
+	assert_int_equal(unit_in_child(look), 0);
+}
+
+TEST(session_tells_a_monitor_of_the_first_version_one_octet)
+{
+	char octets[8];
+
+	form = HANDOVER_OCTET;
+	assert_int_equal(unit_in_child(announce_on_pipe), 0);
+	form = HANDOVER_WHOLE;
+	assert_int_equal(read_status(octets, sizeof octets), 1);
+	assert_int_equal(octets[0], HANDOVER_SESSION_RUNS);
 	assert_int_equal(unit_in_child(look), 0);
 }
 
@@ -122,7 +135,7 @@ static int announce_to_nobody(void)
 {
 	if (dup2(status[1], HANDOVER_FD) != HANDOVER_FD || dup2(connection[0], 1) != 1)
 		return 1;
-	handover_announce(-1);
+	handover_announce(-1, form);
 	return fcntl(HANDOVER_FD, F_GETFD) >= 0 ? 0 : 2;
 }
 
@@ -139,6 +152,7 @@ TEST(session_without_a_monitor_says_nothing)
 
 static const struct CMUnitTest tests[] = {
 	HANDOVER_TEST(session_says_so_and_which_process_it_is_and_closes),
+	HANDOVER_TEST(session_tells_a_monitor_of_the_first_version_one_octet),
 	HANDOVER_TEST(session_whose_checker_closed_the_descriptor_marks_the_connection),
 	HANDOVER_TEST(session_that_cannot_write_marks_the_connection),
 	HANDOVER_TEST(file_that_the_checker_opened_there_is_not_written_to),

@@ -4,6 +4,7 @@
 #include "fuzz.h"
 
 #include "tests/unit/unit_encode.h"
+#include "tests/unit/unit_plain.h"
 
 #define PIECE 100
 

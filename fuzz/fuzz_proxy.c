@@ -2,8 +2,14 @@
  * rules. */
 #include "fuzz.h"
 
-#include "lib/utf8.h"
 #include "peer/proxy_header.h"
+
+static bool matches(const char *text, const char *rule_text)
+{
+	struct address_rule rule;
+
+	return address_rule_parse(rule_text, &rule) && address_rules_match(&rule, 1, text);
+}
 
 /* A text that was written is read back as the same value, and written the same. */
 static void check_ip(const char text[ADDRESS_TEXT_OCTETS])
@@ -17,8 +23,8 @@ static void check_ip(const char text[ADDRESS_TEXT_OCTETS])
 	address_write(&a, again);
 	CHECK(strcmp(text, again) == 0);
 	CHECK(address_rule_parse(text, &rule) && address_rule_matches(&rule, &a));
-	CHECK(address_matches(text, a.length == 4 ? "0.0.0.0/0" : "::/0"));
-	CHECK(!address_matches(text, a.length == 4 ? "::/0" : "0.0.0.0/0"));
+	CHECK(matches(text, a.length == 4 ? "0.0.0.0/0" : "::/0"));
+	CHECK(!matches(text, a.length == 4 ? "::/0" : "0.0.0.0/0"));
 }
 
 static void check_port(const char port[ADDRESS_PORT_OCTETS])
@@ -28,21 +34,10 @@ static void check_port(const char port[ADDRESS_PORT_OCTETS])
 	CHECK(strspn(port, "0123456789") == strlen(port) && atoi(port) <= 65535);
 }
 
-static void check_text(const char *text, size_t room, bool may_be)
-{
-	const char *const end = memchr(text, '\0', room);
-
-	CHECK(end != NULL && (may_be || end == text));
-	CHECK(utf8_is_valid(text, (size_t)(end - text)));
-	for (; text < end; text++)
-		CHECK((unsigned char)*text >= 0x20 && *text != 0x7f);
-}
-
 static void check_header(const struct proxy_header *h)
 {
 	CHECK(h->reason == NULL && h->octets >= 15 && h->octets <= PROXY_HEADER_OCTETS);
 	CHECK(!h->local || (!h->has_addresses && !h->tls));
-	CHECK(h->tls || !h->tls_client_verified);
 	if (h->has_addresses) {
 		check_ip(h->source_ip);
 		check_ip(h->destination_ip);
@@ -52,9 +47,6 @@ static void check_header(const struct proxy_header *h)
 		CHECK(h->source_ip[0] == '\0' && h->source_port[0] == '\0');
 		CHECK(h->destination_ip[0] == '\0' && h->destination_port[0] == '\0');
 	}
-	check_text(h->tls_version, sizeof h->tls_version, h->tls);
-	check_text(h->tls_cipher, sizeof h->tls_cipher, h->tls);
-	check_text(h->tls_client_name, sizeof h->tls_client_name, h->tls_client_verified);
 }
 
 /* The result for a part of a header must agree with the result for the whole. */

@@ -58,7 +58,7 @@ static enum sasl_outcome check(enum sasl_outcome outcome)
 	case SASL_MALFORMED:
 	case SASL_NOT_ALLOWED:
 	case SASL_UNKNOWN_MECHANISM:
-		CHECK(s.problem != SASL_NO_PROBLEM && s.problem < SASL_PROBLEMS);
+		CHECK(s.problem != SASL_NO_PROBLEM && s.problem <= SASL_PROBLEM_NO_EXCHANGE);
 		check_wiped();
 		break;
 	}

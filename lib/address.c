@@ -313,15 +313,6 @@ bool address_rule_matches(const struct address_rule *rule, const struct address 
 	return true;
 }
 
-bool address_matches(const char *text, const char *rule_text)
-{
-	struct address_rule rule;
-	struct address a;
-
-	return address_parse(text, strlen(text), &a) && address_rule_parse(rule_text, &rule) &&
-	       address_rule_matches(&rule, &a);
-}
-
 bool address_rules_match(const struct address_rule *rules, size_t count, const char *text)
 {
 	struct address address;

@@ -50,7 +50,4 @@ bool address_rule_matches(const struct address_rule *rule, const struct address 
  * none. */
 bool address_rules_match(const struct address_rule *rules, size_t count, const char *text);
 
-/* The same with the rule as a text. A text that cannot be read matches nothing. */
-bool address_matches(const char *text, const char *rule_text);
-
 #endif

@@ -157,24 +157,6 @@ size_t encode(struct encoder *e, const char *in, size_t length, char *out)
 	return (size_t)(out - out_start);
 }
 
-size_t encode_plain(struct encoder *e, const char *in, size_t length, char *out)
-{
-	const char *const out_start = out;
-
-	for (size_t i = 0; i < length; i++) {
-		if (in[i] == '.' && !e->in_line) {
-			*out++ = '.';
-			e->stuffed++;
-		}
-		if (in[i] == '\n' && !e->after_cr)
-			*out++ = '\r';
-		*out++ = in[i];
-		e->in_line = in[i] != '\n';
-		e->after_cr = in[i] == '\r';
-	}
-	return (size_t)(out - out_start);
-}
-
 size_t encode_end(const struct encoder *e, char *out)
 {
 	if (!e->in_line)

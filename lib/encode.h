@@ -27,9 +27,6 @@ struct encoder {
  * Returns the length of the result. */
 size_t encode(struct encoder *e, const char *in, size_t length, char *out);
 
-/* The same, octet by octet: for tests to compare with. */
-size_t encode_plain(struct encoder *e, const char *in, size_t length, char *out);
-
 /* Ends the message: supplies the final line end if it is missing. out must have room for two
  * octets. Returns how many were written: 0 or 2. */
 size_t encode_end(const struct encoder *e, char *out);

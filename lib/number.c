@@ -13,8 +13,10 @@ bool number_parse(const char *octets, size_t length, uint64_t *number)
 		digit = (uint64_t)(octets[i] - '0');
 		value = value > (UINT64_MAX - digit) / 10 ? UINT64_MAX : value * 10 + digit;
 	}
+	if (length == 0)
+		return false;
 	*number = value;
-	return length > 0;
+	return true;
 }
 
 size_t number_write(char digits[NUMBER_DIGITS], uint64_t number)

@@ -5,8 +5,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "lib/utf8.h"
-
 #define V1_PREFIX_OCTETS 6
 #define V1_LEAST 15 /* "PROXY UNKNOWN" CRLF */
 #define V2_FIXED 16
@@ -205,14 +203,8 @@ static const char *parse_v1(struct part line, struct proxy_header *h)
 enum { COMMAND_LOCAL = 0x20, COMMAND_PROXY = 0x21 };
 enum { FAMILY_UNSPEC, FAMILY_INET, FAMILY_INET6, FAMILY_UNIX };
 enum { TRANSPORT_UNSPEC, TRANSPORT_STREAM, TRANSPORT_DGRAM };
-enum {
-	TLV_CRC32C = 0x03,
-	TLV_SSL = 0x20,
-	TLV_SSL_VERSION = 0x21,
-	TLV_SSL_CN = 0x22,
-	TLV_SSL_CIPHER = 0x23
-};
-enum { CLIENT_SSL = 1, CLIENT_CERT_CONN = 2, CLIENT_CERT_SESS = 4 };
+enum { TLV_CRC32C = 0x03, TLV_SSL = 0x20 };
+enum { CLIENT_SSL = 1 };
 
 /* The length of the addresses of each family: two addresses and two ports. */
 static const size_t addresses_octets[] = {
@@ -277,49 +269,20 @@ static bool take_tlv(struct part *rest, unsigned *type, struct part *value)
 	return true;
 }
 
-/* Copies a text for logs and the environment, the first of its kind. A text that does not fit,
- * or is not plain UTF-8, is left out. */
-static void copy_text(char *text, size_t room, struct part value)
-{
-	if (text[0] != '\0' || value.length >= room)
-		return;
-	for (size_t i = 0; i < value.length; i++)
-		if (octet_at(value, i) < 0x20 || octet_at(value, i) == 0x7f)
-			return;
-	if (!utf8_is_valid(value.octets, value.length))
-		return;
-	memcpy(text, value.octets, value.length);
-	text[value.length] = '\0';
-}
-
-/* Section 2.2.6. A verify field of zero means little without a certificate. */
+/* Section 2.2.6. Version, cipher and client certificate are not used, but the lengths must add
+ * up. */
 static const char *parse_ssl(struct part value, struct proxy_header *h)
 {
-	const unsigned certificate = CLIENT_CERT_CONN | CLIENT_CERT_SESS;
-	unsigned client, type;
+	unsigned type;
 	struct part rest, sub;
 
 	if (value.length < 5)
 		return "version 2: SSL TLV too short";
-	client = octet_at(value, 0);
 	rest = skip(value, 5);
-	while (rest.length > 0) {
+	while (rest.length > 0)
 		if (!take_tlv(&rest, &type, &sub))
 			return "version 2: lengths in the SSL TLV do not add up";
-		if (type == TLV_SSL_VERSION)
-			copy_text(h->tls_version, sizeof h->tls_version, sub);
-		else if (type == TLV_SSL_CIPHER)
-			copy_text(h->tls_cipher, sizeof h->tls_cipher, sub);
-		else if (type == TLV_SSL_CN)
-			copy_text(h->tls_client_name, sizeof h->tls_client_name, sub);
-	}
-	h->tls = (client & CLIENT_SSL) != 0;
-	h->tls_client_verified = h->tls && (client & certificate) != 0 &&
-				 number_at(value, 1) == 0 && number_at(value, 3) == 0;
-	if (!h->tls)
-		h->tls_version[0] = h->tls_cipher[0] = '\0';
-	if (!h->tls_client_verified)
-		h->tls_client_name[0] = '\0';
+	h->tls = (octet_at(value, 0) & CLIENT_SSL) != 0;
 	return NULL;
 }
 

@@ -19,18 +19,13 @@
 /* The longest line of version 1, with its CRLF. */
 #define PROXY_LINE_OCTETS 107
 
-/* Room for the texts of TLS, with their NUL. */
-#define PROXY_TLS_OCTETS 64
-#define PROXY_NAME_OCTETS 257
-
 enum proxy_result {
 	PROXY_COMPLETE,
 	PROXY_INCOMPLETE, /* the octets are the beginning of a header */
 	PROXY_MALFORMED,  /* see reason; the caller drops the connection */
 };
 
-/* All texts are terminated, and empty if a value is not known. Those of TLS are UTF-8
- * without control characters. */
+/* All texts are terminated, and empty if a value is not known. */
 struct proxy_header {
 	size_t octets;      /* the length of the header; the octets after it are the client's */
 	const char *reason; /* of PROXY_MALFORMED, for the log */
@@ -45,14 +40,7 @@ struct proxy_header {
 	char source_ip[ADDRESS_TEXT_OCTETS], source_port[ADDRESS_PORT_OCTETS];
 	char destination_ip[ADDRESS_TEXT_OCTETS], destination_port[ADDRESS_PORT_OCTETS];
 
-	/* The client came to the proxy over TLS; its version and cipher as OpenSSL names them.
-	 */
-	bool tls;
-	char tls_version[PROXY_TLS_OCTETS], tls_cipher[PROXY_TLS_OCTETS];
-
-	/* The client showed a certificate that the proxy verified, for this name: */
-	bool tls_client_verified;
-	char tls_client_name[PROXY_NAME_OCTETS];
+	bool tls; /* the client uses TLS towards the proxy */
 };
 
 /* How many more octets certainly belong to the header that begins so. 0: it is complete, or no

@@ -27,11 +27,6 @@ static const struct sasl_row {
 	[SASL_OAUTHBEARER] = {"OAUTHBEARER", "", SASL_OAUTHBEARER_OCTETS, take_oauthbearer},
 };
 
-const char *sasl_name(enum sasl_mechanism mechanism)
-{
-	return mechanisms[mechanism].name;
-}
-
 bool sasl_find(struct span name, enum sasl_mechanism *mechanism)
 {
 	for (unsigned i = 0; i < SASL_MECHANISMS; i++)

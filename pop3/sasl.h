@@ -35,9 +35,6 @@ enum sasl_mechanism {
 #define SASL_SET(mechanism) (1U << (mechanism))
 #define SASL_SET_ALL (SASL_SET(SASL_MECHANISMS) - 1)
 
-/* Those that show an eavesdropper something to log in with. */
-#define SASL_SET_CLEAR_TEXT (SASL_SET_ALL & ~SASL_SET(SASL_CRAM_MD5))
-
 /* The longest that is accepted, in octets. */
 #define SASL_LOGIN_OCTETS 512
 #define SASL_PASSWORD_OCTETS 1024
@@ -88,7 +85,6 @@ enum sasl_problem {
 	SASL_PROBLEM_BINDING,        /* the client wants channel binding */
 	SASL_PROBLEM_NO_EXCHANGE,    /* a step or a refusal without an exchange */
 };
-#define SASL_PROBLEMS 13
 
 enum sasl_state {
 	SASL_IDLE,
@@ -112,9 +108,6 @@ struct sasl {
 	size_t message_octets;
 	char message[SASL_MESSAGE_OCTETS];
 };
-
-/* The name of a mechanism, as SASL in CAPA and AUTH_MECHANISM show it. */
-const char *sasl_name(enum sasl_mechanism mechanism);
 
 /* Finds a mechanism by its name, in any case; false if it is none of ours. */
 bool sasl_find(struct span name, enum sasl_mechanism *mechanism);

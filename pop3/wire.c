@@ -145,13 +145,6 @@ void wire_puts(struct wire *w, const char *text)
 	wire_put(w, text, strlen(text));
 }
 
-void wire_put_number(struct wire *w, uint64_t number)
-{
-	char digits[NUMBER_DIGITS];
-
-	wire_put(w, digits, number_write(digits, number));
-}
-
 void wire_reply(struct wire *w, const char *format, ...)
 {
 	char line[WIRE_REPLY_OCTETS - 1]; /* CRLF follows; the terminator is not sent */

@@ -91,7 +91,6 @@ void wire_forget_input(struct wire *w);
  * nothing. */
 void wire_put(struct wire *w, const char *octets, size_t length);
 void wire_puts(struct wire *w, const char *text);
-void wire_put_number(struct wire *w, uint64_t number);
 
 /* Appends a reply line and its CRLF. A line longer than WIRE_REPLY_OCTETS is cut. */
 void wire_reply(struct wire *w, const char *format, ...) __attribute__((format(printf, 2, 3)));

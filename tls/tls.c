@@ -251,11 +251,3 @@ void tls_forget_keys(struct tls *t)
 	tls_material_forget(t->material);
 	wipe_stack();
 }
-
-void tls_close(struct tls *t)
-{
-	SSL_free(t->ssl);
-	SSL_CTX_free(t->context);
-	t->ssl = NULL;
-	t->context = NULL;
-}

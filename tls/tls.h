@@ -41,7 +41,4 @@ enum tls_verdict tls_handshake(
 /* Forgets the keys of the server: after the handshake they are not needed. */
 void tls_forget_keys(struct tls *t);
 
-/* Frees what tls_open made. */
-void tls_close(struct tls *t);
-
 #endif

@@ -6,7 +6,6 @@
 #include "lib/encode.h"
 
 __typeof__(encode) portable_encode;
-__typeof__(encode_plain) portable_encode_plain;
 __typeof__(encode_end) portable_encode_end;
 __typeof__(encode_count) portable_encode_count;
 __typeof__(encode_count_end) portable_encode_count_end;
@@ -15,7 +14,6 @@ __typeof__(encode_top_extent) portable_top_extent;
 
 #define ENCODE_PORTABLE
 #define encode portable_encode
-#define encode_plain portable_encode_plain
 #define encode_end portable_encode_end
 #define encode_count portable_encode_count
 #define encode_count_end portable_encode_count_end
@@ -25,7 +23,6 @@ __typeof__(encode_top_extent) portable_top_extent;
 #include "lib/encode.c"
 
 #undef encode
-#undef encode_plain
 #undef encode_end
 #undef encode_count
 #undef encode_count_end

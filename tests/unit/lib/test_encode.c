@@ -3,6 +3,7 @@
 #include "tests/unit/unit.h"
 
 #include "tests/unit/unit_encode.h"
+#include "tests/unit/unit_plain.h"
 
 #define PAGE 65536
 #define LONGEST 700

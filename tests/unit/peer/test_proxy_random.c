@@ -179,7 +179,6 @@ static bool model_v2_checksum(const char *octets, size_t first, size_t size)
 	return true;
 }
 
-/* Only the version is used of the TLS texts, and only if it occurs once. */
 static bool model_v2_tls(const char *octets, size_t first, size_t size, struct proxy_header *h)
 {
 	size_t value = 0, length = 0, nothing;
@@ -191,8 +190,6 @@ static bool model_v2_tls(const char *octets, size_t first, size_t size, struct p
 	if (count > 1 || length < 5)
 		return false;
 	h->tls = (at(octets, value) & 1) != 0;
-	h->tls_client_verified = h->tls && (at(octets, value) & 6) != 0 &&
-				 memcmp(octets + value + 1, "\0\0\0\0", 4) == 0;
 	return model_tlvs(octets, value + 5, value + length, 0x21, &nothing, &nothing, &count);
 }
 
@@ -243,7 +240,6 @@ static void agrees_with_model(const char *octets, size_t length)
 	assert_int_equal(h.local, expected.local);
 	assert_int_equal(h.has_addresses, expected.has_addresses);
 	assert_int_equal(h.tls, expected.tls);
-	assert_int_equal(h.tls_client_verified, expected.tls_client_verified);
 	assert_string_equal(h.source_port, expected.source_port);
 	assert_string_equal(h.destination_port, expected.destination_port);
 	if (strchr(expected.source_ip, ':') == NULL || strchr(expected.source_ip, '.') == NULL)

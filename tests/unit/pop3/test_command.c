@@ -19,13 +19,20 @@ static enum command_result show(void *state, const struct command_input *input)
 	return COMMAND_GOOD;
 }
 
+static void put_number(uint64_t number)
+{
+	char digits[NUMBER_DIGITS];
+
+	wire_put(&w, digits, number_write(digits, number));
+}
+
 static enum command_result show_number(void *state, const struct command_input *input)
 {
 	(void)state;
 	if (!input->has_number)
 		wire_puts(&w, "+none");
 	else
-		wire_put_number(&w, input->number);
+		put_number(input->number);
 	wire_puts(&w, "\n");
 	return COMMAND_GOOD;
 }
@@ -34,9 +41,9 @@ static enum command_result show_lines(void *state, const struct command_input *i
 {
 	(void)state;
 	assert_true(input->has_number);
-	wire_put_number(&w, input->number);
+	put_number(input->number);
 	wire_puts(&w, ",");
-	wire_put_number(&w, input->lines);
+	put_number(input->lines);
 	wire_puts(&w, "\n");
 	return COMMAND_GOOD;
 }

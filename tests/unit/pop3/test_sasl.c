@@ -196,7 +196,7 @@ TEST(mechanisms_have_names_in_any_case)
 	enum sasl_mechanism found;
 
 	for (unsigned i = 0; i < SASL_MECHANISMS; i++) {
-		const struct span name = text_of(sasl_name((enum sasl_mechanism)i));
+		const struct span name = text_of(name_of((enum sasl_mechanism)i));
 
 		assert_true(sasl_find(name, &found));
 		assert_int_equal(found, i);
@@ -216,7 +216,7 @@ TEST(unknown_mechanisms_and_those_not_allowed)
 	for (size_t i = 0; i < COUNT_OF(unknown); i++)
 		assert_int_equal(start(unknown[i]), SASL_UNKNOWN_MECHANISM);
 	for (unsigned i = 0; i < SASL_MECHANISMS; i++) {
-		const char *const name = sasl_name((enum sasl_mechanism)i);
+		const char *const name = name_of((enum sasl_mechanism)i);
 		const unsigned others = SASL_SET_ALL & ~SASL_SET(i);
 
 		assert_int_equal(
@@ -228,7 +228,6 @@ TEST(unknown_mechanisms_and_those_not_allowed)
 	assert_int_equal(start_with(SASL_SET(SASL_CRAM_MD5), "PLAIN dGVzdAB0ZXN0AHRlc3Q=", 26,
 				 TIMESTAMP),
 		SASL_NOT_ALLOWED);
-	assert_int_equal(SASL_SET_CLEAR_TEXT & SASL_SET(SASL_CRAM_MD5), 0);
 }
 
 /* Sends a message of a mechanism with fields of the given lengths. */
@@ -282,12 +281,12 @@ TEST(longest_line_is_as_announced)
 	for (unsigned i = 0; i < SASL_MECHANISMS; i++) {
 		size_t most;
 
-		assert_int_equal(start(sasl_name((enum sasl_mechanism)i)), SASL_CONTINUE);
+		assert_int_equal(start(name_of((enum sasl_mechanism)i)), SASL_CONTINUE);
 		most = sasl_line_octets(&s) - 2;
 		memset(long_line, 'A', most + 4);
 		/* One or two octets more than the message may have can fit the line. */
 		step_octets(long_line, most);
-		assert_int_equal(start(sasl_name((enum sasl_mechanism)i)), SASL_CONTINUE);
+		assert_int_equal(start(name_of((enum sasl_mechanism)i)), SASL_CONTINUE);
 		assert_malformed(step_octets(long_line, most + 4), SASL_PROBLEM_TOO_LONG);
 	}
 	assert_int_equal(SASL_LINE_OCTETS, 19118);

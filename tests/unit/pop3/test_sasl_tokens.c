@@ -260,7 +260,7 @@ TEST(messages_made_of_good_and_bad_fields)
 		struct made m;
 
 		make(&m, kind, &random);
-		start(sasl_name(of_kind[kind]));
+		start(name_of(of_kind[kind]));
 		if (!m.good) {
 			assert_int_equal(step_message(m.octets, m.length), SASL_MALFORMED);
 			continue;

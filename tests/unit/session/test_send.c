@@ -5,6 +5,7 @@
 
 #include "maildir/body.h"
 #include "session/send.h"
+#include "tests/unit/unit_plain.h"
 
 static struct wire w;
 

@@ -1,0 +1,58 @@
+/* number: decimal numbers. */
+#include "tests/unit/unit.h"
+
+#include "lib/number.h"
+
+TEST(numbers_are_decimal_without_a_limit)
+{
+	static const struct {
+		uint64_t number;
+		const char *text;
+	} known[] = {{0, "0"}, {9, "9"}, {10, "10"}, {4294967297, "4294967297"},
+		{UINT64_MAX, "18446744073709551615"}};
+
+	for (size_t i = 0; i < COUNT_OF(known); i++) {
+		char digits[NUMBER_DIGITS];
+		const size_t length = number_write(digits, known[i].number);
+		uint64_t again = 0;
+
+		assert_text(known[i].text, digits, length);
+		assert_true(number_parse(digits, length, &again));
+		assert_int_equal(again, known[i].number);
+	}
+}
+
+TEST(larger_numbers_are_the_largest)
+{
+	static const char *const larger[] = {"18446744073709551616", "99999999999999999999999"};
+
+	for (size_t i = 0; i < COUNT_OF(larger); i++) {
+		uint64_t number = 0;
+
+		assert_true(number_parse(larger[i], strlen(larger[i]), &number));
+		assert_true(number == UINT64_MAX);
+	}
+}
+
+TEST(octets_that_are_no_number_leave_it_alone)
+{
+	static const char *const wrong[] = {"", " ", "1 ", " 1", "+1", "-1", "1a", "0x1", "1."};
+
+	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+		uint64_t number = 7;
+
+		assert_false(number_parse(wrong[i], strlen(wrong[i]), &number));
+		assert_int_equal(number, 7);
+	}
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(numbers_are_decimal_without_a_limit),
+	cmocka_unit_test(larger_numbers_are_the_largest),
+	cmocka_unit_test(octets_that_are_no_number_leave_it_alone),
+};
+
+int main(void)
+{
+	return UNIT_RUN("number", tests);
+}

@@ -111,6 +111,7 @@ static bool take_proxied(struct auth *m, const struct request *request)
 		log_event(LOG_ERR, "greeter-misbehaves ip=%s when=PROXY", peer_ip(&m->peer));
 		return false;
 	}
+	m->greeter.is_for_proxy = proxy_client_is_proxy(&proxied, &m->peer);
 	proxy_client_apply(&proxied, &m->peer);
 	options_meet_proxy(o, proxied.tls);
 	return prepare_checkers(m);

@@ -55,18 +55,32 @@ bool greeter_start(
 	return false;
 }
 
+/* Whether nobody wanted to log in: a proxy looks every few seconds whether the port is served.
+ */
+static bool is_check(const struct greeter *g, int code)
+{
+	return code == LOGIN_CHECK ||
+	       (g->is_for_proxy && g->tries == 0 &&
+		       (code == LOGIN_QUIT || code == LOGIN_EOF || code == LOGIN_BROKEN));
+}
+
 /* Logs how a conversation without a login ended. */
 static void log_greeter_end(const struct greeter *g, int wait_status)
 {
 	static const char *const names[] = {"quit", "eof", "timeout", "broken", "bad-commands",
-		"failures", "orphan", "no-jail", "clear-text-refused", "no-proxy-header"};
-	const int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+		"failures", "orphan", "no-jail", "clear-text-refused", "no-proxy-header",
+		"check"};
+	int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
 	const int known = (int)(sizeof names / sizeof *names);
 
+	if (is_check(g, code))
+		code = LOGIN_CHECK;
 	if (code == LOGIN_ORPHAN)
 		return; /* this process ended the greeter, and has logged why */
 	if (code >= LOGIN_QUIT && code < LOGIN_QUIT + known)
-		log_event(code == LOGIN_NO_JAIL ? LOG_ERR : LOG_INFO,
+		log_event(code == LOGIN_CHECK     ? LOG_DEBUG
+			  : code == LOGIN_NO_JAIL ? LOG_ERR
+						  : LOG_INFO,
 			"end ip=%s stage=login reason=%s tries=%u", g->ip,
 			names[code - LOGIN_QUIT], g->tries);
 	else if (WIFSIGNALED(wait_status))

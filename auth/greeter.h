@@ -13,8 +13,9 @@
 struct greeter {
 	int fd; /* the monitor's end of the socket pair; -1: the greeter was ended */
 	pid_t pid;
-	const char *ip; /* of its client, for the log */
-	unsigned tries; /* logins that it asked for */
+	const char *ip;    /* of its client, for the log */
+	unsigned tries;    /* logins that it asked for */
+	bool is_for_proxy; /* its client is a proxy, and nobody behind it */
 };
 
 /* Forks the greeter, which serves the client until deadline_ms at the latest. Returns false

@@ -200,9 +200,13 @@ static enum login_end end_of_wire(const struct wire *w)
 	return LOGIN_EOF;
 }
 
-/* A client that cannot do TLS leaves after it was told to; the log says why it left. */
+/* A client that cannot do TLS leaves after it was told to; the log says why it left. One that
+ * has not said a word looked whether the port is open; after a handshake it may have disliked
+ * the certificate. */
 static enum login_end explain(const struct conversation *c, enum login_end end)
 {
+	if ((end == LOGIN_EOF || end == LOGIN_BROKEN) && !c->wire.has_input && !c->tls)
+		return LOGIN_CHECK;
 	return c->refused_cleartext && (end == LOGIN_QUIT || end == LOGIN_EOF)
 		       ? LOGIN_CLEARTEXT_REFUSED
 		       : end;
@@ -225,6 +229,7 @@ static void greet(struct conversation *c, const char *timestamp)
 static enum login_end end_of_proxy(enum proxy_read found)
 {
 	switch (found) {
+	case PROXY_READ_NOTHING: return LOGIN_CHECK;
 	case PROXY_READ_EOF: return LOGIN_EOF;
 	case PROXY_READ_TIMEOUT: return LOGIN_TIMEOUT;
 	case PROXY_READ_WRONG: return LOGIN_NO_PROXY;

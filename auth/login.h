@@ -17,6 +17,7 @@ enum login_end {
 	LOGIN_NO_JAIL,           /* the privileges could not be given up */
 	LOGIN_CLEARTEXT_REFUSED, /* the client left after it was told that passwords need TLS */
 	LOGIN_NO_PROXY,          /* the connection did not begin with a PROXY header */
+	LOGIN_CHECK,             /* the client left without a word */
 };
 
 /* Greets the client, takes credentials and has them checked through monitor_fd, until a login

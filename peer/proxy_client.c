@@ -62,6 +62,16 @@ static void write_end(
 	snprintf(port, PEER_PORT_OCTETS, "%u", (unsigned)number);
 }
 
+bool proxy_client_is_proxy(const struct proxy_client *proxied, const struct peer *p)
+{
+	char ip[sizeof p->remote_ip], port[PEER_PORT_OCTETS];
+
+	if (proxied->local || proxied->remote_length == 0)
+		return true;
+	write_end(ip, port, proxied->remote, proxied->remote_length, proxied->remote_port);
+	return strcmp(ip, p->remote_ip) == 0 && strcmp(port, p->remote_port) == 0;
+}
+
 void proxy_client_apply(const struct proxy_client *proxied, struct peer *p)
 {
 	if (proxied->local)

@@ -24,6 +24,10 @@ struct proxy_client proxy_client_of(const struct proxy_header *header);
 /* Whether the value can be a result of proxy_client_of: the greeter is not trusted. */
 bool proxy_client_is_valid(const struct proxy_client *proxied);
 
+/* Whether the proxy has connected for itself, as for a health check: it says so, names nobody,
+ * or names itself, that is the other end of this connection, which p describes. */
+bool proxy_client_is_proxy(const struct proxy_client *proxied, const struct peer *p);
+
 /* Makes p describe the proxy's client. Leaves p unchanged if the proxy speaks for itself.
  * Addresses that the proxy does not know stay those of the proxy. */
 void proxy_client_apply(const struct proxy_client *proxied, struct peer *p);

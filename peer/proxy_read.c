@@ -22,6 +22,13 @@ static enum proxy_read wait_for_octets(int fd, int64_t deadline_ms)
 	return ready == 0 ? PROXY_READ_TIMEOUT : PROXY_READ_BROKEN;
 }
 
+static enum proxy_read end_of(ssize_t got, size_t have)
+{
+	if (have == 0)
+		return PROXY_READ_NOTHING;
+	return got == 0 ? PROXY_READ_EOF : PROXY_READ_BROKEN;
+}
+
 enum proxy_read proxy_read(int fd, int64_t deadline_ms, struct proxy_header *header)
 {
 	char octets[PROXY_HEADER_OCTETS];
@@ -34,12 +41,10 @@ enum proxy_read proxy_read(int fd, int64_t deadline_ms, struct proxy_header *hea
 		if (waited != PROXY_READ_COMPLETE)
 			return waited;
 		got = read(fd, octets + have, need);
-		if (got == 0)
-			return PROXY_READ_EOF;
 		if (got > 0)
 			have += (size_t)got;
-		else if (errno != EINTR && errno != EAGAIN)
-			return PROXY_READ_BROKEN;
+		else if (got == 0 || (errno != EINTR && errno != EAGAIN))
+			return end_of(got, have);
 	}
 	return proxy_parse(octets, have, header) == PROXY_COMPLETE ? PROXY_READ_COMPLETE
 								   : PROXY_READ_WRONG;

@@ -12,7 +12,8 @@
 
 enum proxy_read {
 	PROXY_READ_COMPLETE,
-	PROXY_READ_EOF,     /* the connection ended before or in the header */
+	PROXY_READ_NOTHING, /* the connection ended before the first octet */
+	PROXY_READ_EOF,     /* the connection ended in the header */
 	PROXY_READ_TIMEOUT, /* the header did not come before deadline_ms */
 	PROXY_READ_BROKEN,  /* reading failed, see errno */
 	PROXY_READ_WRONG,   /* not a header; header->reason says why */

@@ -250,6 +250,7 @@ static bool receive_input(struct wire *w, int64_t *since_ms)
 			error_number = errno;
 		}
 		if (octets > 0) {
+			w->has_input = true;
 			w->in_end += (size_t)octets;
 			return true;
 		}

@@ -54,6 +54,7 @@ struct wire {
 	int in_fd, out_fd;
 	int watch_fd; /* a socket whose hang-up ends the conversation, or -1 */
 	bool in_is_socket, out_is_socket;
+	bool has_input; /* something came from the client, ever */
 	enum wire_intake intake;
 	size_t line_octets;  /* a longer line is skipped; WIRE_COMMAND_OCTETS unless changed */
 	int64_t idle_ms;     /* limit for each command, and for a client that does not read */

@@ -213,11 +213,18 @@ static bool lock_in(const struct tls_options *o)
 	return false;
 }
 
-static void log_failure(const struct connection *c, const char *reason)
+static void log_failure(const struct connection *c, int priority, const char *reason)
 {
 	if (end_signal == 0)
 		log_event(
-			LOG_INFO, "tls-failed ip=%s reason=\"%s\"", peer_ip(&c->peer), reason);
+			priority, "tls-failed ip=%s reason=\"%s\"", peer_ip(&c->peer), reason);
+}
+
+/* A proxy looks every few seconds whether the port is served, and leaves without a word. After
+ * STLS that is something else. */
+static bool is_check(const struct connection *c, const struct tls *t, enum tls_verdict verdict)
+{
+	return verdict == TLS_REFUSED && !c->options->starttls && !tls_has_input(t);
 }
 
 static void log_end(const struct connection *c, enum engine_end end)
@@ -232,7 +239,8 @@ static void log_end(const struct connection *c, enum engine_end end)
 /* Reads a proxy's header, which comes before the handshake and in clear text. */
 static bool meet_proxy(struct connection *c, int64_t deadline_ms)
 {
-	static const char *const problems[] = {[PROXY_READ_EOF] = "connection-ended",
+	static const char *const problems[] = {[PROXY_READ_NOTHING] = "no-octet",
+		[PROXY_READ_EOF] = "connection-ended",
 		[PROXY_READ_TIMEOUT] = "timeout",
 		[PROXY_READ_BROKEN] = "connection-broken"};
 	struct proxy_header header = {.reason = NULL};
@@ -241,8 +249,8 @@ static bool meet_proxy(struct connection *c, int64_t deadline_ms)
 
 	if (found != PROXY_READ_COMPLETE) {
 		if (end_signal == 0)
-			log_event(LOG_INFO, "tls-no-proxy-header ip=%s reason=\"%s\"",
-				peer_ip(&c->peer),
+			log_event(found == PROXY_READ_NOTHING ? LOG_DEBUG : LOG_INFO,
+				"tls-no-proxy-header ip=%s reason=\"%s\"", peer_ip(&c->peer),
 				found == PROXY_READ_WRONG ? header.reason : problems[found]);
 		return false;
 	}
@@ -259,13 +267,13 @@ static enum tls_verdict greet(struct connection *c, struct tls *t)
 	const int64_t deadline_ms = clock_now_ms() + c->options->handshake_seconds * 1000;
 
 	if (!never_block(0) || !never_block(1))
-		log_failure(c, strerror(errno));
+		log_failure(c, LOG_INFO, strerror(errno));
 	else if (c->options->proxy_protocol && !meet_proxy(c, deadline_ms))
 		verdict = TLS_NOT_BEGUN;
 	else if (tls_open(t))
 		verdict = tls_handshake(t, deadline_ms, reason, sizeof reason);
 	if (verdict == TLS_REFUSED || verdict == TLS_TIMEOUT)
-		log_failure(c, reason);
+		log_failure(c, is_check(c, t, verdict) ? LOG_DEBUG : LOG_INFO, reason);
 	else if (verdict == TLS_ESTABLISHED)
 		tls_report_agreement(t, peer_ip(&c->peer));
 	tls_forget_keys(t);

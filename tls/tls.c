@@ -236,6 +236,11 @@ enum tls_verdict tls_handshake(
 	}
 }
 
+bool tls_has_input(const struct tls *t)
+{
+	return BIO_number_read(SSL_get_rbio(t->ssl)) > 0;
+}
+
 /* The library wipes the memory that it allocates, but not all of its stack. */
 static __attribute__((noinline)) void wipe_stack(void)
 {

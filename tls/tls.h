@@ -38,6 +38,9 @@ bool tls_open(struct tls *t);
 enum tls_verdict tls_handshake(
 	struct tls *t, int64_t deadline_ms, char *reason, size_t capacity);
 
+/* Whether the client has sent an octet. */
+bool tls_has_input(const struct tls *t);
+
 /* Forgets the keys of the server: after the handshake they are not needed. */
 void tls_forget_keys(struct tls *t);
 

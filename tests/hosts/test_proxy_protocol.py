@@ -125,10 +125,16 @@ def test_a_proxy_that_speaks_for_itself_is_served(lab, home, uid):
         server = start(lab, home, uid=uid)
         expect_session(replies_to(server, header + session_of(home)), server)
         wait_for_log(server, r"login ip=127\.0\.0\.1 .* tls=no session=")
-    server = start(lab, home, uid=uid)
+    for sent in (b"", v2(command=0), v2(command=0) + b"CAPA\r\n"):
+        server = start(lab, home, uid=uid)
+        server.send(sent)
+        server.close()
+        server.ended()
+        assert server.log() == ""
+    server = start(lab, home, "--debug", uid=uid)
     server.close()
     server.ended()
-    wait_for_log(server, r"end ip=127\.0\.0\.1 stage=login reason=(eof|broken) tries=0 session=")
+    wait_for_log(server, r"end ip=127\.0\.0\.1 stage=login reason=check tries=0 session=")
 
 
 def test_the_checker_is_told_who_the_client_is(lab, home, uid):
@@ -217,7 +223,11 @@ def test_a_header_that_does_not_come_ends_the_connection(lab, home, sent):
     server.send(sent)
     server.shutdown()
     assert server.rest(10) == b"", server.report()
-    wait_for_log(server, r"reason=eof tries=0 session=")
+    if sent:
+        wait_for_log(server, r"reason=eof tries=0 session=")
+    else:  # as health checks do
+        server.ended()
+        assert server.log() == ""
 
 
 def test_a_proxy_has_some_seconds_for_its_header(lab, home):

@@ -15,7 +15,7 @@ from test_checkpw import BUILD, credentials, crypt_hash, has_pam
 REFUSED, TEMPORARY = 1, 111
 FIRST_OCTET = 1 << 30
 CHEAP = crypt_hash("secret", "$5$", 1000)
-DEAR = crypt_hash("secret", "$y$") # 16 MiB
+DEAR = crypt_hash("secret", "$y$")  # 16 MiB
 BOTH = ["root", "user"] if ROOT else ["user"]
 
 HOLD = f"""

@@ -65,8 +65,8 @@ TLS_PROGRAM = $(if $(filter yes,$(TLS)),$(O)/pop3d-tls)
 TLS_SOURCES = $(wildcard tls/*.c) $(LIB)
 TLS_LIBS = $(if $(filter static,$(TLS_LINK)),-l:libssl.a -l:libcrypto.a,-lssl -lcrypto)
 # pop3d-admin is dynamic: it looks up accounts where the host has them.
-ADMIN = $(wildcard admin/*.c maildir/*.c pop3/*.c) maildir.c options.c checkpw/entry.c checkpw/file.c checkpw/mail.c \
-	checkpw/quote.c $(LIB)
+ADMIN = $(wildcard admin/*.c maildir/*.c pop3/*.c) maildir.c options.c \
+	$(addprefix checkpw/,entry.c file.c mail.c name.c options.c quote.c slot.c) $(LIB)
 CHECKPW = $(wildcard checkpw/*.c lib/*.c) os/log.c os/clock.c os/program.c os/relro.c
 UNITS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*/test_*.c))
 SOURCES = $(wildcard *.[ch] */*.[ch] checkpw/musl/*.c tests/*/*.[ch] tests/unit/*/*.[ch])

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "admin/passwd.h"
+#include "checkpw/name.h"
+#include "lib/argument.h"
 #include "os/finding.h"
 
 /* A login that is looked for in the password file. */
@@ -60,44 +62,105 @@ static bool find_in_file(const char *path, struct account *a)
 	return false;
 }
 
-static bool find_in_host(const struct command *c, struct account *a)
+/* The account of the host with this name, root left out. */
+static bool find_host_account(const struct command *c, const char *name, struct account *a)
 {
-	const struct passwd *const found = getpwnam(a->name);
-	const bool is_ours = strcmp(command_name(c->checker.list[0]), "pop3d-checkpw") == 0;
+	const struct passwd *const found = getpwnam(name);
 
 	if (found == NULL) {
-		finding_put(is_ours ? FINDING_WRONG : FINDING_WARNING, "login",
-			is_ours ? "%s is no account of this host: useradd %s%s"
-				: "%s is no account of this host, and where its mail is only "
-				  "%s knows: look "
-				  "at its Maildir with pop3d --show",
-			a->name, is_ours ? a->name : c->checker.list[0], "");
+		finding_put(FINDING_WRONG, "login", "%s is no account of this host: useradd %s",
+			name, name);
 		return false;
 	}
 	if (found->pw_uid == 0 && !c->settings.asked.allow_root) {
 		finding_put(FINDING_WRONG, "login",
 			"%s has uid 0, for which there are no sessions: deliver its mail to "
 			"somebody else",
-			a->name);
+			name);
 		return false;
 	}
 	a->uid = found->pw_uid;
 	a->gid = found->pw_gid;
-	a->is_host = true;
 	snprintf(a->home, sizeof a->home, "%s", found->pw_dir);
 	return true;
 }
 
+static bool find_in_host(const struct command *c, struct account *a)
+{
+	a->is_host = find_host_account(c, a->name, a);
+	return a->is_host;
+}
+
+/* Another checker decides. An account of the host with that name is its most likely answer. */
+static bool find_guess(const struct command *c, const char *advice, struct account *a)
+{
+	if (getpwnam(a->name) != NULL)
+		return find_in_host(c, a);
+	finding_put(FINDING_WARNING, "login",
+		"%s is no account of this host, and only %s knows where its mail is: %s",
+		a->name, c->checker.list[0], advice);
+	return false;
+}
+
+/* Puts the login where a path has %u, %n or %d. */
+static bool expand(const char *login, char *path)
+{
+	char pattern[ACCOUNT_PATH_OCTETS];
+	const char *problem;
+
+	if (!pwname_is_pattern(path))
+		return true;
+	memcpy(pattern, path, strlen(path) + 1);
+	problem = pwname_expand(pattern, login, path, ACCOUNT_PATH_OCTETS);
+	if (problem != NULL)
+		finding_put(FINDING_WRONG, "login",
+			"%s cannot be put into %s (%s): log in with the whole address, or give "
+			"--default-domain",
+			login, pattern, problem);
+	return problem == NULL;
+}
+
+/* --pam serves everybody as one user. */
+static bool find_owner(const struct command *c, const struct pw_options *o, struct account *a)
+{
+	if (!argument_user(o->as, &a->uid, &a->gid) && !find_host_account(c, o->as, a))
+		return false;
+	snprintf(a->home, sizeof a->home, "%s", o->home);
+	return true;
+}
+
+static bool find(const struct command *c, struct account *a)
+{
+	static struct pw_options options;
+	char typed[ACCOUNT_NAME_OCTETS];
+
+	if (!passwd_options(c, &options))
+		return find_guess(c, "look at its Maildir with pop3d --show", a);
+	memcpy(typed, a->name, sizeof typed);
+	pwname_make(typed, options.fold_login, options.default_domain, a->name, sizeof a->name);
+	switch (options.action) {
+	case CHECK_FILE:
+		if (!find_in_file(options.file, a))
+			return false;
+		break;
+	case CHECK_SYSTEM: return find_in_host(c, a);
+	case CHECK_PAM:
+		if (!find_owner(c, &options, a))
+			return false;
+		break;
+	default: return find_guess(c, "doveadm user shows it, and pop3d --show its Maildir", a);
+	}
+	return expand(a->name, a->home) && expand(a->name, a->maildir);
+}
+
 bool account_find(const struct command *c, const char *login, struct account *a)
 {
-	const char *const path = passwd_path(c);
-
 	memset(a, 0, sizeof *a);
 	snprintf(a->name, sizeof a->name, "%s", login);
 	for (char *octet = a->name; c->settings.asked.fold_login && *octet != '\0'; octet++)
 		if (*octet >= 'A' && *octet <= 'Z')
 			*octet = (char)(*octet - 'A' + 'a');
-	if (!(path != NULL ? find_in_file(path, a) : find_in_host(c, a)))
+	if (!find(c, a))
 		return false;
 	finding_put(FINDING_OK, "login", "%s is uid %lu, gid %lu, home %s", a->name,
 		(unsigned long)a->uid, (unsigned long)a->gid, a->home);

@@ -241,6 +241,24 @@ static bool is_quota_line(const char *line, bool is_first)
 	}
 }
 
+/* A folder that is missing is made at login. */
+static void check_folder(const struct account *a, const char *path, const char *folder)
+{
+	char part[PATH_OCTETS];
+	struct stat st;
+
+	snprintf(part, sizeof part, "%s/.%s", path, folder);
+	if (lstat(part, &st) != 0)
+		return;
+	if (!S_ISDIR(st.st_mode) || access(part, R_OK | W_OK | X_OK) != 0)
+		finding_put(FINDING_WRONG, "folder",
+			"%s, the folder of --delete-to, is of uid %lu, mode %04o, and uid %lu "
+			"cannot use "
+			"it: no message is deleted; chown -R %lu it",
+			part, (unsigned long)st.st_uid, (unsigned)st.st_mode & 07777,
+			(unsigned long)a->uid, (unsigned long)a->uid);
+}
+
 static void check_quota(const char *path)
 {
 	char file_path[PATH_OCTETS], line[256];
@@ -313,5 +331,7 @@ void check_maildrop(const struct command *c, const struct account *a, const char
 	check_misplaced(path);
 	check_index(a, c, path);
 	check_quota(path);
+	if (c->settings.asked.delete_to != NULL)
+		check_folder(a, path, c->settings.asked.delete_to);
 	open_as_session(c, path);
 }

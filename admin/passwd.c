@@ -5,28 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *passwd_path(const struct command *c)
+bool passwd_options(const struct command *c, struct pw_options *options)
 {
-	const char *path = PWFILE_DEFAULT;
-
-	if (strcmp(command_name(c->checker.list[0]), "pop3d-checkpw") != 0)
-		return NULL;
-	for (size_t i = 1; i < c->checker.count; i++) {
-		const char *const word = c->checker.list[i], *const next =
-								     c->checker.list[i + 1];
-
-		if (strcmp(word, "--system") == 0 || strcmp(word, "--pam") == 0 ||
-			strcmp(word, "--dovecot") == 0)
-			return NULL;
-		if (strncmp(word, "--file=", 7) == 0)
-			path = word + 7;
-		else if ((strcmp(word, "--file") == 0 || strcmp(word, "-f") == 0) &&
-			 next != NULL)
-			path = next;
-		else if (strncmp(word, "-f", 2) == 0 && word[2] != '\0')
-			path = word + 2;
-	}
-	return path;
+	return strcmp(command_name(c->checker.list[0]), "pop3d-checkpw") == 0 &&
+	       pwoptions_parse((char **)c->checker.list, options) == PW_OK;
 }
 
 bool passwd_read(const char *path, passwd_take *take, void *context)

@@ -6,10 +6,11 @@
 
 #include "admin/command.h"
 #include "checkpw/file.h"
+#include "checkpw/options.h"
 
-/* The password file of the command's checker, or NULL: it is not pop3d-checkpw, or asks
- * somebody else. */
-const char *passwd_path(const struct command *c);
+/* The options of the command's checker, if that is pop3d-checkpw. Returns false if it is not,
+ * or would refuse them. */
+bool passwd_options(const struct command *c, struct pw_options *options);
 
 /* Takes a line: its number, its text, what it is; entry is filled for an entry and a locked
  * one, and why says what is wrong with a bad one. */

@@ -8,7 +8,7 @@
 #include "maildir.h"
 #include "os/log.h"
 
-#define FILE_OCTETS (4 * UID_NAME_OCTETS + 8)
+#define FILE_OCTETS (4 * UID_NAME_OCTETS + 32)
 
 static int fail(const char *path, const char *why)
 {
@@ -27,38 +27,32 @@ static void put_flags(char *flags, size_t octets, const struct message *message)
 		snprintf(flags, octets, "-");
 }
 
-/* The place and name of the file, in quotes only where octets would not print as themselves. */
-static const char *show_file(char *text, size_t octets, const struct message *message)
+/* The text itself, or in quotes where octets would not print as themselves. */
+static const char *show_text(char *shown, size_t octets, const char *text)
 {
-	static const char *const places[] = {"new", "cur"};
-	char file[4 + UID_NAME_OCTETS + 1];
-	bool is_plain = true;
-
-	for (size_t i = 0; i < message->name_octets; i++)
-		is_plain &= message->name[i] > ' ' && message->name[i] < 0x7f &&
-			    message->name[i] != '"' && message->name[i] != '\\';
-	snprintf(file, sizeof file, "%s/%s", places[message->place], message->name);
-	if (!is_plain)
-		return log_quote(text, octets, file, strlen(file));
-	snprintf(text, octets, "%s", file);
-	return text;
+	for (const char *at = text; *at != '\0'; at++)
+		if (*at <= ' ' || *at >= 0x7f || *at == '"' || *at == '\\')
+			return log_quote(shown, octets, text, strlen(text));
+	snprintf(shown, octets, "%s", text);
+	return shown;
 }
 
 static bool put_message(struct maildir *m, size_t number)
 {
-	char uid[MAILDIR_UID_OCTETS], quoted_uid[4 * MAILDIR_UID_OCTETS];
-	char file[FILE_OCTETS], flags[16], quoted_flags[64];
+	static const char *const places[] = {"new", "cur"};
+	char uid[MAILDIR_UID_OCTETS], flags[16], file[4 + UID_NAME_OCTETS + 1];
+	char shown_uid[4 * MAILDIR_UID_OCTETS], shown_flags[64], shown_file[FILE_OCTETS];
 	struct message message;
-	const size_t uid_octets = maildir_uid(m, number, uid);
 
-	if (uid_octets == 0 || !maildir_get(m, number, &message))
+	if (maildir_uid(m, number, uid) == 0 || !maildir_get(m, number, &message))
 		return false;
 	put_flags(flags, sizeof flags, &message);
+	snprintf(file, sizeof file, "%s/%s", places[message.place], message.name);
 	printf("%6zu %11llu%c %-36s %-6s %s\n", number + 1,
 		(unsigned long long)message.size_octets, message.size_unknown ? '?' : ' ',
-		log_quote(quoted_uid, sizeof quoted_uid, uid, uid_octets),
-		log_quote(quoted_flags, sizeof quoted_flags, flags, strlen(flags)),
-		show_file(file, sizeof file, &message));
+		show_text(shown_uid, sizeof shown_uid, uid),
+		show_text(shown_flags, sizeof shown_flags, flags),
+		show_text(shown_file, sizeof shown_file, file));
 	return true;
 }
 

@@ -9,6 +9,7 @@
 
 #include "admin/checks.h"
 #include "admin/passwd.h"
+#include "checkpw/name.h"
 #include "os/finding.h"
 
 #define SAID_MOST 8 /* lines of one kind that are named */
@@ -30,14 +31,16 @@ struct survey {
 
 static const char *kind_of(const char *hash)
 {
+	static const char name[] = "{CRYPT}"; /* the only one that says nothing */
 	static const struct {
 		const char *prefix, *name;
 	} kinds[] = {{"$1$", "MD5 ($1$)"}, {"$apr1$", "Apache's MD5 ($apr1$)"},
 		{"$md5", "Sun's MD5 ($md5)"}, {"$3$", "NT ($3$)"},
 		{"$2x$", "a faulty bcrypt ($2x$)"}, {"_", "extended DES"},
-		{"{", "a scheme in braces that is not known"},
 		{"$", "a kind that is not known"}};
 
+	if (strncasecmp(hash, name, sizeof name - 1) == 0)
+		hash += sizeof name - 1;
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		if (strncmp(hash, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
 			return kinds[i].name;
@@ -63,7 +66,7 @@ static void say_bad(struct survey *s, unsigned long line, const char *raw, const
 
 	if (++s->bad > SAID_MOST)
 		return;
-	if (strncmp(why, "the hash", 8) == 0 && colon != NULL) {
+	if (strncmp(why, "the hash is empty", 17) == 0 && colon != NULL) {
 		snprintf(
 			hash, sizeof hash, "%.*s", (int)strcspn(colon + 1, ":\r\n"), colon + 1);
 		finding_put(FINDING_WRONG, SUBJECT,
@@ -110,7 +113,8 @@ static void judge_entry(struct survey *s, const struct pwfile_entry *entry, unsi
 			"clients "
 			"before login: give one of the two another",
 			s->path, line, entry->user.name, (unsigned long)entry->user.uid);
-	if (geteuid() == 0 && stat(entry->user.home, &st) != 0 && errno == ENOENT &&
+	if (geteuid() == 0 && !pwname_is_pattern(entry->user.home) &&
+		stat(entry->user.home, &st) != 0 && errno == ENOENT &&
 		++s->homeless <= SAID_MOST)
 		finding_put(FINDING_WARNING, SUBJECT,
 			"%s, line %lu, login %s: the home %s is not there: make it, or correct "
@@ -190,11 +194,13 @@ static bool check_mode(const char *path)
 
 void check_password_file(const struct command *c)
 {
-	struct survey s = {.path = passwd_path(c), .command = c};
+	static struct pw_options options;
+	struct survey s = {.command = c};
 	bool good_mode;
 
-	if (s.path == NULL)
+	if (!passwd_options(c, &options) || options.action != CHECK_FILE)
 		return;
+	s.path = options.file;
 	good_mode = check_mode(s.path);
 	if (!passwd_read(s.path, survey_line, &s))
 		return;

@@ -184,6 +184,13 @@ def service(**how):
     return change
 
 
+def both(*changes):
+    def change(host):
+        for one in changes:
+            one(host)
+    return change
+
+
 def program(name, text, mode="755"):
     """A checker of one's own at SBIN/name, and both services with it."""
     def change(host):
@@ -252,6 +259,12 @@ MISTAKES = {
     "a password in clear text":
         (passwd(ENTRY, "fozzie:wocka:1:1:/"), "wrong",
          "password file: .*, login fozzie: the hash is no hash at all, a password in clear text"),
+    "a password in clear text, as Dovecot may have it":
+        (passwd(ENTRY, "fozzie:{PLAIN}wocka:1:1:/"), "wrong",
+         "password file: .*, line 2, is ignored: the password is in clear text, .*; mend or"),
+    "a weak hash with a name before it":
+        (passwd(ENTRY, "fozzie:{CRYPT}$1$salt$aaaaaaaaaaaaaaaaaaaaaa:1:1:/"), "wrong",
+         r"password file: .*, line 2, login fozzie: the hash is MD5 \(\$1\$\), and is not accepted"),
     "a hash with few rounds":
         (passwd(ENTRY, "fozzie:$2b$04$" + "a" * 53 + ":1:1:/"), "warning",
          "password file: .*, line 2, login fozzie: the hash takes few rounds"),
@@ -328,6 +341,13 @@ MISTAKES = {
     "a quota file that cannot be written":
         (sh(f"printf '1000000S\\n18 1\\n' >{MAILDIR}/maildirsize"), "warning",
          f"quota: {MAILDIR}/maildirsize cannot be read and written by this user, .*: remove it"),
+    "a folder for deleted mail that is root's":
+        (both(service(options="--delete-to Trash"), sh(f"mkdir -m 700 {MAILDIR}/.Trash")), "wrong",
+         f"folder: {MAILDIR}/.Trash, the folder of --delete-to, is of uid 0, .*: no message is deleted; chown"),
+    "a checker that does not end":
+        (both(program("slow", "#!/bin/sh\nexec sleep 60\n"),
+              service(checker=SBIN + "slow", options="--login-timeout 1")), "wrong",
+         "checker: pop3d ends before it answers a login: "),
     "a read-only disk":
         (sh(f"mount --bind {MAILDIR} {MAILDIR}; mount -o remount,ro,bind {MAILDIR}"), "wrong",
          f"(Maildir|disk): {MAILDIR}.*(Read-only file system|read-only here)"),
@@ -561,11 +581,29 @@ def test_account_of_the_host(good):
     good.sh("mv /etc/passwd.kept /etc/passwd")
 
 
+def test_logins_of_which_homes_are_made(good):
+    """Patterns in the file, a default domain, folded logins, and --pam, as pop3d-checkpw has them."""
+    good.sh(f"mkdir -p /var/vmail/example.org; mv {HOME} /var/vmail/example.org/kermit")
+    pattern = "/var/vmail/%d/%n"
+    good.passwd([f"kermit@example.org:{GOOD}:{UID}:{UID}:{pattern}"])
+    maildir = "/var/vmail/example.org/kermit/Maildir"
+    file = [*CHECKER.split(), "--default-domain", "example.org", "--fold-login"]
+    pam = [SBIN + "pop3d-checkpw", "--pam", "--as", f"{UID}:{UID}", "--home", pattern]
+    for login, checker in (("KerMit", file), ("kermit@example.org", pam)):
+        status, lines, error = good.check(login, "--allow-cleartext", "--", *checker)
+        assert wanted("ok", f"Maildir: {maildir} has 2 messages", lines), (lines, error)
+        assert status == 0, lines
+    status, lines, _ = good.check("kermit", "--allow-cleartext", "--", *pam)
+    assert wanted("wrong", "login: kermit cannot be put into /var/vmail/%d/%n .*--default-domain",
+                  lines), lines
+    good.sh("rm -r /var/vmail/example.org")
+
+
 def test_other_checker_knows_accounts_that_the_host_does_not(good):
     good.machine.write(SBIN + "plain", "#!/bin/sh\nexit 1\n", 0o755)
     status, lines, _ = good.check("kermit", "--allow-cleartext", "--", SBIN + "plain")
     assert status == 1
-    assert wanted("warning", f"login: kermit is no account .* {SBIN}plain knows: .*--show", lines)
+    assert wanted("warning", f"login: kermit is no account .* {SBIN}plain knows where .*--show", lines)
 
 
 def test_a_maildir_that_the_first_login_makes(good):

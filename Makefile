@@ -65,9 +65,11 @@ TLS_PROGRAM = $(if $(filter yes,$(TLS)),$(O)/pop3d-tls)
 TLS_SOURCES = $(wildcard tls/*.c) $(LIB)
 TLS_LIBS = $(if $(filter static,$(TLS_LINK)),-l:libssl.a -l:libcrypto.a,-lssl -lcrypto)
 # pop3d-admin is dynamic: it looks up accounts where the host has them.
-ADMIN = $(wildcard admin/*.c maildir/*.c pop3/*.c) maildir.c options.c \
-	$(addprefix checkpw/,entry.c file.c mail.c name.c options.c quote.c slot.c) $(LIB)
-CHECKPW = $(wildcard checkpw/*.c lib/*.c) os/log.c os/clock.c os/program.c os/relro.c
+ADMIN = $(wildcard admin/*.c)
+CHECKPW = $(wildcard checkpw/*.c)
+# These come from an archive, so that the linker takes only what is used.
+ADMIN_BELOW = $(wildcard maildir/*.c pop3/*.c checkpw/*.c) maildir.c options.c $(LIB)
+CHECKPW_BELOW = $(wildcard lib/*.c os/*.c)
 UNITS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*/test_*.c))
 SOURCES = $(wildcard *.[ch] */*.[ch] checkpw/musl/*.c tests/*/*.[ch] tests/unit/*/*.[ch])
 CHECKPW_DEFS = $(if $(filter-out /etc,$(SYSCONFDIR)),-DPWFILE_DEFAULT='"$(SYSCONFDIR)/pop3d/passwd"')
@@ -112,21 +114,33 @@ $(O)/checkpw/%.o: %.c
 	@mkdir -p $(@D)
 	$(CHECKPW_CC) $(CPPFLAGS) $(CHECKPW_DEFS) $(CHECKPW_FLAGS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
 
-$(O)/pop3d-checkpw: $(patsubst %.c,$(O)/checkpw/%.o,$(CHECKPW) $(CHECKPW_EXTRA))
+$(O)/checkpw/below.a: $(CHECKPW_BELOW:%.c=$(O)/checkpw/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(O)/pop3d-checkpw: $(patsubst %.c,$(O)/checkpw/%.o,$(CHECKPW) $(CHECKPW_EXTRA)) $(O)/checkpw/below.a
 	$(CHECKPW_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -o $@ $^ $(CHECKPW_LIBS)
 
 $(O)/checkpw-host/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CHECKPW_DEFS) $(HOST_DEFS) $(CFLAGS) $(CHARDEN) $(CHARDEN_SYSTEM) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
 
-$(O)/pop3d-checkpw-host: $(CHECKPW:%.c=$(O)/checkpw-host/%.o)
+$(O)/checkpw-host/below.a: $(CHECKPW_BELOW:%.c=$(O)/checkpw-host/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(O)/pop3d-checkpw-host: $(CHECKPW:%.c=$(O)/checkpw-host/%.o) $(O)/checkpw-host/below.a
 	$(CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -pie -o $@ $^ $(HOST_LIBS)
 
 $(O)/admin/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CHECKPW_DEFS) $(CFLAGS) $(CHARDEN) $(CHARDEN_SYSTEM) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
 
-$(O)/pop3d-admin: $(ADMIN:%.c=$(O)/admin/%.o)
+$(O)/admin/below.a: $(ADMIN_BELOW:%.c=$(O)/admin/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(O)/pop3d-admin: $(ADMIN:%.c=$(O)/admin/%.o) $(O)/admin/below.a
 	$(CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -pie -o $@ $^
 
 $(O)/tls/%.o: %.c
@@ -199,15 +213,19 @@ check-asan: ## the same tests with AddressSanitizer and UBSan (dynamic, system l
 # goes to fuzz/corpus/TARGET by hand.
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 60
-FUZZ_SOURCES = $(wildcard lib/*.c) pop3/sasl.c pop3/command.c pop3/reply.c pop3/text.c pop3/wire.c \
-	peer/proxy_header.c maildir/index_read.c maildir/snapshot.c maildir/order.c maildir/name.c \
-	os/log.c os/clock.c
 FUZZ = $(patsubst fuzz/fuzz_%.c,%,$(wildcard fuzz/fuzz_*.c))
+FUZZ_FLAGS = $(CPPFLAGS) -O1 -g $(CWARN) -std=c11 -fno-sanitize-recover=all
 
-$(O)/fuzz/fuzz_%: fuzz/fuzz_%.c fuzz/fuzz.h $(FUZZ_SOURCES) $(wildcard *.h */*.h)
+$(O)/fuzz/objects/%.o: %.c
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(CPPFLAGS) -O1 -g $(CWARN) -std=c11 -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES)
+	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c -o $@ $<
+
+$(O)/fuzz/objects.a: $(patsubst %.c,$(O)/fuzz/objects/%.o,$(filter-out pop3d.c,$(CORE)))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(O)/fuzz/fuzz_%: fuzz/fuzz_%.c $(wildcard fuzz/*.h tests/unit/*.h *.h */*.h) $(O)/fuzz/objects.a
+	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< $(O)/fuzz/objects.a
 
 fuzz-seeds: $(FUZZ:%=$(O)/fuzz/fuzz_%) ## run the fuzz targets on their corpora only
 	@for t in $(FUZZ); do \
@@ -333,4 +351,4 @@ bench-quick: all ## the same, less of it, in about two minutes
 
 .PHONY: all bench bench-quick fuzz fuzz-seeds unit unit-all check check-large check-asan check-package check-fresh check-booted demo format lint layers install install-services uninstall dist clean help
 .SECONDARY:
--include $(wildcard $(O)/*.d $(O)/*/*.d $(O)/*/*/*.d $(O)/unit/tests/unit/*/*.d)
+-include $(wildcard $(O)/*.d $(O)/*/*.d $(O)/*/*/*.d $(O)/fuzz/objects/*/*.d $(O)/unit/tests/unit/*/*.d)

@@ -1,6 +1,9 @@
 """The manuals, compared with the sources: commands, log events and their keys."""
 import os
 import re
+import subprocess
+
+import pytest
 
 from launch import TREE, shipped
 
@@ -93,3 +96,33 @@ def test_the_manual_page_of_the_engine_lists_every_event():
              for word in line.replace(",", " ").split()}
     assert {event for event in documented() if event.startswith("tls")} - {
         "tls-not-started"} <= names
+
+
+def options_of_programs(lab):
+    """Every option of every program, as --help lists them."""
+    found = set()
+    for name in ("pop3d", "pop3d-tls", "pop3d-checkpw", "pop3d-admin"):
+        program = os.path.join(os.path.dirname(lab.pop3d), name)
+        if not os.path.exists(program):
+            pytest.skip(f"{name} is not built")
+        text = subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout
+        found |= set(re.findall(r"(?<![\w-])(--?[a-z][a-z0-9-]*)", text))
+    return found
+
+
+def shown_options(text):
+    """The options of our programs in a document: in commands that begin with one of them, and in
+    words of code.
+    """
+    commands = re.findall(r"(?:^    |`)(?:[a-z]+ )?((?:/\S+/)?pop3d(?:-\w+)? [^`\n]*)", text,
+                          re.MULTILINE)
+    commands += re.findall(r"`(--[^`]*)`", text) + re.findall(r'^ +POP3D_\w+="(.*)"$', text,
+                                                             re.MULTILINE)
+    return {option for command in commands
+            for option in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", command)}
+
+
+@pytest.mark.parametrize("name", ["ADMIN", "FAQ", "MIGRATION", "MAILDIR", "SETUP", "CHECKPASSWORD"])
+def test_documents_name_no_option_that_does_not_exist(lab, name):
+    shown = shown_options(shipped("doc", name))
+    assert shown and shown - options_of_programs(lab) == set()

@@ -18,12 +18,17 @@ def test_readme_is_one_page():
 
 
 def test_every_command_is_one_that_is_tested():
-    """.ci/run and tests/fresh-machine run the first three; test_tls_recipes follows doc/SETUP."""
-    tested = ["./bootstrap demo", "./bootstrap check", "make check-asan", "make", "make install"]
+    """tests/package/machines runs the first two; .ci/run and tests/fresh-machine the next three;
+    test_tls_recipes follows doc/SETUP.
+    """
+    package = ["apt install ./pop3d_*.deb ./pop3d-tls_*.deb", "systemctl enable --now pop3d.target"]
+    tested = [*package, "./bootstrap demo", "./bootstrap check", "make check-asan", "make",
+              "make install"]
     tested += commands(shipped("doc", "SETUP"))
     shown = commands(README.partition("## Manuals")[0])
-    assert shown[:5] == tested[:5]
+    assert shown[:7] == tested[:7]
     assert [line for line in shown if line not in tested] == []
+    assert package[1] in shipped("tests", "package", "machines")
 
 
 def test_every_document_is_named_and_there():

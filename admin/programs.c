@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "admin/checks.h"
+#include "admin/passwd.h"
 #include "os/finding.h"
 #include "os/process.h"
 
@@ -37,6 +38,24 @@ static bool check_program(const char *name, const char *source)
 	return false;
 }
 
+/* pop3d-checkpw runs another program for the accounts of the host, from its own directory. */
+static bool check_companion(const struct command *c, const char *source)
+{
+	static struct pw_options options;
+	static const char name[] = "/pop3d-checkpw-host";
+	char path[1024];
+	char *slash;
+
+	if (!passwd_options(c, &options) || !pwoptions_need_host(&options))
+		return true;
+	process_find_program(c->checker.list[0], path, sizeof path - sizeof name);
+	slash = strrchr(path, '/');
+	if (slash == NULL)
+		return true;
+	memcpy(slash, name, sizeof name);
+	return check_program(path, source);
+}
+
 bool check_programs(const struct command *c, const char *source)
 {
 	bool good = true;
@@ -58,7 +77,7 @@ bool check_programs(const struct command *c, const char *source)
 		good &= check_program(c->tls.list[0], source);
 	if (c->pop3d != NULL)
 		good &= check_program(c->pop3d, source);
-	good &= check_program(c->checker.list[0], source);
+	good &= check_program(c->checker.list[0], source) && check_companion(c, source);
 	if (good)
 		finding_put(
 			FINDING_OK, "service", "%s: its programs and options are good", source);

@@ -1,9 +1,13 @@
 """pop3d --check: all is ok on a host that is set up well, and each mistake is named with what to do."""
+import ctypes
+import errno
 import os
 import pathlib
+import platform
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -207,6 +211,10 @@ MISTAKES = {
     "the checker is missing":
         (service(checker=SBIN + "nothing"), "wrong",
          f"program: {SBIN}nothing, .* is not there .*: install it, or mend the path"),
+    "the helper for accounts of the host is missing":
+        (both(sh(f"mv {SBIN}pop3d-checkpw-host {SBIN}moved-host"),
+              service(checker=f"{SBIN}pop3d-checkpw --system")), "wrong",
+         f"program: {SBIN}pop3d-checkpw-host, .* is not there .*: install it, or mend the path"),
     "the checker cannot be executed":
         (program("plain", "#!/bin/sh\nexit 1\n", "644"), "wrong",
          f"program: {SBIN}plain, .*, cannot be run: chmod 755 {SBIN}plain"),
@@ -411,6 +419,7 @@ def mend(host):
     host.sh(f"""
     umount {MAILDIR} 2>/dev/null || :
     [ ! -e {SBIN}moved ] || mv {SBIN}moved {SBIN}pop3d-tls
+    [ ! -e {SBIN}moved-host ] || mv {SBIN}moved-host {SBIN}pop3d-checkpw-host
     touch -d '1 hour ago' {SBIN}pop3d-admin
     pkill -x sleep || :""")
 
@@ -632,3 +641,40 @@ def test_user_without_privileges_is_told_to_be_root(good):
     done = good.machine.run("setpriv", "--reuid", "4321", "--regid", "4321", "--clear-groups",
                             SBIN + "pop3d", "--check", check=False, directory="/")
     assert b"only root can look at everything: run it as root" in done.stdout
+
+
+ERRNO, ALLOW = 0x00050000, 0x7fff0000
+LANDLOCK_CREATE_RULESET, PRCTL, PR_SET_SECCOMP = 444, 157, 22
+
+
+def filtered(call, argument, error):
+    """A preexec_fn: the system call (only with this first argument) fails with this error."""
+    load = [(0x20, 0, 0, 0), (0x15, 0, 3 if argument is not None else 1, call)]
+    if argument is not None:
+        load += [(0x20, 0, 0, 16), (0x15, 0, 1, argument)]
+    program = b"".join(struct.pack("HBBI", *line)
+                       for line in [*load, (0x06, 0, 0, ERRNO | error), (0x06, 0, 0, ALLOW)])
+    buffer = ctypes.create_string_buffer(program)
+    header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
+
+    def install():
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(PR_SET_SECCOMP, 2, header, 0, 0) != 0:
+            os._exit(99)
+    install.keep = buffer
+    return install
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="has system calls by number")
+@pytest.mark.parametrize("call,argument,error,pattern", [
+    (LANDLOCK_CREATE_RULESET, None, errno.ENOSYS,
+     "kernel: there is no Landlock .Function not implemented.: .*Linux 5.19 or later"),
+    (LANDLOCK_CREATE_RULESET, None, errno.EOPNOTSUPP,
+     "kernel: there is no Landlock .Operation not supported.: .*put landlock into the kernel's lsm="),
+    (PRCTL, PR_SET_SECCOMP, errno.EINVAL,
+     "kernel: there are no seccomp filters .*: .*use a kernel with CONFIG_SECCOMP_FILTER")])
+def test_kernel_without_what_confines(lab, call, argument, error, pattern):
+    done = subprocess.run([lab.pop3d, "--check"], env=lab.environment(), stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, check=False,
+                          preexec_fn=filtered(call, argument, error))
+    assert wanted("warning", pattern, done.stdout.splitlines()), done

@@ -46,7 +46,7 @@ static int refuse_root(const struct settings *s)
 {
 	static const char problem[] = "-ERR [SYS/PERM] no session for this user\r\n";
 
-	handover_announce(s->found.status_fd, s->found.monitor_takes);
+	handover_finish(handover_announce(s->found.status_fd, s->found.monitor_takes));
 	log_event(LOG_ERR, "configuration problem=session-as-root "
 			   "help=\"the checker must become the mail user, or --allow-root\"");
 	return write(1, problem, sizeof problem - 1) < 0 ? EXIT_TROUBLE : OPTIONS_EXIT_USAGE;
@@ -59,7 +59,7 @@ static int exec_other(const struct settings *s)
 	char *const *const arguments = s->asked.exec_arguments;
 	static const char problem[] = "-ERR [SYS/PERM] the session program cannot be run\r\n";
 
-	handover_announce(s->found.status_fd, s->found.monitor_takes);
+	handover_finish(handover_announce(s->found.status_fd, s->found.monitor_takes));
 	process_close_others(1, 0);
 	process_default_signals();
 	execv(process_find_program(arguments[0], path, sizeof path), arguments);

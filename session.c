@@ -597,18 +597,23 @@ static void set_log_user(void)
 int session_serve(const struct settings *o)
 {
 	static struct session s; /* static since it is large */
+	int announced_fd;
+	bool is_open;
 
 	s.options = o;
 	s.started_ms = clock_now_ms();
 	set_log_user();
-	handover_announce(o->found.status_fd, o->found.monitor_takes);
+	announced_fd = handover_announce(o->found.status_fd, o->found.monitor_takes);
 	if (o->found.client_ip != NULL)
 		peer_take_ip(&s.peer, o->found.client_ip);
 	else
 		peer_lookup(&s.peer, 0);
 	wire_open(&s.wire, 0, 1, WIRE_AHEAD, o->asked.idle_seconds * 1000);
 	s.wire.language = o->found.language;
-	if (open_maildrop(&s) && command_loop(&s.wire, &table, &s) == COMMANDS_WIRE_CLOSED)
+	is_open = open_maildrop(&s);
+	/* not before: meanwhile the monitor has done its part */
+	handover_finish(announced_fd);
+	if (is_open && command_loop(&s.wire, &table, &s) == COMMANDS_WIRE_CLOSED)
 		s.end = end_of_wire(&s.wire);
 	wire_flush(&s.wire);
 	log_end(&s);

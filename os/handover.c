@@ -2,6 +2,7 @@
 #include "os/handover.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,19 +13,32 @@
 
 #include "os/log.h"
 
-void handover_announce(int status_fd, enum handover_form form)
+int handover_announce(int status_fd, enum handover_form form)
 {
 	const struct handover message = {HANDOVER_SESSION_RUNS, getpid()};
 	const size_t octets = form == HANDOVER_WHOLE ? sizeof message : 1;
 	struct stat st;
 
 	if (status_fd < 0)
-		return;
+		return -1;
 	/* the checker may have closed it and opened a file of its own with that number */
-	if (fstat(status_fd, &st) != 0 || !S_ISFIFO(st.st_mode) ||
-		write(status_fd, &message, octets) != (ssize_t)octets)
-		fcntl(1, F_SETSIG, SIGURG);
+	if (fstat(status_fd, &st) == 0 && S_ISFIFO(st.st_mode) &&
+		write(status_fd, &message, octets) == (ssize_t)octets)
+		return status_fd;
+	fcntl(1, F_SETSIG, SIGURG);
 	close(status_fd);
+	return -1;
+}
+
+void handover_finish(int announced_fd)
+{
+	/* a pipe without a reader is an error for poll, whatever it is asked for */
+	struct pollfd polled = {.fd = announced_fd};
+
+	if (announced_fd < 0)
+		return;
+	poll(&polled, 1, HANDOVER_WAIT_MS);
+	close(announced_fd);
 }
 
 void handover_unmark_connection(void)

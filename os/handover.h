@@ -26,11 +26,19 @@ enum handover_form {
 			   logged in, and its monitor is of the first version */
 };
 
-/* For the session: writes the message to status_fd and closes it (-1: there is no monitor). If
- * the checker has closed the descriptor, the connection is marked instead: the session shares
- * its open file with the monitor, no checker closes it, and the signal number of F_SETSIG is
- * not used for anything else. */
-void handover_announce(int status_fd, enum handover_form form);
+/* How long a session waits for its monitor, in milliseconds. */
+#define HANDOVER_WAIT_MS 1000
+
+/* For the session: writes the message to status_fd (-1: there is no monitor). If the checker
+ * has closed the descriptor, the connection is marked instead: the session shares its open file
+ * with the monitor, no checker closes it, and the signal number of F_SETSIG is not used for
+ * anything else. Returns the descriptor, for handover_finish, or -1. */
+int handover_announce(int status_fd, enum handover_form form);
+
+/* For the session: waits until the monitor has logged the login, so that no line about the end
+ * of the session comes before that, and closes the descriptor. The monitor closes its end then.
+ */
+void handover_finish(int announced_fd);
 
 /* For the monitor, before it starts a checker: removes a mark of an earlier session, which
  * stays if the open file outlives that session. */

@@ -1,5 +1,6 @@
 """What gets into a log, and what does not: misleading names, checkers that write, fail2ban."""
 import calendar
+import concurrent.futures
 import os
 import re
 import shutil
@@ -125,6 +126,22 @@ def test_every_line_of_a_connection_has_its_session_and_the_login_as_typed(lab, 
     assert len(ids) == 1, lines
     assert any(" logout ip=127.0.0.1 user=kermit@example.org account=account " in line
                for line in lines), lines
+
+
+def test_a_login_is_logged_before_its_logout(lab, home):
+    """The monitor logs the one, the session the other, which may have nothing to wait for."""
+    home.add_seeds()
+
+    def log_of_session(_):
+        server = lab.serve(home, transport="tcp")
+        server.send(b"USER kermit\r\nPASS geheim\r\nQUIT\r\n")
+        server.rest()
+        server.ended()
+        return server.log()
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for log in pool.map(log_of_session, range(160)):
+            assert 0 < log.index(" login ") < log.index(" logout "), log
 
 
 # -- names of users, directories, variables

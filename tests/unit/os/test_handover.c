@@ -3,7 +3,10 @@
 
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
 
+#include "os/clock.h"
 #include "os/handover.h"
 
 /* Each test runs in a process of its own, with its own connection on descriptor 1. The parent
@@ -51,7 +54,7 @@ static int announce(int fd)
 	if (dup2(connection[0], 1) != 1)
 		return 1;
 	signal(SIGPIPE, SIG_IGN);
-	handover_announce(fd, form);
+	handover_finish(handover_announce(fd, form));
 	return fcntl(HANDOVER_FD, F_GETFD) < 0 ? 0 : 2;
 }
 
@@ -81,6 +84,45 @@ TEST(session_tells_a_monitor_of_the_first_version_one_octet)
 	assert_int_equal(read_status(octets, sizeof octets), 1);
 	assert_int_equal(octets[0], HANDOVER_SESSION_RUNS);
 	assert_int_equal(unit_in_child(look), 0);
+}
+
+/* The session goes on when the monitor has read the message and closed its end, and if that
+ * takes long without it. */
+static int64_t wait_of_session(long monitor_ms)
+{
+	int ends[2];
+	struct handover message;
+	int64_t begin_ms;
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		const struct timespec pause = {monitor_ms / 1000, monitor_ms % 1000 * 1000000};
+
+		close(ends[1]);
+		if (read(ends[0], &message, sizeof message) < 0)
+			_exit(1);
+		nanosleep(&pause, NULL);
+		_exit(0);
+	}
+	close(ends[0]);
+	begin_ms = clock_now_ms();
+	handover_finish(handover_announce(ends[1], HANDOVER_WHOLE));
+	begin_ms = clock_now_ms() - begin_ms;
+	assert_true(fcntl(ends[1], F_GETFD) < 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return begin_ms;
+}
+
+TEST(session_waits_until_the_monitor_has_taken_the_message)
+{
+	const int64_t waited_ms = wait_of_session(300);
+
+	assert_true(waited_ms >= 250 && waited_ms < HANDOVER_WAIT_MS);
+	assert_true(wait_of_session(0) < 250);
+	assert_in_range(wait_of_session(60000), HANDOVER_WAIT_MS - 50, HANDOVER_WAIT_MS + 2000);
 }
 
 static int announce_on_nothing(void)
@@ -135,7 +177,7 @@ static int announce_to_nobody(void)
 {
 	if (dup2(status[1], HANDOVER_FD) != HANDOVER_FD || dup2(connection[0], 1) != 1)
 		return 1;
-	handover_announce(-1, form);
+	handover_finish(handover_announce(-1, form));
 	return fcntl(HANDOVER_FD, F_GETFD) >= 0 ? 0 : 2;
 }
 
@@ -153,6 +195,7 @@ TEST(session_without_a_monitor_says_nothing)
 static const struct CMUnitTest tests[] = {
 	HANDOVER_TEST(session_says_so_and_which_process_it_is_and_closes),
 	HANDOVER_TEST(session_tells_a_monitor_of_the_first_version_one_octet),
+	HANDOVER_TEST(session_waits_until_the_monitor_has_taken_the_message),
 	HANDOVER_TEST(session_whose_checker_closed_the_descriptor_marks_the_connection),
 	HANDOVER_TEST(session_that_cannot_write_marks_the_connection),
 	HANDOVER_TEST(file_that_the_checker_opened_there_is_not_written_to),

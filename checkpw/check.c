@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpw/dovecot.h"
 #include "checkpw/file.h"
 #include "checkpw/hash.h"
 #include "checkpw/host.h"
@@ -135,6 +136,23 @@ static enum pw_status check_pam(const struct pw_options *options, const char *lo
 	return status == PW_OK ? expand_home(options->home, user) : status;
 }
 
+static enum pw_status check_dovecot(const struct pw_options *options, const char *login,
+	const char *password, struct pw_user *user)
+{
+	struct pwdovecot dovecot = {.auth_socket = options->auth_socket,
+		.userdb_socket = options->userdb_socket,
+		.answer_seconds = options->answer_seconds,
+		.home = options->home,
+		.has_owner = options->as != NULL};
+	enum pw_status status = PW_OK;
+
+	if (options->as != NULL)
+		status = become_named(options->as, user);
+	dovecot.uid = user->uid;
+	dovecot.gid = user->gid;
+	return status == PW_OK ? pwdovecot_check(&dovecot, login, password, user) : status;
+}
+
 static bool is_apop(void)
 {
 	const char *mechanism = getenv("AUTH_MECHANISM");
@@ -156,6 +174,7 @@ static enum pw_status ask(const struct pw_options *options, const char *login,
 	switch (options->action) {
 	case CHECK_SYSTEM: return check_system(options, login, password, user);
 	case CHECK_PAM: return check_pam(options, login, password, user);
+	case CHECK_DOVECOT: return check_dovecot(options, login, password, user);
 	default: return check_file(options, login, password, user);
 	}
 }

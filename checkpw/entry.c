@@ -43,8 +43,7 @@ static bool hash_is_strong(const char *hash)
 	return false;
 }
 
-/* Decimal digits only, and never (uid_t)-1, which means "leave as it is" to the kernel. */
-static bool parse_id(const char *text, unsigned *id)
+bool pwfile_parse_id(const char *text, unsigned *id)
 {
 	unsigned long long value = 0;
 	size_t digits = strspn(text, "0123456789");
@@ -154,9 +153,9 @@ static const char *fill_entry(struct fields *field, struct pwfile_entry *entry)
 
 	if (!pwfile_login_is_valid(field->login))
 		return "no login that can be used";
-	if (!parse_id(field->uid, &entry->user.uid))
+	if (!pwfile_parse_id(field->uid, &entry->user.uid))
 		return "the uid is not a number";
-	if (!parse_id(field->gid, &entry->user.gid))
+	if (!pwfile_parse_id(field->gid, &entry->user.gid))
 		return "the gid is not a number";
 	if (entry->user.uid == 0)
 		return "uid 0 is never served";

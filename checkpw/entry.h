@@ -28,6 +28,10 @@ enum pwfile_line {
 enum pwfile_line pwfile_parse(
 	char *line, size_t length, struct pwfile_entry *entry, const char **why);
 
+/* Reads a uid or gid: decimal digits only, and never (uid_t)-1, which means "leave as it is" to
+ * the kernel. */
+bool pwfile_parse_id(const char *text, unsigned *id);
+
 /* May this name a user in the file? */
 bool pwfile_login_is_valid(const char *login);
 

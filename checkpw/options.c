@@ -31,12 +31,26 @@ static bool take_most(void *settings, const char *value)
 #define FIELD(name) offsetof(struct pw_options, name)
 
 static const struct option_row rows[] = {
+	{.name = "answer-timeout",
+		.kind = OPTION_SECONDS,
+		.value = "SECONDS",
+		.field = FIELD(answer_seconds),
+		.least = 1,
+		.most = 3600,
+		.is_late = true,
+		.help = "wait at most so long for Dovecot (60)"},
 	{.name = "as",
 		.kind = OPTION_TEXT,
 		.value = "USER",
 		.field = FIELD(as),
 		.is_late = true,
 		.help = "serve as this account, or UID:GID"},
+	{.name = "auth-socket",
+		.kind = OPTION_TEXT,
+		.value = "PATH",
+		.field = FIELD(auth_socket),
+		.is_late = true,
+		.help = "of Dovecot, instead of\n" AUTH_SOCKET},
 	{.name = "default-domain",
 		.kind = OPTION_TEXT,
 		.value = "DOMAIN",
@@ -49,6 +63,11 @@ static const struct option_row rows[] = {
 		.field = FIELD(delete_login),
 		.is_late = true,
 		.help = "remove LOGIN from the password file"},
+	{.name = "dovecot",
+		.kind = OPTION_SWITCH,
+		.field = FIELD(dovecot),
+		.is_late = true,
+		.help = "ask the authentication service of Dovecot"},
 	{.name = "file",
 		.letter = 'f',
 		.kind = OPTION_TEXT,
@@ -106,6 +125,12 @@ static const struct option_row rows[] = {
 		.kind = OPTION_SWITCH,
 		.field = FIELD(system),
 		.help = "accounts of this host through PAM, service " PWPAM_SERVICE},
+	{.name = "userdb-socket",
+		.kind = OPTION_TEXT,
+		.value = "PATH",
+		.field = FIELD(userdb_socket),
+		.is_late = true,
+		.help = "of Dovecot, instead of\n" USERDB_SOCKET},
 	{.name = "version", .kind = OPTION_ACTION, .help = "show the version"},
 };
 
@@ -121,7 +146,7 @@ const char *pwoptions_usage(void)
 		"\n"
 		"Reads login NUL password NUL timestamp NUL from descriptor 3 and, if the\n"
 		"password is right, becomes that user and runs PROGRAM. Asks the password\n"
-		"file, or with --system or --pam somebody else.\n"
+		"file, or with --system, --pam or --dovecot somebody else.\n"
 		"\n";
 	static const char last[] =
 		"\nExit status if PROGRAM was not run: 1 refused, 2 wrong use, 100 wrong\n"

@@ -22,6 +22,7 @@
 
 #include "checkpw/check.h"
 #include "checkpw/credentials.h"
+#include "checkpw/dovecot.h"
 #include "checkpw/edit.h"
 #include "checkpw/host.h"
 #include "checkpw/list.h"
@@ -112,13 +113,15 @@ static enum pw_status serve(const struct pw_options *options, const struct inher
 {
 	static struct credentials credentials;
 	static struct pw_user user;
+	const bool is_token = options->action == CHECK_DOVECOT && pwdovecot_takes_token();
 	enum pw_status status;
 
 	if (options->rest[0] == NULL)
 		return pwoptions_misused("no program to run");
 	if (!inherited->conversation)
 		return pwoptions_misused("descriptor 3 is not open for reading");
-	status = credentials_read(&credentials, CREDENTIALS_MAX);
+	status = credentials_read(
+		&credentials, is_token ? CREDENTIALS_TOKEN_MAX : CREDENTIALS_MAX);
 	if (status == PW_OK)
 		status = pwcheck_login(options, &credentials, &user);
 	explicit_bzero(&credentials, sizeof credentials);

@@ -203,6 +203,10 @@ delivery mda {script}
 def test_getmail(home, server, tmp_path, filer, delete):
     program = find_program("getmail", "getmail6")
     script, delivered = filer
+    # getmail waits a minute for a command that has ended before it begins to wait
+    slow = tmp_path / "slow"
+    slow.write_text(f'#!/bin/sh\n"{script}" && sleep 0.3\n', encoding="ascii")
+    slow.chmod(0o755)
     home.maildir.add_all(PLAIN)
     write_private(tmp_path / "getmailrc", f"""[retriever]
 type = SimplePOP3Retriever
@@ -213,7 +217,7 @@ password = {home.password}
 
 [destination]
 type = MDA_external
-path = {script}
+path = {slow}
 allow_root_commands = true
 
 [options]

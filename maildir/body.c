@@ -31,25 +31,29 @@ bool body_start(struct body *b, int fd, size_t first_octets)
 	return length >= 0;
 }
 
+struct encode_top body_follow_begin(const struct body *b)
+{
+	return (struct encode_top){.in_body = !b->ends_headers};
+}
+
 void body_follow(struct encode_top *headers, const char *octets, size_t length)
 {
 	if (!headers->in_body)
 		encode_top_extent(headers, octets, length);
 }
 
-uint64_t body_supplied(const struct body *b, const struct encode_top *headers)
+uint64_t body_supplied(const struct encode_top *headers)
 {
-	return b->ends_headers && !headers->in_body ? BODY_END_OCTETS : 0;
+	return headers->in_body ? 0 : BODY_END_OCTETS;
 }
 
 bool body_count(struct body *b, uint64_t *octets)
 {
 	struct encoder e = ENCODER_START;
-	struct encode_top headers;
+	struct encode_top headers = body_follow_begin(b);
 	ssize_t length = 0;
 	bool is_first = true;
 
-	encode_top_start(&headers, 0);
 	body_follow(&headers, b->chunk, b->held);
 	*octets = encode_count(&e, b->chunk, b->held);
 	/* the reading that finds the end leaves the chunk as it is */
@@ -58,7 +62,7 @@ bool body_count(struct body *b, uint64_t *octets)
 		body_follow(&headers, b->chunk, (size_t)length);
 		*octets += encode_count(&e, b->chunk, (size_t)length);
 	}
-	*octets += encode_count_end(&e) + body_supplied(b, &headers);
+	*octets += encode_count_end(&e) + body_supplied(&headers);
 	b->is_whole = b->is_whole || (is_first && length == 0);
 	return length >= 0;
 }

@@ -41,10 +41,11 @@ bool body_restart(struct body *b);
  * how many, 0 at the end of the file, -1 with errno. */
 ssize_t body_next(struct body *b, size_t wanted);
 
-/* Follows the lines of a message from its start, to tell whether one of them is empty: each
- * piece of it in turn, then body_supplied says how many octets are missing at its end. A top
- * that was started for any number of lines does as well. */
+/* Follows the lines of a message from its start, to tell whether one of them is empty: begins,
+ * takes each piece in turn, and says how many octets are missing at the end. Where nobody wants
+ * to know, nothing is looked at, and nothing is missing. */
+struct encode_top body_follow_begin(const struct body *b);
 void body_follow(struct encode_top *headers, const char *octets, size_t length);
-uint64_t body_supplied(const struct body *b, const struct encode_top *headers);
+uint64_t body_supplied(const struct encode_top *headers);
 
 #endif

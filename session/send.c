@@ -19,11 +19,10 @@ struct message_sent message_send(
 	struct encode_top *const top = form->top;
 	struct message_sent sent = {0, 0};
 	struct encoder e = ENCODER_START;
-	struct encode_top headers;
+	struct encode_top headers = body_follow_begin(body);
 	size_t wanted = top == NULL ? sizeof body->chunk : SEND_TOP_OCTETS;
 	char end[2];
 
-	encode_top_start(&headers, 0);
 	while (w->end == WIRE_OPEN && (top == NULL || !top->done)) {
 		const ssize_t length = body_next(body, wanted);
 		size_t used;
@@ -44,7 +43,7 @@ struct message_sent message_send(
 	if (sent.read_error == 0) {
 		wire_put(w, end, encode_end(&e, end));
 		sent.octets += encode_count_end(&e);
-		if (body_supplied(body, &headers) > 0) {
+		if (body_supplied(&headers) > 0) {
 			wire_puts(w, "\r\n");
 			sent.octets += BODY_END_OCTETS;
 		}

@@ -73,10 +73,6 @@ class First:
     def program(self, name):
         return os.path.join(self.binaries, name)
 
-    def file(self, *names):
-        with open(os.path.join(self.tree, *names), encoding="utf-8") as file:
-            return file.read()
-
 
 @pytest.fixture(scope="session")
 def first(programs):
@@ -321,19 +317,29 @@ def test_a_login_that_waits_while_the_program_is_replaced_gets_in(lab, first, ho
 # -- units, files for xinetd
 
 
-def unit_commands(first):
-    for name in sorted(os.listdir(os.path.join(first.tree, "systemd"))):
-        for command in re.findall(r"^ExecStart=-?(.*)$", first.file("systemd", name), re.MULTILINE):
-            yield name, shlex.split(command)
-    for name in sorted(os.listdir(os.path.join(first.tree, "xinetd.d"))):
-        text = first.file("xinetd.d", name)
+def read_file(tree, *names):
+    with open(os.path.join(tree, *names), encoding="utf-8") as file:
+        return file.read()
+
+
+def unit_commands(tree):
+    """What the units, with their own settings, and the files for xinetd of a version start."""
+    for name in sorted(os.listdir(os.path.join(tree, "systemd"))):
+        text = read_file(tree, "systemd", name)
+        settings = dict(word.split("=", 1) for line in re.findall(
+            r"^Environment=(.*)$", text, re.MULTILINE) for word in shlex.split(line))
+        for command in re.findall(r"^ExecStart=-?(.+)$", text, re.MULTILINE):
+            yield name, shlex.split(re.sub(r"\$(\w+)", lambda found: settings.get(found[1], ""), command))
+    for name in sorted(os.listdir(os.path.join(tree, "xinetd.d"))):
+        text = read_file(tree, "xinetd.d", name)
         program = re.search(r"^\s*server\s*=\s*(\S+)", text, re.MULTILINE)[1]
         arguments = re.search(r"^\s*server_args\s*=\s*(.*)$", text, re.MULTILINE)
         yield name, [program, *(shlex.split(arguments[1]) if arguments else [])]
 
 
-def test_the_commands_of_units_and_xinetd_start_this_version(lab, first, home, tmp_path):
-    binaries = os.path.dirname(lab.pop3d)
+@pytest.mark.parametrize("whose, run", [("first", "now"), ("now", "first")])
+def test_the_commands_of_units_and_xinetd_start_the_other_version(lab, first, home, whose, run):
+    binaries = first.binaries if run == "first" else os.path.dirname(lab.pop3d)
     place = os.path.join(home.path, "etc")
     os.makedirs(place)
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
@@ -345,7 +351,7 @@ def test_the_commands_of_units_and_xinetd_start_this_version(lab, first, home, t
         pytest.skip("pop3d-tls is not built")
     subprocess.run([tls, "--make-ticket-keys", place + "/tickets"], check=True)
     seen = []
-    for name, words in unit_commands(first):
+    for name, words in unit_commands(first.tree if whose == "first" else TREE):
         words = [re.sub("^/usr/local/sbin", binaries, word).replace("/etc/pop3d", place)
                  for word in words]
         seen.append(name)
@@ -398,7 +404,7 @@ def filter_of_unit(first, name):
             expand(line.strip() for line in text.splitlines()[1:]
                    if line.strip() and not line.strip().startswith("#"))
 
-    expand(re.search(r"^SystemCallFilter=(.*)$", first.file("systemd", name),
+    expand(re.search(r"^SystemCallFilter=(.*)$", read_file(first.tree, "systemd", name),
                      re.MULTILINE)[1].split())
     return permitted
 
@@ -425,6 +431,8 @@ def test_a_session_needs_no_system_call_that_the_first_unit_forbids(lab, first, 
     server.ask("DELE 1")
     assert server.quit().startswith("+OK"), server.report()
     used = set(re.findall(r"^\d+ +(\w+)\(", trace.read_text(), re.MULTILINE))
+    # a number that strace takes for one of a call, in a process that is about to get another identity
+    used = {name for name in used if not name.startswith("syscall_0x")}
     assert {"renameat2", "execve", "chroot"} <= used
     assert used - permitted == set()
 

@@ -81,7 +81,7 @@ static bool take_refused_status(void *settings, const char *text)
 	return true;
 }
 
-/* Splits at blanks, as no shell is to be involved. */
+/* Splits the program and its arguments at blanks, because pop3d runs no shell. */
 static bool take_exec(void *settings, const char *program)
 {
 	static char copy[1024];
@@ -152,7 +152,7 @@ static bool give_status_fd(const void *settings, char *value, size_t octets)
 	return snprintf(value, octets, "%d", HANDOVER_FD) > 0;
 }
 
-/* Standard error may be the client's even where nobody asked for syslog. */
+/* The session gets --syslog if this process logs to syslog, even without the option. */
 static bool give_syslog(const void *settings, char *value, size_t octets)
 {
 	(void)settings;
@@ -350,7 +350,7 @@ static const struct option_row rows[] = {
 	SWITCH("verify-sizes", ASKED(verify_sizes), true,
 		"count every message; believe no size in a file name"),
 	{.name = "version", .kind = OPTION_ACTION, .help = "show the version"},
-	/* what the monitor found out, for the session: not for people */
+	/* the monitor gives these to the session; --help does not show them */
 	{.name = "status-fd",
 		.kind = OPTION_OTHER,
 		.value = "FD",
@@ -425,7 +425,7 @@ int options_usage(const char *problem, const char *value, bool no_stderr)
 	return OPTIONS_EXIT_USAGE;
 }
 
-/* What follows the options: a checker with its arguments, or the Maildir of a session. */
+/* Takes the words after the options: a checker with its arguments, or a session's Maildir. */
 static int take_rest(struct settings *s, char **rest, bool no_stderr)
 {
 	struct foreign from;

@@ -1,4 +1,4 @@
-/* options: the options of pop3d, and what is found out about its connection.
+/* options: the options of pop3d, and what pop3d has found out about its connection.
  *
  * options.c has the one table of them. To add an option, add a row there, a field here, and a
  * paragraph in doc/pop3d.8; tests compare --help with the manual page. */
@@ -22,7 +22,7 @@
 #define OPTIONS_FOLDER_OCTETS 200
 #define OPTIONS_PROXIES 32
 #define OPTIONS_EXIT_USAGE 100
-#define OPTIONS_MAILDIR "Maildir" /* where nobody says otherwise */
+#define OPTIONS_MAILDIR "Maildir" /* the default */
 
 /* What the administrator asked for. It does not change after the command line was read. */
 struct options {
@@ -45,8 +45,8 @@ struct options {
 	bool end_of_headers;  /* a message without an empty line gets one */
 	bool utf8;            /* CAPA lists UTF8 */
 	bool debug;           /* log the protocol */
-	bool proxy_protocol;  /* a proxy in front says first whose connection it is */
-	struct address_rule proxies[OPTIONS_PROXIES]; /* who may; none: anybody */
+	bool proxy_protocol;  /* the connection begins with a PROXY header */
+	struct address_rule proxies[OPTIONS_PROXIES]; /* who may send one; none: anybody */
 	size_t proxy_count;
 	int64_t idle_seconds;
 	int64_t login_seconds;
@@ -57,7 +57,7 @@ struct options {
 	const char *delete_to; /* the folder that deleted messages go to, or NULL */
 	const char *host;      /* for greeting, farewell and timestamps */
 	const char *maildir;   /* NULL: $MAILDIR, else Maildir */
-	/* for the session: its Maildir argument is one that pop3d appended by itself */
+	/* for the session: pop3d, and not the administrator, named the Maildir */
 	bool maildir_appended;
 	const char *pass_env[OPTIONS_PASS_ENV]; /* names of variables for the checker */
 	size_t pass_env_count;
@@ -70,12 +70,13 @@ struct options {
 	char **admin_words; /* what follows on the command line, NULL at the end */
 };
 
-/* What was found out about the connection; a session is told by its command line. */
+/* What the monitor has found out about the connection. The session gets it on its command
+ * line. */
 struct found {
 	bool stls;             /* UCSPI-TLS is there */
-	bool proxy_awaited;    /* a proxy has to say first whose connection it is */
-	bool tls;              /* it is protected */
-	bool local;            /* it comes from this host */
+	bool proxy_awaited;    /* the PROXY header has not come yet */
+	bool tls;              /* the connection is protected */
+	bool local;            /* the client is on this host */
 	mechanism_set offered; /* how a client may log in, as CAPA says */
 	enum language language;
 	const char *client_ip;            /* or NULL: to be found out */
@@ -93,23 +94,22 @@ struct settings {
  * those of struct settings. */
 const struct option_table *options_table(void);
 
-/* Reads the command line. Returns -1, or the status with which to exit at once: that of --help
- * and --version, and OPTIONS_EXIT_USAGE for what is wrong. no_stderr: this process was started
- * without a standard error, so what is wrong is logged. */
+/* Reads the command line. Returns -1, or the status with which to exit at once: 0 after --help
+ * and --version, and OPTIONS_EXIT_USAGE if the command line is wrong. no_stderr: this process
+ * was started without a standard error, so errors go to the log. */
 int options_read(struct settings *s, char **words, bool no_stderr);
 
-/* Says what is wrong with the command line, where nobody but the administrator reads it: on
- * standard error, or in the log where that could reach the client. Returns OPTIONS_EXIT_USAGE.
- */
+/* Reports what is wrong with the command line: on standard error, or in the log if standard
+ * error could be the client's. Returns OPTIONS_EXIT_USAGE. */
 int options_usage(const char *problem, const char *value, bool no_stderr);
 
 /* Whether a host name can stand in a greeting and in a msg-id (RFC 1939 section 7). */
 bool options_host_is_good(const char *name);
 
-/* What is offered as things stand. */
+/* The mechanisms that are offered on the connection, by what is known of it now. */
 mechanism_set options_offer(const struct settings *s);
 
-/* The awaited proxy has spoken; tls: its client came to it over TLS, and needs no more. */
+/* Notes that the PROXY header has come. tls: the client uses TLS towards the proxy. */
 void options_meet_proxy(struct settings *s, bool tls);
 
 #endif

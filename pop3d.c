@@ -1,5 +1,5 @@
-/* pop3d: a POP3 server for one session on standard input and output. This file decides which
- * stage of it this process is. */
+/* pop3d: a POP3 server for one session on standard input and output. main decides whether this
+ * process is the monitor, the session, or another program of the administrator. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -52,7 +52,7 @@ static int refuse_root(const struct settings *s)
 	return write(1, problem, sizeof problem - 1) < 0 ? EXIT_TROUBLE : OPTIONS_EXIT_USAGE;
 }
 
-/* Another session program after our front: it greets the user itself, as qmail-pop3d does. */
+/* Runs the program of --exec, which answers PASS itself, as qmail-pop3d does. */
 static int exec_other(const struct settings *s)
 {
 	char path[1024];
@@ -68,7 +68,8 @@ static int exec_other(const struct settings *s)
 	return write(1, problem, sizeof problem - 1) < 0 ? EXIT_TROUBLE : OPTIONS_EXIT_USAGE;
 }
 
-/* What only an administrator asks for is another program's: this one faces the network. */
+/* Runs pop3d-admin, so that code for administrators is not in the program that faces the
+ * network. */
 static int exec_admin(const struct settings *s, char **argv)
 {
 	static char name[] = "pop3d-admin";
@@ -83,7 +84,7 @@ static int exec_admin(const struct settings *s, char **argv)
 	return EXIT_TROUBLE;
 }
 
-/* Of the inherited descriptors only these mean something here. */
+/* Closes all inherited descriptors except those of UCSPI-TLS and of the handover. */
 static void close_inherited(struct settings *s)
 {
 	const enum ucspi_wish wish = s->asked.session ? UCSPI_NONE : ucspi_take();

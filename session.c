@@ -173,15 +173,16 @@ static void learn_size(
 	maildir_correct_size(&s->maildir, (size_t)number - 1, message, octets);
 }
 
-/* Whether a file of so many octets can have the known size: each line end adds at most one
- * octet, a missing last one adds two, and so does an empty line that is supplied. */
+/* Whether a file of this length can have the known size. Each line end adds at most one octet.
+ * A missing last line end adds two, and so does a supplied empty line. */
 static bool is_possible(uint64_t size_octets, uint64_t file_octets)
 {
 	return size_octets >= file_octets && size_octets / 2 <= file_octets + 2;
 }
 
-/* Makes sure that the size is that of the octets which will be sent: a name can lie, and a file
- * can have been replaced. One that was read whole is counted anyway. */
+/* Makes sure that the size is that of the octets which will be sent: the size in a name can be
+ * wrong, and the file can have been replaced. A file that fits into the chunk is always
+ * counted. */
 static bool verify_size(struct session *s, uint64_t number, struct message *message)
 {
 	struct body *const body = &s->maildir.body;
@@ -201,9 +202,9 @@ static bool verify_size(struct session *s, uint64_t number, struct message *mess
 	return true;
 }
 
-/* Opens a message, reads its first octets, and (RETR) makes sure of its size: what can fail is
- * to fail before the reply. Returns its descriptor, which the caller closes; -1 when a reply
- * has said that it cannot be read, or (*result) the session is to end. */
+/* Opens a message, reads its first octets, and for RETR makes sure of its size, so that errors
+ * show before the reply. Returns its descriptor, which the caller closes. Returns -1 if it sent
+ * a reply instead, or if the session must end; *result is what the command returns then. */
 static int open_message(struct session *s, uint64_t number, size_t first_octets,
 	struct message *message, enum command_result *result)
 {
@@ -231,8 +232,8 @@ static int open_message(struct session *s, uint64_t number, size_t first_octets,
 	return -1;
 }
 
-/* Sends the message and the terminating line. After a read error nothing may follow: with a
- * terminating line the client would take a part for the whole message. */
+/* Sends the message and the terminating line. After a read error the terminating line must not
+ * follow, because the client would then believe that it has the whole message. */
 static enum command_result send_message(
 	struct session *s, const struct message *message, int fd, struct encode_top *top)
 {
@@ -268,7 +269,7 @@ static enum command_result command_retr(void *state, const struct command_input 
 	result = send_message(s, &message, fd, NULL);
 	if (result != COMMAND_GOOD || s->wire.end != WIRE_OPEN)
 		return result;
-	/* somebody wrote into the file since it was counted */
+	/* another program wrote into the file after it was counted */
 	if (s->retr.octets - sent_before != message.size_octets)
 		learn_size(s, input->number, &message, s->retr.octets - sent_before);
 	if (!s->options->asked.no_seen)
@@ -334,7 +335,7 @@ static void put_farewell(struct session *s, size_t left)
 		reply_ok_with(&s->wire, TEXT_GOODBYE_LEFT, values);
 }
 
-/* After this a signal ends the process after the update, and not in the middle of it. */
+/* Blocks the signals that would end this process in the middle of the update. */
 static void hold_signals(void)
 {
 	static const int held[] = {
@@ -347,8 +348,8 @@ static void hold_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-/* Before the update, so that nothing is removed without a line: if this process is killed in
- * the middle of it, too. */
+/* Logs what the update is going to remove. The lines come before the update, so that no message
+ * is removed without a line even if this process is killed. */
 static void log_deletions(struct session *s)
 {
 	const char *const folder = s->options->asked.delete_to;
@@ -373,7 +374,7 @@ static void log_deletions(struct session *s)
 		}
 }
 
-/* After the update: which of those lines did not come true. */
+/* Logs, after the update, which of these messages it did not remove. */
 static void log_kept(const struct session *s)
 {
 	for (size_t i = 0; i < s->maildir.snapshot.count; i++)
@@ -381,7 +382,7 @@ static void log_kept(const struct session *s)
 			log_event(LOG_INFO, "deletion-failed message=%zu", i + 1);
 }
 
-/* RFC 1939 section 6: one reply, after the fact. */
+/* RFC 1939 section 6. The one reply is sent after the update, so that it is true. */
 static enum command_result command_quit(void *state, const struct command_input *input)
 {
 	struct session *const s = state;
@@ -455,8 +456,8 @@ static const struct command commands[] = {
 static const struct command_table table = {
 	commands, sizeof commands / sizeof *commands, false, 0};
 
-/* An explicit Maildir wins over that of the checker, $MAILDIR. The one that pop3d appended for
- * checkers that look for one does not, unless the checker changed it. */
+/* The Maildir of the command line has precedence over $MAILDIR, which the checker sets. The
+ * argument that pop3d itself appended has precedence only if the checker changed it. */
 static const char *maildir_path(const struct settings *o)
 {
 	const char *const asked = o->asked.maildir;
@@ -469,7 +470,7 @@ static const char *maildir_path(const struct settings *o)
 	return checkers != NULL && checkers[0] != '\0' ? checkers : OPTIONS_MAILDIR;
 }
 
-/* Refuses PASS, and logs the reason for the administrator. */
+/* Answers PASS with an error, and logs the reason for the administrator. */
 static void refuse_login(struct session *s, enum maildir_problem problem, const char *maildir,
 	const char *failed_path)
 {
@@ -582,8 +583,8 @@ static void log_end(const struct session *s)
 		(clock_now_ms() - s->started_ms) / 1000, s->options->found.tls ? "yes" : "no");
 }
 
-/* The login as the client typed it; a checker that hands no environment on leaves the name of
- * the account. */
+/* Sets the user of all log lines: the login as the client typed it, or, if the checker did not
+ * pass POP3D_LOGIN on, the account. */
 static void set_log_user(void)
 {
 	const char *name = getenv("POP3D_LOGIN");

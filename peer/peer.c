@@ -71,7 +71,7 @@ static bool from_socket(struct peer *p, int fd)
 	return true;
 }
 
-/* Writes the address in its one form; returns false if the octets are not an address. */
+/* Writes the address in canonical form; returns false if the octets are not an address. */
 static bool write_ip(char *text, const char *octets, size_t length)
 {
 	char copy[INET6_ADDRSTRLEN];
@@ -91,8 +91,8 @@ static bool write_ip(char *text, const char *octets, size_t length)
 	return true;
 }
 
-/* The same with what stands around an address in some environments: the brackets of
- * "[2001:db8::7]", the scope of "fe80::1%eth0". */
+/* The same for the value of a variable, which may have the brackets of "[2001:db8::7]" or the
+ * scope of "fe80::1%eth0". */
 static bool take_ip(char *text, const char *value)
 {
 	size_t length = strlen(value), scope;
@@ -125,8 +125,8 @@ static bool take_ip_and_port(char *ip, char *port, const char *value)
 	return true;
 }
 
-/* The first of the variables that is set to an address. Returns whether one before it was set
- * to something else. */
+/* Takes the first of the variables that holds an address. Returns whether one before it held
+ * something else. */
 static bool ip_from(char *text, const char *const *names)
 {
 	bool unreadable = false;
@@ -178,10 +178,10 @@ static void from_environment(struct peer *p)
 			strchr(p->remote_ip, ':') != NULL ? "TCP6" : "TCP");
 }
 
-/* Whether a client whose address nobody tells may be somewhere else: at the other end of a
- * socket that has no name, a superserver often stands between the client and this process; so
- * it does where the connection of a network socket is gone. A local socket with a name, a pipe
- * and a terminal are of this host. */
+/* Whether a client whose address is not known may be on another host. If descriptor fd is a
+ * socket without a name, a superserver may copy the octets of a remote client into it. If it is
+ * a network socket that is not connected any more, the client was remote. A local socket with a
+ * name, a pipe and a terminal belong to this host. */
 static bool may_be_elsewhere(int fd)
 {
 	union address own;
@@ -198,8 +198,7 @@ static bool is_loopback(const char *ip)
 	return strncmp(ip, "127.", 4) == 0 || strcmp(ip, "::1") == 0;
 }
 
-/* A superserver or a wrapper may itself be connected by the loopback interface, and name the
- * client. */
+/* If the peer is a wrapper on this host, the environment may name the real client. */
 static void prefer_named_client(struct peer *p)
 {
 	struct peer named;

@@ -1,4 +1,4 @@
-/* peer: who is at the other end of the connection, in the words of UCSPI. */
+/* peer: who is at the other end of the connection, with the values that UCSPI gives them. */
 #ifndef PEER_H
 #define PEER_H
 
@@ -7,44 +7,40 @@
 
 #define PEER_PORT_OCTETS 6
 
-/* Texts are empty if a value is not known. IPv4 addresses that a dual-stack listener shows
- * as
- * ::ffff:a.b.c.d are written a.b.c.d. */
+/* Texts are empty if a value is not known. An IPv4 address that the kernel shows as
+ * ::ffff:a.b.c.d is written a.b.c.d. */
 struct peer {
 	char protocol[5]; /* TCP or TCP6 */
 	char remote_ip[INET6_ADDRSTRLEN];
 	char remote_port[PEER_PORT_OCTETS];
 	char local_ip[INET6_ADDRSTRLEN];
 	char local_port[PEER_PORT_OCTETS];
-	bool unknown; /* there is a client, perhaps on another host, whose address cannot be
-		       * told
-		       */
-	bool proxied; /* a proxy in front passes it on; the addresses are what that says */
-	bool tls; /* what wraps this program says that it does TLS: SSL_PROTOCOL or SSL_CIPHER
-		   */
+	bool unknown; /* the client may be on another host, and its address is not known */
+	bool proxied; /* the addresses are those of a PROXY header */
+	bool tls;     /* SSL_PROTOCOL or SSL_CIPHER is set: a wrapper does TLS */
 };
 
-/* Asks the socket fd; where fd is no internet socket, the environment as tcpserver
- * (TCPREMOTEIP ...; TCP6REMOTEIP ... of some versions), sslserver (SSLREMOTEIP ...), systemd
- * (REMOTE_ADDR, REMOTE_PORT), xinetd and stunnel (REMOTE_HOST), socat (SOCAT_PEERADDR ...),
- * ncat (NCAT_REMOTE_ADDR ...) or busybox (TCPREMOTEADDR, with the port) leave it. An address
- * may stand in brackets and have a %scope; values that are no addresses or ports are not taken.
- * A client that the environment names is also believed where the socket leads to a loopback
- * address: what is there has a client of its own. */
+/* Finds out the addresses from the socket fd. If fd is not an internet socket, or its peer is a
+ * loopback address (a wrapper, which has a client of its own), it looks into the environment.
+ * These programs set variables there: tcpserver (TCPREMOTEIP ...; some versions
+ * TCP6REMOTEIP ...), sslserver (SSLREMOTEIP ...), systemd (REMOTE_ADDR, REMOTE_PORT), xinetd
+ * and stunnel (REMOTE_HOST), socat (SOCAT_PEERADDR ...), ncat (NCAT_REMOTE_ADDR ...) and
+ * busybox (TCPREMOTEADDR, with the port). An address may have brackets and a %scope. Values
+ * that are not addresses or ports are ignored. */
 void peer_lookup(struct peer *p, int fd);
 
-/* Whether fd is a socket whose other side has gone already, so that nobody can say who it was:
- * a health check that only connects resets the connection at once. */
+/* Whether fd is a socket whose peer has already reset the connection, so that its address is
+ * not known any more. A health check that only connects does this. */
 bool peer_has_left(int fd);
 
 /* Sets the client's address for the log; a text that is no address is ignored. */
 void peer_take_ip(struct peer *p, const char *ip);
 
-/* Whether the connection comes from this host: from a loopback address, from the address that
- * it goes to, or (where nobody names a client) through a pipe, a terminal, a file or a local
- * socket that has a name. Everything else comes from elsewhere: what a proxy passes on, a
- * client that is named by what is no address, and what comes through a socket without a name or
- * address. */
+/* Whether the client is on this host. It is if its address is a loopback address or the address
+ * of the server. If no client is named, it is also if descriptor 0 is a pipe, a terminal, a
+ * file or a local socket with a name. In all other cases it is not: if a proxy passes the
+ * connection on, if the client is named by something that is not an address, or if the socket
+ * has neither a name nor an address. */
 bool peer_is_local(const struct peer *p);
 
 /* The peer's address for the log: "-" if it is not known. */

@@ -12,7 +12,7 @@
 /* An address as in struct address; length 0 if it is not known. Ports are numbers. */
 struct proxy_client {
 	uint8_t local; /* the proxy speaks for itself: nothing below is set */
-	uint8_t tls;   /* the client came to it over TLS */
+	uint8_t tls;   /* the client uses TLS towards the proxy */
 	uint8_t remote_length, local_length;
 	uint16_t remote_port, local_port;
 	unsigned char remote[16], to[16];

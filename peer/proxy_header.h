@@ -1,5 +1,5 @@
-/* proxy_header: the header of the PROXY protocol, versions 1 and 2, with which a proxy in front
- *says who its client is. Pure computation: the caller reads the octets.
+/* proxy_header: the header of the PROXY protocol, versions 1 and 2, in which a proxy describes
+ * its client. Pure computation: the caller reads the octets.
  *
  *	while ((need = proxy_need(octets, have)) > 0)
  *		read need more octets at most, and never others, into octets + have;
@@ -43,8 +43,9 @@ struct proxy_header {
 	bool tls; /* the client uses TLS towards the proxy */
 };
 
-/* How many more octets certainly belong to the header that begins so. 0: it is complete, or no
- * header. A reader that never reads more than this never takes an octet of the client. */
+/* How many more octets certainly belong to the header that begins with these. 0: the header is
+ * complete, or this is no header. A reader that reads no more than this never takes an octet of
+ * the client. */
 size_t proxy_need(const char *octets, size_t have);
 
 /* Fills h from the header at the start of octets; more may follow after it. */

@@ -21,9 +21,9 @@ enum ucspi_wish {
  * descriptors, moves them (close-on-exec). Returns what to do with them. */
 enum ucspi_wish ucspi_take(void);
 
-/* Asks for TLS with one octet, y, to which there is no answer. Makes descriptors 0 and 1 the
- * protected ones and closes the three. The caller has discarded everything received in clear
- * text. Returns false with errno; the connection cannot be used then. */
+/* Asks for TLS with one octet, y; there is no answer. Replaces descriptors 0 and 1 by the
+ * protected ones and closes the three. The caller must have discarded everything that was
+ * received in clear text. Returns false with errno; the connection cannot be used then. */
 bool ucspi_start_tls(void);
 
 #endif

@@ -134,7 +134,7 @@ static enum command_result run_command(
 				  : TEXT_UNKNOWN_COMMAND;
 	result = problem == NO_PROBLEM ? command->run(state, &input) : reply_bad(w, problem);
 	if (is_secret(command))
-		wire_forget_input(w); /* in the wrong state as well */
+		wire_forget_input(w); /* even if the table's input is not secret otherwise */
 	return result;
 }
 

@@ -7,7 +7,7 @@
 static const char *const names[MECHANISM_COUNT] = {"USER", "APOP", "PLAIN", "LOGIN", "CRAM-MD5",
 	"XOAUTH2", "OAUTHBEARER", "STLS", "PROXY"};
 
-/* Who listens learns the password, or something as good. */
+/* An eavesdropper learns the password or the token. */
 #define SHOWS_SECRET                                                                           \
 	(1U << MECHANISM_USER | 1U << MECHANISM_PLAIN | 1U << MECHANISM_LOGIN |                \
 		1U << MECHANISM_XOAUTH2 | 1U << MECHANISM_OAUTHBEARER)

@@ -19,7 +19,7 @@ enum mechanism {
 	MECHANISM_OAUTHBEARER,
 	/* these bring no credentials */
 	MECHANISM_STLS,
-	MECHANISM_PROXY, /* what a proxy in front says of its client */
+	MECHANISM_PROXY, /* the header in which a proxy describes its client */
 	MECHANISM_COUNT
 };
 
@@ -28,7 +28,7 @@ typedef unsigned mechanism_set;
 
 /* What the policy depends on. */
 struct policy_situation {
-	bool proxy_awaited;   /* a proxy in front has yet to say who its client is */
+	bool proxy_awaited;   /* the PROXY header has not come yet */
 	bool tls;             /* the connection is protected */
 	bool local;           /* the client is on this host */
 	bool stls;            /* STLS can protect the connection */

@@ -1,5 +1,5 @@
 /* sasl: SASL exchanges (RFC 4422) in the form that POP3 gives them (RFC 5034), decoded into
- * credentials. Pure computation on one struct: the caller sends and reads the lines, and has
+ * credentials. Pure computation on one struct. The caller sends and reads the lines, and has
  *the credentials checked.
  *
  *	outcome = sasl_start(s, allowed, arguments of AUTH, timestamp);
@@ -109,7 +109,7 @@ struct sasl {
 	char message[SASL_MESSAGE_OCTETS];
 };
 
-/* Finds a mechanism by its name, in any case; false if it is none of ours. */
+/* Finds a mechanism by its name, case ignored; false if no mechanism has that name. */
 bool sasl_find(struct span name, enum sasl_mechanism *mechanism);
 
 /* Starts an exchange and forgets an earlier one. arguments is all that follows "AUTH ": the

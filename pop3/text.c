@@ -1,4 +1,4 @@
-/* text: see text.h. No text needs a singular of octets: every line ends in two. */
+/* text: see text.h. No text has a singular of "octets", because a line end alone is two. */
 #include "pop3/text.h"
 
 #include <stdio.h>

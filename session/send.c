@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* As many octets as before, and none that ends a line: no size changes. */
+/* Replaces each NUL by one other octet that is not a line end, so that no size changes. */
 static void replace_nul(char *octets, size_t length)
 {
 	char *const end = octets + length;

@@ -293,6 +293,25 @@ static void check_quota(const char *path)
 			file_path, bad > 0 ? bad : number);
 }
 
+/* Says why a session could not begin. */
+static void say_unusable(const char *path, const char *failed_path)
+{
+	if (strcmp(failed_path, UIDS_NAME) == 0)
+		finding_put(FINDING_WRONG, "Maildir",
+			"%s/" UIDS_NAME
+			", the unique ids taken over from another server, cannot be used "
+			"(%s): nobody can log in; restore it from a backup, since without it "
+			"clients fetch "
+			"every message again",
+			path, strerror(errno));
+	else
+		finding_put(FINDING_WRONG, "Maildir",
+			"%s cannot be opened as a session does (%s: %s): mend or remove that, "
+			"or look at "
+			"the kernel's log",
+			path, failed_path, strerror(errno));
+}
+
 /* The Maildir as a session opens it, without a change. */
 static void open_as_session(const struct command *c, const char *path)
 {
@@ -302,16 +321,19 @@ static void open_as_session(const struct command *c, const char *path)
 	const char *failed_path = path;
 	struct maildir_totals totals;
 
-	if (maildir_open(&maildir, &wish, &failed_path) != MAILDIR_READY ||
-		!maildir_load(&maildir)) {
-		finding_put(FINDING_WRONG, "Maildir",
-			"%s cannot be opened as a session does: %s: %s", path, failed_path,
-			strerror(errno));
+	if (maildir_open(&maildir, &wish, &failed_path) != MAILDIR_READY) {
+		say_unusable(path, failed_path);
 		return;
 	}
-	totals = maildir_totals(&maildir);
-	finding_put(FINDING_OK, "Maildir", "%s has %zu messages, %llu octets", path,
-		totals.messages, (unsigned long long)totals.octets);
+	if (!maildir_load(&maildir)) {
+		say_unusable(path, path);
+	} else if (!maildir_read_uids(&maildir)) {
+		say_unusable(path, UIDS_NAME);
+	} else {
+		totals = maildir_totals(&maildir);
+		finding_put(FINDING_OK, "Maildir", "%s has %zu messages, %llu octets", path,
+			totals.messages, (unsigned long long)totals.octets);
+	}
 	maildir_close(&maildir);
 }
 

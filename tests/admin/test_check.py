@@ -349,6 +349,9 @@ MISTAKES = {
     "a quota file that cannot be written":
         (sh(f"printf '1000000S\\n18 1\\n' >{MAILDIR}/maildirsize"), "warning",
          f"quota: {MAILDIR}/maildirsize cannot be read and written by this user, .*: remove it"),
+    "unique ids of another server that cannot be read":
+        (sh(f"echo rubbish >{MAILDIR}/pop3d-uids; chown {UID} {MAILDIR}/pop3d-uids"), "wrong",
+         f"Maildir: {MAILDIR}/pop3d-uids, the unique ids .*: nobody can log in; restore it"),
     "a folder for deleted mail that is root's":
         (both(service(options="--delete-to Trash"), sh(f"mkdir -m 700 {MAILDIR}/.Trash")), "wrong",
          f"folder: {MAILDIR}/.Trash, the folder of --delete-to, is of uid 0, .*: no message is deleted; chown"),

@@ -185,6 +185,14 @@ check-clients: all ## run every mail program of doc/CLIENTS, and write that tabl
 		-p no:cacheprovider $(PYTEST_JOBS) $(PYTEST_ARGS) tests/clients/test_matrix.py
 	tests/clients/table $(O)/clients
 
+.PHONY: check-migration
+check-migration: all ## move mailboxes from other servers (as root); the table of doc/MIGRATION anew
+	./bootstrap migration
+	rm -rf $(O)/migration && mkdir -p $(O)/migration
+	POP3D_CHECK_MIGRATION=$(abspath $(O))/migration POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q \
+		-p no:cacheprovider $(PYTEST_JOBS) $(PYTEST_ARGS) tests/migration
+	tests/migration/table $(O)/migration
+
 check-large: all ## test the index with a million messages (on a tmpfs, as root)
 	POP3D_CHECK_LARGE=1000000 POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider \
 		$(PYTEST_ARGS) tests/maildrop/test_index.py -k million

@@ -36,9 +36,10 @@ class Neighbour:
     kind = ""  # for --uidl-from
     imap = None  # the port of its IMAP server
 
-    def __init__(self, home, work):
+    def __init__(self, home, work, port=None):
         self.home, self.work = home, str(work)
-        self.port = free_port()
+        self.port = port or free_port()
+        self.user = home.login.partition("@")[0]
         os.makedirs(self.work, exist_ok=True)
         os.chmod(self.work, 0o755)
         self.environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -100,6 +101,11 @@ class Neighbour:
     def __exit__(self, *_):
         self.stop()
 
+    @staticmethod
+    def login():
+        """How a client names the user."""
+        return "kermit"
+
     def tcpserver(self, *program):
         return [find_program("tcpserver", "ucspi-tcp"), "-R", "-H", "-l", "0", "127.0.0.1",
                 str(self.port), *program]
@@ -122,7 +128,7 @@ class Dovecot(Neighbour):
         find_program("dovecot", "dovecot-pop3d")
         if not os.path.exists("/usr/lib/dovecot/imap"):
             pytest.skip("dovecot-imapd is not installed (./bootstrap migration)")
-        users = self.write("users", f"{self.home.login}:{{PLAIN}}{self.home.password}:{MAIL_UID}:"
+        users = self.write("users", f"{self.user}:{{PLAIN}}{self.home.password}:{MAIL_UID}:"
                            f"{MAIL_GID}::{self.home.path}::\n")
         self.imap = free_port()
         for name in ("run", "lib"):
@@ -196,7 +202,7 @@ class Courier(Neighbour):
                    "LOGGEROPTS=\"\"\n")
         fields = {"uid": MAIL_UID, "gid": MAIL_GID, "home": self.home.path,
                   "mail": f"{self.home.path}/Maildir", "systempw": crypted(self.home.password)}
-        self.write("etc/userdb", self.home.login + "\t"
+        self.write("etc/userdb", self.user + "\t"
                    + "|".join(f"{k}={v}" for k, v in fields.items()) + "\n", 0o600)
         self.environment |= {"D": self.work, "R": programs, "PORT": str(self.port)}
         return ["unshare", "--mount", "sh", "-c", self.script]
@@ -208,7 +214,7 @@ class Mailfront(Neighbour):
     name, package, kind = "mailfront", "mailfront", "mailfront"
 
     def command(self):
-        table = self.write("pwfile", f"{self.home.login}:{self.home.password}:{MAIL_UID}:{MAIL_GID}::"
+        table = self.write("pwfile", f"{self.user}:{self.home.password}:{MAIL_UID}:{MAIL_GID}::"
                            f"{self.home.path}:/bin/false\n")
         self.environment["CVM_PWFILE_PATH"] = table
         return self.tcpserver(find_program("pop3front-auth", "mailfront"),
@@ -231,7 +237,7 @@ class SolidPop3d(Neighbour):
         with open("/etc/passwd", encoding="utf-8") as file:
             known = file.read()
         self.write("passwd", known + f"spop3d:x:65001:65534::/nonexistent:/bin/false\n"
-                   f"{self.home.login}:x:{MAIL_UID}:{MAIL_GID}::{self.home.path}:/bin/sh\n")
+                   f"{self.user}:x:{MAIL_UID}:{MAIL_GID}::{self.home.path}:/bin/sh\n")
         for name in ("solid-pop3d", "spop3d", "other"):
             self.write("pam.d/" + name, "auth required pam_permit.so\naccount required pam_permit.so\n"
                        "session required pam_permit.so\n")
@@ -260,7 +266,7 @@ class Mailutils(Neighbour):
         os.chown(self.at("home"), MAIL_UID, MAIL_GID)
         if not os.path.lexists(self.at("home", "INBOX")):
             os.symlink(os.path.join(self.home.path, "Maildir"), self.at("home", "INBOX"))
-        self.write("pw/lab", f"{self.home.login}:{crypted(self.home.password)}:{MAIL_UID}:{MAIL_GID}::"
+        self.write("pw/lab", f"{self.user}:{crypted(self.home.password)}:{MAIL_UID}:{MAIL_GID}::"
                    f"{self.at('home')}:/bin/false\n")
         settings = self.write("pop3d.conf", f"""
 auth {{ authentication generic; authorization virtdomain; }};
@@ -271,5 +277,51 @@ logging {{ syslog no; facility mail; }};
         return ["unshare", "--mount", "sh", "-c", self.script, "sh",
                 *self.tcpserver(program, "--inetd", "--no-site-config", f"--config-file={settings}")]
 
-    def user(self):
-        return self.home.login + "@lab"
+    @staticmethod
+    def login():
+        return "kermit@lab"
+
+    def stop(self):
+        """It has written all messages anew, as root's: for virtual users it stays root."""
+        super().stop()
+        for path in self.home.maildir.names():
+            harness.own(self.home.maildir.at(path))
+
+
+class DovecotOtherFormat(Dovecot):
+    """The form that Dovecot 1 and UW imapd had."""
+
+    name, kind = "dovecot, %v.%u", "dovecot:%v.%u"
+    settings = "protocol pop3 {\n  pop3_uidl_format = %v.%u\n}\n"
+
+
+class DovecotNames(Dovecot):
+    name, kind = "dovecot, %f", "dovecot:%f"
+    settings = "protocol pop3 {\n  pop3_uidl_format = %f\n}\n"
+
+
+class DovecotDigests(Dovecot):
+    name, kind = "dovecot, %Mf", "dovecot:%Mf"
+    settings = "protocol pop3 {\n  pop3_uidl_format = %Mf\n}\n"
+
+
+class DovecotSaved(Dovecot):
+    """It saves what it made by another format, and the list alone says what that was."""
+
+    name, kind = "dovecot, saved", "dovecot"
+    settings = "protocol pop3 {\n  pop3_save_uidl = yes\n  pop3_uidl_format = %g\n}\n"
+
+
+class Pop3d(Neighbour):
+    """The server under test, under the same superserver."""
+
+    name = "pop3d"
+    lab, options = None, ()
+
+    def command(self):
+        return self.tcpserver(self.lab.pop3d, "--hostname", "mail.example", *self.options, "--",
+                              self.lab.checker, self.home.table)
+
+
+NEIGHBOURS = [Dovecot, DovecotOtherFormat, DovecotNames, DovecotDigests, DovecotSaved, Courier,
+              Mailfront, SolidPop3d, Mailutils]

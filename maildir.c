@@ -56,7 +56,8 @@ static bool is_on_network(int fd)
 	return false;
 }
 
-/* The lock file; where it cannot be opened for writing it may be there for reading. */
+/* Opens the lock file, or makes it. If that is not possible, an existing file is opened for
+ * reading. */
 static int open_lock(int root_fd)
 {
 	const int flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
@@ -73,10 +74,9 @@ static int open_lock(int root_fd)
 	return read_fd;
 }
 
-/* On this host's file systems the directory is locked first: so sessions that could make the
- * lock file, and others that could not (the disk is full, or read-only), keep each other out.
- * On network file systems two hosts may both get the lock of a directory: there the file has to
- * be made. */
+/* On local file systems the directory is locked first. Sessions that could make the lock file
+ * then exclude sessions that could not, because the disk was full or read-only. On network file
+ * systems two hosts can lock one directory at the same time, so the file is required. */
 static enum maildir_problem take_lock(struct maildir *m)
 {
 	if (!m->is_remote && flock(m->root_fd, LOCK_EX | LOCK_NB) != 0)
@@ -103,7 +103,7 @@ static bool open_places(struct maildir *m, const char **failed_path)
 	return true;
 }
 
-/* The index's directory, if it is there and ours. */
+/* Opens the directory of the index, if it exists and belongs to this user. */
 static int open_index_directory(struct maildir *m)
 {
 	const int fd = openat(
@@ -120,8 +120,8 @@ static int open_index_directory(struct maildir *m)
 	return -1;
 }
 
-/* Without it, whether it is worth one is known only when new/ and cur/ have been read; and it
- * cannot be made any more when the session has locked itself in. */
+/* If the directory does not exist, new/ and cur/ must be read to know whether the maildrop
+ * needs an index. This happens now, because a confined session cannot make the directory. */
 static void open_index(struct maildir *m)
 {
 	m->index_dir_fd = open_index_directory(m);
@@ -255,7 +255,7 @@ void maildir_correct_size(
 
 	message->size_octets = size_octets;
 	message->size_verified = true;
-	/* without memory for that, the next command on this message counts it again */
+	/* if there is no memory for it, the next command on this message counts again */
 	if (!snapshot_set_size(&m->snapshot, number, size_octets))
 		return;
 	m->all_octets += size_octets - said_octets;
@@ -283,7 +283,7 @@ void maildir_undelete_all(struct maildir *m)
 	m->deleted_octets = 0;
 }
 
-/* Where there is no memory for that the message stays unseen, as after a lost connection. */
+/* If there is no memory for the mark, the message stays unseen, as after a lost connection. */
 void maildir_set_retrieved(struct maildir *m, size_t number)
 {
 	snapshot_mark(&m->snapshot, MARK_RETRIEVED, number);

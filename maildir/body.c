@@ -56,7 +56,7 @@ bool body_count(struct body *b, uint64_t *octets)
 
 	body_follow(&headers, b->chunk, b->held);
 	*octets = encode_count(&e, b->chunk, b->held);
-	/* the reading that finds the end leaves the chunk as it is */
+	/* the read that returns 0 leaves the chunk as it is */
 	while (!b->is_whole && (length = read_some(b, sizeof b->chunk)) > 0) {
 		is_first = false;
 		body_follow(&headers, b->chunk, (size_t)length);

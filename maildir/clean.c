@@ -1,4 +1,4 @@
-/* clean: what deliveries that never ended have left in tmp/; see maildir.h. */
+/* clean: removes from tmp/ what interrupted deliveries have left; see maildir.h. */
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -14,8 +14,9 @@ static time_t later(time_t a, time_t b)
 	return a > b ? a : b;
 }
 
-/* By the latest of all times: on a file system mounted noatime the access time is old from
- * birth, and programs that keep a message's date set the other one back as well. */
+/* The latest of the three times counts. On a file system mounted noatime the access time of a
+ * new file can be old, and programs that preserve the date of a message set the modification
+ * time back. */
 static bool is_stale(int fd, const char *name, time_t now)
 {
 	struct stat st;

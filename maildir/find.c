@@ -6,7 +6,7 @@
 
 #include "maildir/internal.h"
 
-/* inode 0: any; a file with another one is not the message that bore this name. */
+/* Opens the file. If inode is not 0 and the file has another one, it is not the message. */
 static int open_regular(int dir_fd, const char *name, uint64_t inode)
 {
 	const int fd =
@@ -50,7 +50,7 @@ int maildir_open_message(struct maildir *m, size_t number, struct message *messa
 
 		if (fd >= 0 || (errno != ENOENT && errno != ESTALE))
 			return fd;
-		/* it is there all the time, and cannot be had */
+		/* every search found it, and no open did */
 		errno = ESTALE;
 		if (i == MAILDIR_TRIES)
 			return -1;

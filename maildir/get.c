@@ -10,7 +10,7 @@ bool maildir_is_broken(const struct maildir *m)
 	return m->index_use == INDEX_BROKEN;
 }
 
-/* What an index says after it failed once is not asked for: its numbers are not sure. */
+/* After the index has failed once it is not read any more, because its numbers may be wrong. */
 static bool is_sound(const struct maildir *m)
 {
 	errno = EBADMSG;
@@ -71,7 +71,8 @@ bool maildir_was_kept(const struct maildir *m, size_t number)
 	return snapshot_marked(&m->snapshot, MARK_KEPT, number);
 }
 
-/* An index that lies may have less in all than of some messages: that is no huge number. */
+/* In a forged index the total can be less than the size of a message; the result must not
+ * wrap. */
 struct maildir_totals maildir_totals(const struct maildir *m)
 {
 	return (struct maildir_totals){

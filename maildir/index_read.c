@@ -1,7 +1,7 @@
 /* index_read: see index.h.
  *
- * It is read, not mapped: where somebody cuts the file short, or the file system loses it, a
- * read fails, while touching a mapping would be the end of the process. */
+ * The file is read and not mapped. If it is cut short, or the file system fails, a read returns
+ * an error, whereas access to a mapping would kill the process. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static uint64_t rotate(uint64_t x, unsigned bits)
 	return x << bits | x >> (64 - bits);
 }
 
-/* Every step can be undone, so no change of one word is without effect. */
+/* Every step is reversible, so each change of one word changes the result. */
 static uint64_t stir(uint64_t sum, uint64_t word)
 {
 	return rotate((sum ^ word) * 0x9e3779b97f4a7c15U, 29);
@@ -38,7 +38,7 @@ uint64_t index_sum(
 	uint64_t lanes[4] = {nonce, page_number, 1, 2};
 	size_t at = 0;
 
-	/* four that do not wait for each other */
+	/* four sums that the processor can compute at the same time */
 	for (; at + 32 <= INDEX_PAYLOAD_OCTETS; at += 32)
 		for (size_t i = 0; i < 4; i++)
 			lanes[i] = stir(lanes[i], word_at(payload + at + 8 * i));
@@ -89,8 +89,8 @@ static bool read_pages(
 	return true;
 }
 
-/* Fills the window with the page that holds the octet at position, and those after it, of so
- * many octets in the file at most. */
+/* Fills the window with the page that holds the octet at position, and with the pages after it.
+ * It reads at most that many octets of the file. */
 static bool load(
 	const struct index *ix, struct index_window *w, uint64_t position, size_t octets)
 {
@@ -131,8 +131,8 @@ static bool holds(const struct index_window *w, uint64_t position, size_t octets
 	       octets <= w->octets - (size_t)(position - w->start);
 }
 
-/* Where octets of the sequence are in memory, until the window is used again; there are few
- * enough for one. NULL with errno. */
+/* Returns where octets of the sequence are in memory, until the window is used again. They must
+ * fit into one window. NULL with errno. */
 static const void *fetch(
 	const struct index *ix, struct index_window *w, uint64_t position, size_t octets)
 {
@@ -160,7 +160,7 @@ static bool is_sensible(const struct index_header *h, uint64_t file_octets)
 		return false;
 	if (h->names_octets > h->count * (UID_NAME_OCTETS + sizeof(struct index_inodes)))
 		return false;
-	/* it is as long as it says, neither cut nor a sea of holes */
+	/* the file has just the pages that its header asks for: it was not cut or extended */
 	octets = sizeof *h + h->count * sizeof(struct index_record) + h->names_octets;
 	octets = (octets + INDEX_PAYLOAD_OCTETS - 1) / INDEX_PAYLOAD_OCTETS * INDEX_PAGE_OCTETS;
 	return octets == file_octets;
@@ -168,8 +168,7 @@ static bool is_sensible(const struct index_header *h, uint64_t file_octets)
 
 static bool read_header(struct index *ix, uint64_t file_octets)
 {
-	/* all of a small one; of a large one no more than a session needs that only asks STAT
-	 */
+	/* all of a small index; of a large one only what STAT needs */
 	const size_t octets = file_octets <= sizeof ix->records.payload ? (size_t)file_octets
 									: INDEX_PAGE_OCTETS;
 
@@ -245,8 +244,8 @@ void index_close(struct index *ix)
 	ix->pages = NULL;
 }
 
-/* 0x80 in every octet of the word that is this octet; above the first such octet there may be
- * more. */
+/* A word with 0x80 in every octet that equals this one. Octets after the first such one may
+ * have 0x80 as well, so only the first is certain. */
 static uint64_t find_octet(uint64_t word, unsigned char octet)
 {
 	const uint64_t ones = 0x0101010101010101U;
@@ -255,7 +254,7 @@ static uint64_t find_octet(uint64_t word, unsigned char octet)
 	return (difference - ones) & ~difference & ones << 7;
 }
 
-/* Whether there is none of NUL, '/' and the third in the name. */
+/* Whether the name contains neither NUL nor '/' nor the third octet. */
 static inline bool is_free(const char *name, size_t octets, unsigned char third)
 {
 	uint64_t word;
@@ -272,8 +271,8 @@ static inline bool is_free(const char *name, size_t octets, unsigned char third)
 	return true;
 }
 
-/* A name that a reading of the directory could have given, and this unique name in it. The
- * library's memchr, four times, was half of the time of UIDL. */
+/* Whether a directory can contain the name, and whether the name has this unique name. memchr
+ * of the library, called four times, took half of the time of UIDL. */
 static bool is_name(const char *name, size_t octets, size_t unique_octets)
 {
 	if (name[0] == '.' || unique_octets > octets)
@@ -286,8 +285,8 @@ static bool is_name(const char *name, size_t octets, size_t unique_octets)
 		       name[unique_octets] == ':' ? '/' : ':');
 }
 
-/* The octets that should be the record's name, and the inodes after them in *inodes. NULL
- * with errno. */
+/* Returns the octets that should be the record's name, and puts the inodes after them into
+ * *inodes. NULL with errno. */
 static const char *fetch_name(
 	struct index *ix, const struct index_record *r, struct index_inodes *inodes)
 {
@@ -318,8 +317,8 @@ static bool get_name(
 		return false;
 	if (!is_name(name, r->name_octets, r->unique_octets))
 		return makes_no_sense();
-	/* by words, beyond its end; the window has as much room after its content, and it is
-	 * several times faster than the library where that is musl */
+	/* copies whole words, past the end of the name, for which the window has room; this is
+	 * several times faster than memcpy of musl */
 	for (size_t i = 0; i < r->name_octets; i += sizeof(uint64_t))
 		memcpy(ix->name + i, name + i, sizeof(uint64_t));
 	ix->name[r->name_octets] = '\0';

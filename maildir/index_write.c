@@ -14,7 +14,7 @@
 
 #define TEMPORARY_PREFIX INDEX_NAME "."
 #define BUFFER_PAGES 16
-#define WRITER_SECONDS 600 /* nobody writes an index for so long */
+#define WRITER_SECONDS 600 /* longer than any session takes to write an index */
 
 struct writer {
 	int fd;
@@ -23,10 +23,10 @@ struct writer {
 	size_t used;          /* octets of it */
 	size_t buffered;      /* pages before it in the buffer */
 	unsigned char buffer[BUFFER_PAGES * INDEX_PAGE_OCTETS];
-	unsigned char first_page[INDEX_PAGE_OCTETS]; /* it waits for its header */
+	unsigned char first_page[INDEX_PAGE_OCTETS]; /* kept until its header is known */
 };
 
-/* Of a process that writes one index, at its end. */
+/* static, because a process writes at most one index, at its end. */
 static struct writer writer;
 
 static bool write_all(int fd, const unsigned char *octets, size_t length)
@@ -91,7 +91,8 @@ static bool put(struct writer *w, const void *octets, size_t length)
 	return true;
 }
 
-/* What of a message is written; false where it is left out or cannot be had (errno not 0). */
+/* Gets what is written of a message. Returns false if the message is left out, or with errno
+ * not 0 if it cannot be read. */
 static bool next_message(const struct index_content *c, size_t number, struct message *m)
 {
 	errno = 0;
@@ -164,8 +165,8 @@ static bool put_names(struct writer *w, const struct index_content *c)
 	return w->used == 0 || end_page(w);
 }
 
-/* Where the file system's clock is not ours (it may be another host's), times of one cannot be
- * compared with times of the other. */
+/* Whether the file system uses the clock of this host. It may use that of another host, and
+ * then its times cannot be compared with those of this host. */
 static bool clocks_agree(int fd)
 {
 	struct timespec now;
@@ -244,7 +245,7 @@ bool index_write(int directory_fd, const struct index_content *content)
 		return false;
 	if (!write_content(w, content))
 		error_number = errno != 0 ? errno : EFBIG;
-	/* what is left to be written may fail when it is closed (quotas, NFS) */
+	/* with quotas and on NFS, close can report a failed write */
 	if (close(w->fd) != 0 && error_number == 0)
 		error_number = errno;
 	if (error_number == 0 &&

@@ -12,7 +12,7 @@
 #include "os/directory.h"
 #include "os/log.h"
 
-/* From what was read to a snapshot in which all is in order. */
+/* Makes a complete snapshot from what was read: sorted, without duplicates, with sizes. */
 static bool settle(struct maildir *m)
 {
 	if (!snapshot_sort(&m->snapshot) || !maildir_settle_twins(m))
@@ -27,7 +27,7 @@ static bool settle(struct maildir *m)
 	return true;
 }
 
-/* The messages of cur/ as the index has them. */
+/* Adds the messages of cur/ from the index. */
 static bool take_cur_from_index(struct maildir *m)
 {
 	const size_t before = m->snapshot.count;
@@ -47,8 +47,8 @@ static bool take_cur_from_index(struct maildir *m)
 	return true;
 }
 
-/* Reads what has changed since the index was written. Whether cur/ has is asked only after new/
- * was read: a message that somebody moves is then in one of them at least. */
+/* Reads the directories that have changed since the index was written. cur/ is checked after
+ * new/ was read, so that a message which moves in between is found in at least one of them. */
 static bool read_changed(struct maildir *m)
 {
 	const struct index_header *const h = &m->index.header;
@@ -62,7 +62,8 @@ static bool read_changed(struct maildir *m)
 	return maildir_scan_place(m, PLACE_CUR);
 }
 
-/* True where the index has the whole snapshot, which is in use then. */
+/* Uses the index as the snapshot, if nothing has changed since it was written. Returns whether
+ * it did. */
 static bool use_listing(struct maildir *m)
 {
 	const struct index_header *const h = &m->index.header;
@@ -78,7 +79,8 @@ static bool use_listing(struct maildir *m)
 	return true;
 }
 
-/* Sizes that are to be counted now, though the index has the listing. */
+/* Counts the sizes that must be counted although the index has the listing. Returns false with
+ * errno. */
 static bool count_the_rest(struct maildir *m)
 {
 	const struct index_header *const h = &m->index.header;
@@ -92,7 +94,7 @@ static bool count_the_rest(struct maildir *m)
 	return true;
 }
 
-/* Without the index, and without what was taken from it. */
+/* Begins again, without the index and without what was taken from it. */
 static bool read_all(struct maildir *m)
 {
 	snapshot_forget(&m->snapshot);
@@ -133,7 +135,7 @@ bool maildir_load(struct maildir *m)
 	loaded = load_snapshot(m);
 	if (m->snapshot.index == NULL)
 		index_close(&m->index);
-	/* a search for sizes may have gone further */
+	/* a search while sizes were counted may have changed the state */
 	if (!loaded)
 		m->state = MAILDIR_OPEN;
 	else if (m->state < MAILDIR_LOADED)

@@ -1,4 +1,4 @@
-/* uid: see uid.h. */
+/* name: see name.h. */
 #include "maildir/name.h"
 
 #include <string.h>
@@ -29,7 +29,7 @@ size_t uid_unique_octets(const char *name, size_t name_octets)
 
 	if (comma != NULL)
 		return (size_t)(comma - name);
-	/* most names have no separator of Windows: the comma is looked for */
+	/* most names have none of the separators of Windows, so look for the comma first */
 	for (at = 0; at < name_octets; at = (size_t)(comma - name) + 1) {
 		comma = memchr(name + at, ',', name_octets - at);
 		if (comma == NULL)
@@ -162,11 +162,11 @@ size_t uid_twin_name(
 	return at + octets - base_octets;
 }
 
-/* What a message's unique-id is made of: its name, or the one that it gets. */
+/* What a unique-id is made of: the unique name of the message, or the one that it will get. */
 struct own_name {
 	const char *octets;
 	size_t length;
-	uint64_t shared; /* 0 where the name is its own */
+	uint64_t shared; /* the inode if another message keeps the name, else 0 */
 	char made[UID_NAME_OCTETS];
 };
 

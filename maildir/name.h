@@ -1,4 +1,5 @@
-/* uid: unique names of Maildir messages, and what UIDL says of them. Pure functions. */
+/* name: unique names of Maildir messages, and the unique-ids that UIDL makes of them. Pure
+ * functions. */
 #ifndef UID_H
 #define UID_H
 
@@ -12,8 +13,9 @@
 /* Longest file name, without a terminator. */
 #define UID_NAME_OCTETS 255
 
-/* Length of the unique name in a file name: what stands before the first ':'. Where there is
- * no ':', ";2," and "!2," end it as well: file systems and programs of Windows write these. */
+/* Length of the unique name in a file name: the octets before the first ':'. If there is no
+ * ':',
+ * ";2," or "!2," ends the unique name: programs on Windows write these. */
 size_t uid_unique_octets(const char *name, size_t name_octets);
 
 /* Whether an info of this form begins here: "2," after one of the three separators. */
@@ -26,9 +28,8 @@ bool uid_has_flag(const char *info, size_t octets, char flag);
  * remove fields such as ",S=" after it. */
 size_t uid_base_octets(const char *unique, size_t octets);
 
-/* When a message was delivered, as the base of its unique name says: seconds before the first
- * '.' or '_', microseconds after an 'M' in the part after the first '.'; 0 where the name does
- * not say. */
+/* The delivery time in the base of a unique name: seconds before the first '.' or '_',
+ * microseconds after an 'M' in the part after the first '.'. 0 if the name has no time. */
 struct uid_time {
 	uint64_t seconds;
 	uint32_t microseconds;
@@ -36,23 +37,23 @@ struct uid_time {
 
 struct uid_time uid_delivery_time(const char *unique, size_t octets);
 
-/* No message is larger, whatever its name says: so no sum of sizes wraps. */
+/* A larger size in a name is not believed, so that no sum of sizes wraps. */
 #define UID_SIZE_MOST ((uint64_t)1 << 44)
 
 /* Reads a field such as ",W=1234" (field is 'W') of a unique name. False if it is not there, or
  * is more than UID_SIZE_MOST. */
 bool uid_size_field(const char *unique, size_t octets, char field, uint64_t *size);
 
-/* Writes the unique name that a file gets whose unique name another file bears as well: the
- * base, "-i", the inode in hexadecimal digits, and the fields after the base. Returns its
- * length; 0 where that would be longer than a file name. name is not terminated. */
+/* Writes the new unique name for a file whose unique name another file keeps: the base, "-i",
+ * the inode in hexadecimal digits, and the fields after the base. Returns its length, or 0 if
+ * it would be longer than a file name. name is not terminated. */
 size_t uid_twin_name(
 	char name[UID_NAME_OCTETS], const char *unique, size_t octets, uint64_t inode);
 
 /* Writes the unique-id and its terminator to text: the unique name itself where that is 1 to 70
- * octets of 0x21 to 0x7E, else 32 hex digits made from it. Where shared is not 0 it is the
- * inode of a file that gets a name of its own, and the unique-id is that of this name (or a
- * hash of both where the name would be too long). Returns its length. */
+ * octets of 0x21 to 0x7E, else 32 hex digits made from it. If shared is not 0, it is the inode
+ * of a file that gets a name of its own. The unique-id is then that of the new name, or a hash
+ * of name and inode if the new name would be too long. Returns its length. */
 size_t uid_text(char text[UID_TEXT_OCTETS], const char *unique, size_t octets, uint64_t shared);
 
 /* Writes 32 hex digits made from the same, and a terminator: other ones for each salt (1 and

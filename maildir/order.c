@@ -1,4 +1,4 @@
-/* snapshot_sort: the order of messages; see snapshot.h. */
+/* order: the order of messages; see snapshot.h. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,7 @@ static int compare_octets(const char *a, size_t a_octets, const char *b, size_t 
 	return (a_octets > b_octets) - (a_octets < b_octets);
 }
 
-/* Times that differ, though their orders do not. */
+/* Compares the times themselves, for two messages with the same value of snapshot_order. */
 static int compare_large_times(struct uid_time a, struct uid_time b)
 {
 	if (a.seconds != b.seconds)
@@ -133,7 +133,7 @@ static size_t merge_runs(
 	return left;
 }
 
-/* The library's qsort is several times slower where it is musl's. */
+/* A merge sort of our own, because qsort of musl is several times slower. */
 bool snapshot_sort(struct snapshot *s)
 {
 	struct entry *other;
@@ -205,7 +205,7 @@ static struct entries range(struct snapshot *s, size_t start, size_t end)
 	return (struct entries){start < end ? &s->entries[start] : NULL, end - start};
 }
 
-/* Most unique names stand once: the next one is looked at before it is searched for. */
+/* Most unique names occur once, so the next message is compared before the binary search. */
 struct entries snapshot_find(struct snapshot *s, const char *name, size_t name_octets)
 {
 	const size_t unique_octets = uid_unique_octets(name, name_octets);
@@ -228,8 +228,8 @@ struct entries snapshot_find_base(struct snapshot *s, const char *base, size_t b
 		find_bound(s, base, base_octets, true));
 }
 
-/* All that begin with the base and a ',' stand together, before the base and the octet that
- * follows ','. */
+/* All names that begin with the base and ',' are neighbours. They end where the base with the
+ * octet after ',' would stand. */
 struct entries snapshot_find_fields(struct snapshot *s, const char *base, size_t base_octets)
 {
 	char bound[UID_NAME_OCTETS + 1];

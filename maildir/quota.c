@@ -1,4 +1,4 @@
-/* quota: maildirsize, where Maildir++ keeps what a maildrop holds; see internal.h. */
+/* quota: maildirsize, the file in which Maildir++ sums up a maildrop; see internal.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "maildir/internal.h"
 #include "os/log.h"
 
-/* Opened to be read as well: only so the end of its last line can be seen. */
+/* Opens it for reading as well, because the end of its last line must be checked. */
 static int open_quota(int root_fd)
 {
 	const int flags = O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
@@ -40,7 +40,7 @@ bool quota_is_current(const struct maildir *m)
 	       opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
-/* One flagged T (trash) does not count. */
+/* A message with the flag T (trash) does not count. */
 struct quota quota_share(const struct maildir *m, const struct message *message)
 {
 	struct quota share = {.messages = 1};
@@ -57,7 +57,8 @@ struct quota quota_share(const struct maildir *m, const struct message *message)
 	return share;
 }
 
-/* A last line without an end would be one with what is appended to it. */
+/* If the last line has no line end, one must be written first, or the new line would become
+ * part of it. */
 static bool ends_in_a_line(int fd)
 {
 	struct stat st;
@@ -68,7 +69,7 @@ static bool ends_in_a_line(int fd)
 	return pread(fd, &last, 1, st.st_size - 1) != 1 || last == '\n';
 }
 
-/* One line in one write: other programs append as well. */
+/* Writes the line with one call, because other programs append at the same time. */
 void quota_tell(const struct quota *q)
 {
 	char line[64];

@@ -1,4 +1,4 @@
-/* save: writing the index where that is worth it; see maildir.h. */
+/* save: writes the index if that is worth it; see maildir.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 #include "maildir/internal.h"
 #include "os/log.h"
 
-/* An index is worth writing for what the next session can do with it: sizes that it need not
- * count, a listing that it need not read, or at least that of cur/. */
+/* An index is worth writing if it saves the next session work: counting sizes, or reading both
+ * directories, or reading cur/. */
 static bool is_worth_saving(const struct maildir *m)
 {
 	const struct index_place *const seen = m->seen;

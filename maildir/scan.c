@@ -1,4 +1,4 @@
-/* scan: reading new/ and cur/, and whether they changed since; see internal.h. */
+/* scan: reads new/ and cur/, and tells whether they have changed since; see internal.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -12,18 +12,18 @@
 
 #define SCAN_TRIES 4
 
-/* So many problems with messages are logged one by one in a session. */
+/* The number of problems with messages that a session logs one by one. */
 #define PROBLEMS_LOGGED 20
 
-/* Times are coarse, by two seconds on the worst file systems: a change as long after another
- * has another time. */
+/* The coarsest file systems have times of two seconds. Two changes that are further apart have
+ * different times. */
 #define TICK_SECONDS 2
 
-/* A time of change with nanoseconds, which no program can set, comes from this host's clock,
- * whose tick is no longer than this. */
+/* The same for a time of change with nanoseconds. No program can set it, and it comes from this
+ * host's clock, whose tick is no longer than this. */
 #define FINE_TICK_NANOSECONDS 50000000
 
-/* An entry goes to this place of that maildrop. */
+/* Where the entries of the directory that is being read go. */
 struct taker {
 	struct maildir *m;
 	enum place place;
@@ -38,15 +38,15 @@ static bool is_past(const struct timespec *now, const struct timespec *then, boo
 	return seconds * 1000000000 + (now->tv_nsec - then->tv_nsec) > FINE_TICK_NANOSECONDS;
 }
 
-/* What a directory is now; from this moment on every change is to show in its times, if
- * is_final is set. Both times must be past: who sets the time of modification back, as programs
- * that copy a Maildir do, would hide the next change within the tick. */
+/* The state of a directory now. If is_final is set, every later change gives it other times.
+ * For that, both times must be in the past: a program that copies a Maildir sets the time of
+ * modification back, and would otherwise hide the next change within the same tick. */
 static bool look_at(const struct maildir *m, enum place place, struct index_place *seen)
 {
 	struct timespec now;
 	struct stat st;
 
-	/* the clock first, or a change between the two could have the time that was read */
+	/* the clock is read first: a change between the two calls must not seem to be old */
 	if (clock_gettime(CLOCK_REALTIME, &now) != 0 || fstat(m->place_fd[place], &st) != 0)
 		return false;
 	*seen = (struct index_place){
@@ -62,7 +62,7 @@ static bool look_at(const struct maildir *m, enum place place, struct index_plac
 	return true;
 }
 
-/* Whether a directory looks as it did. */
+/* Whether a directory has the same device, inode and times. */
 static bool same_look(const struct index_place *a, const struct index_place *b)
 {
 	return a->device == b->device && a->inode == b->inode &&
@@ -86,8 +86,8 @@ void maildir_remove_index(const struct maildir *m)
 		unlinkat(m->index_dir_fd, INDEX_NAME, 0);
 }
 
-/* Only an index that makes no sense is to blame: one that cannot be read (ESTALE, EIO) may be
- * good, or another one by now. */
+/* Only an index with wrong contents is removed. One that cannot be read (ESTALE, EIO) may be
+ * good, or may have been replaced by a good one. */
 bool maildir_break(struct maildir *m)
 {
 	const int error_number = errno;
@@ -133,7 +133,8 @@ bool maildir_unchanged(struct maildir *m)
 	if (!maildir_place_unchanged(m, PLACE_NEW, &m->seen[PLACE_NEW]) ||
 		!maildir_place_unchanged(m, PLACE_CUR, &m->seen[PLACE_CUR]))
 		return false;
-	/* nobody removed what is missing, so it was not there when the index was written */
+	/* the directories are unchanged, so the message was missing when the index was written
+	 */
 	if (m->index_use >= INDEX_CUR && m->state < MAILDIR_SEARCHED) {
 		maildir_remove_index(m);
 		return false;
@@ -141,8 +142,9 @@ bool maildir_unchanged(struct maildir *m)
 	return true;
 }
 
-/* Reads a directory, again if it changed meanwhile: a reader among renames may miss an entry.
- * If it never rests, all that any of the readings saw is kept; twins.c sorts that out. */
+/* Reads a directory, and reads it again if it changed meanwhile, because renames during the
+ * reading can hide an entry. If it changes every time, the entries of all readings are kept,
+ * and twins.c removes duplicates. */
 static bool scan_place(struct maildir *m, enum place place, directory_take *take)
 {
 	const size_t before = m->snapshot.count;
@@ -167,7 +169,7 @@ static bool scan_place(struct maildir *m, enum place place, directory_take *take
 			return true;
 		}
 	}
-	/* what was read is of no one moment */
+	/* the readings do not show the directory at any one moment */
 	m->seen[place].is_final = 0;
 	return true;
 }
@@ -180,7 +182,8 @@ static bool take_new_entry(void *context, int directory_fd, const char *name, si
 	return snapshot_add(&taker->m->snapshot, taker->place, name, octets);
 }
 
-/* New before cur: what another program moves meanwhile is then seen twice and never missed. */
+/* new/ is read before cur/, so that a message which another program moves in between is seen
+ * twice rather than not at all. */
 bool maildir_scan(struct maildir *m)
 {
 	return scan_place(m, PLACE_NEW, take_new_entry) &&
@@ -193,8 +196,8 @@ static void flag_all(struct entries group, unsigned flags)
 		group.first[i].flags |= (uint8_t)flags;
 }
 
-/* The one of these messages that a file with this inode may be, or NULL. Inodes are known of
- * those that bear one unique name; what cannot be told is *doubtful. */
+/* Returns the message of the group that the file with this inode is, or NULL. Sets *doubtful if
+ * the group has several unique names, so that this cannot be told. */
 static struct entry *owner_among(
 	const struct snapshot *s, struct entries group, uint64_t inode, bool *doubtful)
 {
@@ -212,8 +215,8 @@ static struct entry *owner_among(
 	return known == 0 || known == inode ? group.first : NULL;
 }
 
-/* A file of no unique name of the snapshot: some program may have changed the fields of a name,
- * as Dovecot does with sizes that are wrong. */
+/* Takes a file whose unique name is not in the snapshot. It may be a message whose fields
+ * another program has changed, as Dovecot does with wrong sizes. */
 static bool take_stranger(
 	const struct taker *taker, int directory_fd, const char *name, size_t octets)
 {
@@ -240,7 +243,7 @@ static bool take_stranger(
 	       snapshot_guess(s, owner, taker->place, name, octets, (uint64_t)st.st_ino);
 }
 
-/* An entry seen by a later scan: the message may have moved or have other flags now. */
+/* Takes an entry of a later scan: the message may have moved or got other flags. */
 static bool take_changed_entry(void *context, int directory_fd, const char *name, size_t octets)
 {
 	const struct taker *const taker = context;
@@ -253,7 +256,7 @@ static bool take_changed_entry(void *context, int directory_fd, const char *name
 		return take_stranger(taker, directory_fd, name, octets);
 	if (group.count > 1) {
 		if (fstatat(directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-			/* it may be any of them: none is known to be gone */
+			/* the file may be any of these messages, so none counts as gone */
 			flag_all(group, ENTRY_FOUND);
 			return true;
 		}
@@ -268,7 +271,7 @@ static bool take_changed_entry(void *context, int directory_fd, const char *name
 	return snapshot_rename(s, entry, taker->place, name, octets);
 }
 
-/* After both directories were read: what was guessed is taken where it is sure. */
+/* Called after both directories were read: accepts the guesses that are unambiguous. */
 static void settle_guesses(struct snapshot *s)
 {
 	for (size_t i = 0; i < s->count; i++) {

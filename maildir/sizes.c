@@ -1,4 +1,4 @@
-/* sizes: how many octets each message of a snapshot in memory has; see internal.h. */
+/* sizes: finds the size of each message of a snapshot in memory; see internal.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -10,8 +10,9 @@
 #include "maildir/internal.h"
 #include "os/log.h"
 
-/* Takes from the index the sizes that were counted once, walking through both lists, which are
- * sorted alike. Nothing is lost but time where it is not, or cannot be read to its end. */
+/* Takes counted sizes from the index. It walks through both lists, which are sorted in the same
+ * way. If the index is sorted otherwise, or cannot be read to its end, the other sizes are
+ * counted again. */
 void maildir_take_sizes(struct maildir *m)
 {
 	struct snapshot *const s = &m->snapshot;
@@ -35,7 +36,7 @@ void maildir_take_sizes(struct maildir *m)
 			if (sign >= 0)
 				break;
 		}
-		/* twins are not told from each other here: they are counted */
+		/* files with one unique name cannot be matched here, so they are counted */
 		if (at < s->count && sign == 0 && known.inode == 0 && known.alias_inode == 0 &&
 			s->entries[at].twin == 0) {
 			s->entries[at].size_octets = known.size_octets;
@@ -44,8 +45,8 @@ void maildir_take_sizes(struct maildir *m)
 	}
 }
 
-/* The size of a message that cannot be read: it stays in the list, and RETR will say what is
- * wrong. */
+/* Sets a guess as the size of a message that cannot be read. The message stays in the list, and
+ * RETR reports what is wrong. */
 static uint64_t size_on_disk(const struct maildir *m, const struct message *message)
 {
 	struct stat st;
@@ -55,8 +56,8 @@ static uint64_t size_on_disk(const struct maildir *m, const struct message *mess
 	return (uint64_t)st.st_size < UID_SIZE_MOST ? (uint64_t)st.st_size : UID_SIZE_MOST;
 }
 
-/* Only a message that a look at the directories did not find is left out. After any other error
- * it stays in the list, and the next session tries again. */
+/* A message is left out only if a search of the directories did not find it. After any other
+ * error it stays in the list, and the next session tries again. */
 static void count_size(struct maildir *m, size_t number)
 {
 	struct entry *const entry = &m->snapshot.entries[number];
@@ -119,7 +120,7 @@ void maildir_sum(struct maildir *m)
 		return;
 	m->verify_sizes = true;
 	maildir_find_sizes(m);
-	/* what was counted, or is on the disk, adds up to less; else no sum may wrap */
+	/* counted sizes cannot reach this; sizes in names can, and the sum must not wrap */
 	if (!add_all(m))
 		m->all_octets = INDEX_SIZE_MOST;
 }

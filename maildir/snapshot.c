@@ -1,4 +1,4 @@
-/* snapshot: see snapshot.h. Order, sorting and finding are in snapshot_sort.c. */
+/* snapshot: see snapshot.h. Order, sorting and finding are in order.c. */
 #include "maildir/snapshot.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 
 #include "maildir/index.h"
 
-/* Large enough for the library to take it from the system and to give it back. */
+/* Large enough for malloc to map it, so that free gives it back to the system. */
 #define BLOCK_OCTETS 262144
 
 #define NAMES_AHEAD 8
@@ -19,7 +19,7 @@ struct name_block {
 
 void snapshot_init(struct snapshot *s)
 {
-	/* the octets after it are written before they are used */
+	/* few_marks, and all that follows it, is written before it is read */
 	memset(s, 0, offsetof(struct snapshot, few_marks));
 	s->entries = s->few_entries;
 	s->capacity = SNAPSHOT_FEW;
@@ -73,7 +73,7 @@ void snapshot_use_index(struct snapshot *s, struct index *index)
 	s->count = (size_t)index->header.count;
 }
 
-/* Gives an array room for one more; *array may have moved. */
+/* Makes room for one more element; *array may move. */
 static bool make_room(void **array, size_t count, size_t *capacity, size_t element_octets)
 {
 	const size_t wanted = *capacity == 0 ? 16 : 2 * *capacity;
@@ -156,7 +156,7 @@ bool snapshot_rename(struct snapshot *s, struct entry *entry, enum place place,
 	return true;
 }
 
-/* Adds a file whose unique name is so long. */
+/* Adds a file; unique_octets is the length of its unique name. */
 static struct entry *add(struct snapshot *s, enum place place, const char *name,
 	size_t name_octets, size_t unique_octets)
 {
@@ -179,8 +179,7 @@ bool snapshot_add(struct snapshot *s, enum place place, const char *name, size_t
 	const size_t unique_octets = uid_unique_octets(name, name_octets);
 	struct entry *const entry = add(s, place, name, name_octets, unique_octets);
 
-	/* now, while the name is at hand: after the sorting it would have to be fetched again
-	 */
+	/* done here because the name is in the cache, which it is not after the sorting */
 	if (entry != NULL && uid_size_field(name, unique_octets, 'W', &entry->size_octets))
 		entry->flags |= ENTRY_SIZED;
 	return entry != NULL;
@@ -207,7 +206,7 @@ struct twin snapshot_twin(const struct snapshot *s, const struct entry *entry)
 	return entry->twin == 0 ? none : s->twins[entry->twin - 1];
 }
 
-/* The twin of an entry, which is made where there is none; NULL with errno ENOMEM. */
+/* Returns the twin of an entry, and makes it if there is none; NULL with errno ENOMEM. */
 static struct twin *have_twin(struct snapshot *s, struct entry *entry)
 {
 	size_t capacity = s->twin_capacity;
@@ -239,7 +238,7 @@ bool snapshot_set_twin(
 	return true;
 }
 
-/* A directory may be read several times: one file seen twice is still one. */
+/* A directory may be read several times, so the same file may be added twice. */
 bool snapshot_guess(struct snapshot *s, struct entry *entry, enum place place, const char *name,
 	size_t name_octets, uint64_t inode)
 {
@@ -340,7 +339,7 @@ bool snapshot_marked(const struct snapshot *s, enum mark mark, size_t number)
 	return bits_has(&s->marks[mark], number);
 }
 
-/* The place in the corrections where this number stands, or would. */
+/* The index in corrections of this message number, or where it would be inserted. */
 static size_t correction_place(const struct snapshot *s, size_t number)
 {
 	size_t low = 0, high = s->correction_count;
@@ -376,8 +375,8 @@ bool snapshot_get(struct snapshot *s, size_t number, struct message *m)
 	}
 	if (s->index == NULL) {
 		get_entry(s, &s->entries[number], m);
-		/* names lie in the order of the directory: who lists them all would wait for
-		 * each */
+		/* names lie in the order of the directory, so a listing would wait for memory
+		 * at each name */
 		if (number + NAMES_AHEAD < s->count)
 			__builtin_prefetch(s->entries[number + NAMES_AHEAD].name);
 		return true;

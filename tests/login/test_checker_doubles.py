@@ -250,7 +250,9 @@ def test_pam_with_a_file_of_users_without_account(machine):
         pytest.skip("libpam-pwdfile and libnss-extrausers are not installed (./bootstrap deps)")
     machine.follow(blocks("A mailbox by hand")[0], directory=TREE)
     hashed = machine.run("/usr/local/sbin/pop3d-checkpw", "--hash", text=b"bananas\n")
-    pam, nss = blocks("Users without an account on the host", "CHECKPASSWORD")[:2]
+    pam, nss = (next(text for text in blocks("Users without an account on the host",
+                                             "CHECKPASSWORD") if word in text)
+                for word in ("pam_pwdfile", "extrausers"))
     machine.write("/etc/pam.d/pop3", pam)
     machine.write("/etc/pop3d/users", f"kermit:{hashed.stdout.decode()}", 0o600)
     reply, log = session(machine, "kermit", "bananas")

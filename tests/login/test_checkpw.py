@@ -1631,6 +1631,21 @@ def test_system_refusals_do_not_tell_unknown_from_wrong(pam):
     assert wrong.err.replace(ACCOUNT, "LOGIN") == unknown.err.replace("no-such-account", "LOGIN")
 
 
+@pytest.mark.parametrize("auth", ["auth required pam_unix.so", "auth requisite pam_faildelay.so "
+                                  "delay=3000000\nauth required pam_unix.so"])
+def test_system_is_not_delayed_by_pam(pam, auth):
+    """PAM delays by a random time of seconds, and its modules ask for it where an account exists."""
+    pam.service(auth, "account required pam_unix.so")
+    times = {ACCOUNT: [], "no-such-account": []}
+    for _ in range(7):
+        for login, taken in times.items():
+            begin = time.monotonic()
+            pam.refuses(login, "wrong")
+            taken.append(time.monotonic() - begin)
+    middle = [sorted(taken)[3] for taken in times.values()]
+    assert max(middle) < 0.9 and abs(middle[0] - middle[1]) < 0.2, times
+
+
 def test_system_refuses_locked_and_expired_accounts(pam):
     for hashed, rest in (("!" + HASH, "20000:0:99999:7:::"), ("*", "20000:0:99999:7:::"),
                          (HASH, "20000:0:99999:7::1:"), (HASH, "0:0:99999:7:::")):

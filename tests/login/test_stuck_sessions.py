@@ -1,14 +1,18 @@
 """A session that does nothing any more ends, and gives the superserver its place back."""
 import os
 import re
+import shutil
 import signal
+import subprocess
 import time
 
 import pytest
 
 import jail
-from harness import MAIL_UID, ROOT, retry_until
+from harness import MAIL_GID, MAIL_UID, ROOT, retry_until
 from launch import Script
+
+SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
 
 
 @pytest.fixture(params=["root", "user"] if ROOT else ["user"])
@@ -143,3 +147,46 @@ def test_a_stopped_session_does_not_outlive_the_grace(lab, home, uid):
     server.ended()
     assert 4 < time.monotonic() - begin < 9
     assert "session-ended" in server.log(), server.report()
+
+
+@pytest.fixture
+def disk(home):
+    """A file system that can stop answering, in the place of the Maildir."""
+    tools = ("mkfs.ext4", "fsfreeze", "losetup")
+    if not ROOT or not all(shutil.which(tool, path=SBIN) for tool in tools):
+        pytest.skip("needs root, e2fsprogs and util-linux")
+    image, place = home.path + ".image", os.fsdecode(home.maildir.path)
+    with open(image, "wb") as file:
+        file.truncate(16 << 20)
+    subprocess.run([shutil.which("mkfs.ext4", path=SBIN), "-q", image], check=True)
+    if subprocess.run(["mount", "-o", "loop", image, place], check=False,
+                      capture_output=True).returncode != 0:
+        pytest.skip("no file can be mounted here")
+    try:
+        for sub in ("new", "cur", "tmp"):
+            os.mkdir(os.path.join(place, sub), 0o700)
+        subprocess.run(["chown", "-R", f"{MAIL_UID}:{MAIL_GID}", place], check=True)
+        yield place
+    finally:
+        subprocess.run([shutil.which("fsfreeze", path=SBIN), "-u", place], check=False,
+                       capture_output=True)
+        retry_until(lambda: subprocess.run(["umount", place], check=False,
+                                           capture_output=True).returncode == 0, step=0.1)
+
+
+def test_a_session_that_cannot_be_killed_is_logged_and_left(lab, home, disk):
+    """It waits for a file system that does not answer, and not even SIGKILL ends that."""
+    server = log_in(lab, home, "--idle-timeout", "1", "--no-index", transport="tcp")
+    session = jail.Roles(server, lab.pop3d).wait_for_session()
+    server.ask("DELE 1")
+    subprocess.run([shutil.which("fsfreeze", path=SBIN), "-f", disk], check=True)
+    begin = time.monotonic()
+    server.send(b"QUIT\r\n")
+    assert server.rest(40) == b"", server.report()
+    assert server.process.wait(20) != 0
+    assert 10 < time.monotonic() - begin < 30
+    killed(server, "stalled")
+    assert f"process-unkillable ip=127.0.0.1 pid={session} user=" in server.log(), server.report()
+    assert state_of(session) == "D"
+    subprocess.run([shutil.which("fsfreeze", path=SBIN), "-u", disk], check=True)
+    assert retry_until(lambda: not server.processes())

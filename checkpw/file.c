@@ -154,6 +154,18 @@ const char *pwfile_why_unsafe(const struct stat *st)
 	return NULL;
 }
 
+/* Hashes can be guessed at leisure by whoever can read them. A group may have been made for it.
+ */
+static void warn_of_readers(const char *path, const struct stat *st)
+{
+	if ((st->st_mode & S_IROTH) != 0)
+		log_event(LOG_WARNING,
+			"checkpw-file-readable file=%s problem=\"every user can read the "
+			"hashes\" "
+			"help=\"chmod o-r\"",
+			quote(path).text);
+}
+
 /* O_NONBLOCK: a fifo in place of the file must not hang the login. */
 static enum pw_status open_file(const char *path, int *fd)
 {
@@ -169,8 +181,10 @@ static enum pw_status open_file(const char *path, int *fd)
 		return status;
 	}
 	why = fstat(*fd, &st) == 0 ? pwfile_why_unsafe(&st) : strerror(errno);
-	if (why == NULL)
+	if (why == NULL) {
+		warn_of_readers(path, &st);
 		return PW_OK;
+	}
 	log_event(
 		LOG_ERR, "checkpw-file-unusable file=%s problem=\"%s\"", quote(path).text, why);
 	close(*fd);

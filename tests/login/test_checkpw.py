@@ -734,6 +734,17 @@ def test_file_that_only_its_owner_can_write_is_used(checker, mode):
     assert checker.login().seen["cwd"] == checker.home
 
 
+@pytest.mark.parametrize("mode, warns", [(0o600, False), (0o440, False), (0o640, False),
+                                         (0o644, True), (0o604, True), (0o444, True)])
+def test_file_that_everybody_can_read_is_used_with_a_warning(checker, mode, warns):
+    checker.write(checker.entry(), mode=mode)
+    result = checker.login()
+    assert result.seen["cwd"] == checker.home
+    line = f"checkpw-file-readable file={checker.file} "
+    assert (line in result.err and 'help="chmod o-r"' in result.err) is warns, result
+    assert warns or result.err == "", result
+
+
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o660, 0o606, 0o666, 0o622, 0o777])
 def test_file_that_others_can_write_is_refused(checker, mode):
     checker.write(checker.entry(), mode=mode)

@@ -146,23 +146,23 @@ static void check_strays(const struct account *a, const char *path, const char *
 		closedir(directory);
 	if (s.unreadable > 0)
 		finding_put(FINDING_WRONG, "Maildir",
-			"%zu files in %s cannot be read by uid %lu, %s first: RETR fails; "
-			"chown %lu them, "
-			"and see who delivers with another uid",
-			s.unreadable, directory_path, (unsigned long)a->uid, s.unreadable_one,
+			"%s has files that uid %lu cannot read (%zu, the first is %s): RETR "
+			"fails; chown "
+			"%lu them, and see who delivers with another uid",
+			directory_path, (unsigned long)a->uid, s.unreadable, s.unreadable_one,
 			(unsigned long)a->uid);
 	if (s.others > 0)
 		finding_put(FINDING_WARNING, "Maildir",
-			"%zu entries of %s are no regular files, %s first: they are never "
-			"served; remove "
-			"them",
-			s.others, directory_path, s.other);
+			"%s has entries that are no regular files (%zu, the first is %s): they "
+			"are never "
+			"served; remove them",
+			directory_path, s.others, s.other);
 	if (s.hidden > 0)
 		finding_put(FINDING_WARNING, "Maildir",
-			"%zu files in %s have names that begin with a dot: they are never "
+			"%s has files whose names begin with a dot (%zu): they are never "
 			"served; rename "
 			"what is mail, remove the rest",
-			s.hidden, directory_path);
+			directory_path, s.hidden);
 }
 
 /* Messages that lie beside new/ and cur/: their names begin with a time. */
@@ -180,10 +180,10 @@ static void check_misplaced(const char *path)
 		closedir(directory);
 	if (count > 0)
 		finding_put(FINDING_WARNING, "Maildir",
-			"%zu files lie in %s itself, %s first: only new/ and cur/ are served; "
-			"move them to "
-			"%s/new if they are mail",
-			count, path, first, path);
+			"%s itself has files that look like messages (%zu, the first is %s): "
+			"only new/ and "
+			"cur/ are served; move them to %s/new if they are mail",
+			path, count, first, path);
 }
 
 static void check_index(const struct account *a, const struct command *c, const char *path)
@@ -331,7 +331,7 @@ static void open_as_session(const struct command *c, const char *path)
 		say_unusable(path, UIDS_NAME);
 	} else {
 		totals = maildir_totals(&maildir);
-		finding_put(FINDING_OK, "Maildir", "%s has %zu messages, %llu octets", path,
+		finding_put(FINDING_OK, "Maildir", "%s, messages: %zu, octets: %llu", path,
 			totals.messages, (unsigned long long)totals.octets);
 	}
 	maildir_close(&maildir);

@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "maildir/internal.h"
@@ -136,6 +137,15 @@ static void open_index(struct maildir *m)
 		m->index_dir_fd = open_index_directory(m);
 }
 
+static void log_taken(const struct maildir_takeover *found)
+{
+	log_event(LOG_NOTICE,
+		"uids-taken messages=%zu taken=%zu same=%zu unknown=%zu shared=%zu wrong=%zu "
+		"list=%s",
+		found->messages, found->taken, found->same, found->unknown, found->shared,
+		found->wrong, found->has_list ? "yes" : "no");
+}
+
 static bool log_not_taken(const struct foreign *from)
 {
 	const int error_number = errno;
@@ -157,16 +167,14 @@ static bool open_uids(struct maildir *m, const struct maildir_wish *wish)
 
 	if (!uids_open(&m->uids, m->root_fd, geteuid()))
 		return false;
+	if (m->uids.is_there)
+		maildir_forget_gone(m, time(NULL));
 	if (m->uids.is_there || wish->uids_from == NULL || wish->read_only)
 		return true;
-	/* EEXIST: another session was faster */
 	if (maildir_take_over(m, wish->uids_from, true, &found))
-		log_event(LOG_NOTICE,
-			"uids-taken messages=%zu taken=%zu same=%zu unknown=%zu shared=%zu "
-			"wrong=%zu list=%s",
-			found.messages, found.taken, found.same, found.unknown, found.shared,
-			found.wrong, found.has_list ? "yes" : "no");
-	else if (errno != EEXIST)
+		log_taken(&found);
+	/* another session was faster, and its file may not be on the disk yet */
+	else if (errno != EEXIST || fsync(m->root_fd) != 0)
 		return log_not_taken(wish->uids_from);
 	return uids_open(&m->uids, m->root_fd, geteuid());
 }

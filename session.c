@@ -508,9 +508,6 @@ static bool confine_to_maildrop(const struct maildir *m)
 		{m->folder_fd, CONFINE_ADD},
 	};
 
-	/* without the signal, a file that is too large is an error of write(2) */
-	if (m->index_dir_fd >= 0 || m->quota_fd >= 0)
-		signal(SIGXFSZ, SIG_IGN);
 	return confine_session(places, sizeof places / sizeof *places);
 }
 
@@ -532,8 +529,11 @@ static bool open_maildrop(struct session *s)
 		.uids_from = has_kind ? &from : NULL,
 	};
 	const char *failed_path = wish.path;
-	enum maildir_problem problem = maildir_open(&s->maildir, &wish, &failed_path);
+	enum maildir_problem problem;
 
+	/* without the signal, a file that is too large is an error of write(2) */
+	signal(SIGXFSZ, SIG_IGN);
+	problem = maildir_open(&s->maildir, &wish, &failed_path);
 	if (problem == MAILDIR_UNUSABLE && errno == ENOENT && asked->create_maildir &&
 		maildir_create(wish.path))
 		problem = maildir_open(&s->maildir, &wish, &failed_path);

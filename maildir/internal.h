@@ -113,6 +113,13 @@ bool maildir_deserves_index(const struct maildir *m);
 /* Which kind of index is read and written. */
 uint32_t maildir_index_version(const struct maildir *m);
 
+/* forget.c */
+
+/* Writes the file of unique ids anew without those of messages that are gone, if it is large,
+ * was not looked at for 30 days, and half of it would go. What new mail could get as its own
+ * stays. Before maildir_load; without an effect on what this session knows. now is the time. */
+void maildir_forget_gone(struct maildir *m, int64_t now);
+
 /* quota.c: maildirsize */
 
 /* What is told to maildirsize. */

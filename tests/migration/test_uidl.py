@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 import harness
-from harness import ROOT
+from harness import MAIL_GID, MAIL_UID, ROOT
 
 # Names as delivery agents make them, in the order of a session.
 LONG = b"1700000004.M4P4." + b"l" * 60 + b",S=16"
@@ -283,3 +283,46 @@ def test_deletions_are_logged_with_the_unique_id_that_clients_know(lab, home):
     server.ask("DELE 2")
     server.quit()
     assert f"deletion message=2 uid={DOVECOT[1].decode()} size=" in server.log()
+
+
+def test_many_sessions_take_over_at_once(lab, home):
+    fill(home)
+    write(home, "dovecot-uidlist", UIDLIST)
+    servers = [lab.session(home, "--uidl-from", "dovecot") for _ in range(12)]
+    for server in servers:
+        assert server.line().startswith("+OK"), server.report()
+        assert [uid.encode() for uid in server.listing("UIDL").values()] == DOVECOT
+    for server in servers:
+        server.quit()
+    assert not [name for name in os.listdir(home.maildir.path) if name.startswith(b"pop3d-uids.")]
+    assert sum("uids-taken" in server.log() for server in servers) == 1
+
+
+def test_a_file_that_must_not_grow_is_sys_temp(lab, home):
+    fill(home)
+    write(home, "dovecot-uidlist", UIDLIST)
+    server = lab.session(home, "--uidl-from", "dovecot", wrapper=["prlimit", "--fsize=100"])
+    assert server.line().startswith("-ERR [SYS/TEMP]"), server.report()
+    server.rest()
+    assert "uids-not-taken errno=27" in server.log() and "kind=dovecot:%08Xu%08Xv" in server.log()
+    assert not [name for name in os.listdir(home.maildir.path) if name.startswith(b"pop3d-uids")]
+    assert uidl(lab, home, "--uidl-from", "dovecot")[0] == DOVECOT
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root, to trace a session of another user")
+def test_the_file_is_on_the_disk_before_its_first_use(lab, home, tmp_path):
+    fill(home)
+    write(home, "dovecot-uidlist", UIDLIST)
+    trace = tmp_path / "trace"
+    server = lab.session(home, "--uidl-from", "dovecot", uid=None, wrapper=[
+        "strace", "-o", str(trace), "-y", "-e", "trace=openat,write,writev,sendto,fsync,renameat2",
+        "setpriv", "--reuid", str(MAIL_UID), "--regid", str(MAIL_GID), "--clear-groups"])
+    assert server.line().startswith("+OK"), server.report()
+    server.quit()
+    calls = [line for line in trace.read_text().splitlines()
+             if "pop3d-uids" in line or "fsync(" in line or "+OK" in line]
+    order = [next(i for i, line in enumerate(calls) if part in line) for part in (
+        "O_CREAT", "fsync(", "renameat2(", "Maildir>)", '"pop3d-uids", O_RDONLY|', "+OK")]
+    print(*calls, sep="\n")
+    assert "tmp0>" in calls[order[1]] and calls[order[3]].startswith("fsync(")
+    assert order[1] < order[2] < order[3] < order[5]

@@ -1,6 +1,7 @@
 /* Tests of the file of unique-ids: writing, reading, damage, and who gets which unique-id. */
 #include "tests/unit/unit_maildir.h"
 
+#include "maildir/internal.h"
 #include "maildir/uids.h"
 
 static struct uids uids;
@@ -291,6 +292,114 @@ TEST(the_longest_record)
 	uids_close(&uids);
 }
 
+/* Dropping the records of messages that are gone. */
+
+enum { RECORDS = 2000, DAY = 24 * 60 * 60 };
+
+/* Records of so many messages, of which the first ones are there; end ends the unique ids.
+ */
+static void write_many(unsigned there, const char *end)
+{
+	struct uids_writer writer;
+	char uid[32], name[64];
+
+	assert_true(uids_begin(&writer, box.fd, "dovecot:%u", RECORDS));
+	for (unsigned i = 0; i < RECORDS; i++) {
+		snprintf(uid, sizeof uid, "%08x%s", i, end);
+		snprintf(name, sizeof name, "cur/%u.M1.host:2,", i);
+		if (i < there)
+			put(name, "x");
+		assert_true(uids_put(&writer, uid, strlen(uid), name + 4, strlen(name) - 7));
+	}
+	assert_true(uids_end(&writer, false));
+	age("new", 10, 10);
+	age("cur", 10, 10);
+}
+
+/* Looks as a session of so many days later does; returns the records that the file has then. */
+static size_t forget_after(int64_t days)
+{
+	const struct maildir_wish wish = {.path = box.path};
+	const char *failed_path;
+	size_t left;
+
+	assert_int_equal(maildir_open(&m, &wish, &failed_path), MAILDIR_READY);
+	maildir_forget_gone(&m, time(NULL) + days * DAY);
+	/* what the session knows stays */
+	assert_int_equal(m.uids.claimed, RECORDS);
+	maildir_close(&m);
+	open_uids();
+	left = uids.count;
+	assert_int_equal(uids.damaged, 0);
+	assert_string_equal(uids.kind, "dovecot:%u");
+	uids_close(&uids);
+	return left;
+}
+
+TEST(records_of_messages_that_are_gone_are_dropped)
+{
+	write_many(500, "");
+	assert_int_equal(forget_after(29), RECORDS);
+	assert_int_equal(forget_after(31), 500);
+	open_uids();
+	gives("499.M1.host", "000001f3");
+	gives("500.M1.host", "500.M1.host");
+	uids_close(&uids);
+	assert_gone("pop3d-uids.tmp0");
+}
+
+TEST(few_that_are_gone_are_not_worth_a_new_file)
+{
+	struct stat before, after;
+
+	write_many(1500, "");
+	assert_int_equal(fstatat(box.fd, UIDS_NAME, &before, 0), 0);
+	unit_sleep_ms(20);
+	assert_int_equal(forget_after(31), RECORDS);
+	assert_int_equal(fstatat(box.fd, UIDS_NAME, &after, 0), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	/* the next look is due 30 days after this one */
+	assert_true(after.st_mtim.tv_sec > before.st_mtim.tv_sec ||
+		    after.st_mtim.tv_nsec > before.st_mtim.tv_nsec);
+}
+
+/* What a server cut off a name could be the name of new mail. */
+TEST(unique_ids_that_new_mail_could_get_stay)
+{
+	write_many(0, ".M1.other");
+	assert_int_equal(forget_after(31), RECORDS);
+}
+
+TEST(nothing_is_dropped_while_the_directories_change)
+{
+	write_many(10, "");
+	put("cur/3000.M1.host:2,", "x");
+	assert_int_equal(forget_after(31), RECORDS);
+	age("cur", 10, 10);
+	assert_int_equal(forget_after(31), 10);
+}
+
+TEST(a_damaged_file_is_not_written_anew)
+{
+	static char octets[1 << 20];
+	ssize_t length;
+	const struct maildir_wish wish = {.path = box.path};
+	const char *failed_path;
+
+	write_many(10, "");
+	length = unit_read(box.fd, UIDS_NAME, octets, sizeof octets);
+	assert_true(length > 1000);
+	octets[length - 3] ^= 1;
+	unit_write(box.fd, UIDS_NAME, octets, (size_t)length);
+	assert_int_equal(maildir_open(&m, &wish, &failed_path), MAILDIR_READY);
+	maildir_forget_gone(&m, time(NULL) + 31 * DAY);
+	assert_int_equal(m.uids.damaged, 1);
+	maildir_close(&m);
+	open_uids();
+	assert_int_equal(uids.count, RECORDS - 1);
+	uids_close(&uids);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +417,11 @@ int main(void)
 		MAILDIR_TEST(two_writers_do_not_disturb_each_other),
 		MAILDIR_TEST(many_records),
 		MAILDIR_TEST(the_longest_record),
+		MAILDIR_TEST(records_of_messages_that_are_gone_are_dropped),
+		MAILDIR_TEST(few_that_are_gone_are_not_worth_a_new_file),
+		MAILDIR_TEST(unique_ids_that_new_mail_could_get_stay),
+		MAILDIR_TEST(nothing_is_dropped_while_the_directories_change),
+		MAILDIR_TEST(a_damaged_file_is_not_written_anew),
 	};
 
 	return UNIT_RUN("uids", tests);

@@ -34,6 +34,12 @@ def test_help_and_manual_name_the_same_options(lab, name):
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
+def test_options_stand_in_alphabetical_order(lab, name):
+    options = options_of_help(help_of(lab, name))
+    assert options == sorted(options)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_lines_of_help_fit_a_terminal(lab, name):
     for line in help_of(lab, name).splitlines():
         assert len(line) <= 90, line

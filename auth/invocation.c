@@ -73,6 +73,22 @@ static bool add_known(struct invocation *s, const char *name, const char *value)
 	return value[0] == '\0' || add_variable(s, format(s, "%s=%s", name, value));
 }
 
+/* What is known of the connection. */
+static bool add_connection(struct invocation *s, const struct settings *o, const struct peer *p)
+{
+	const struct {
+		const char *name, *value;
+	} known[] = {{"PROTO", p->protocol}, {"TCPREMOTEIP", p->remote_ip},
+		{"TCPREMOTEPORT", p->remote_port}, {"TCPLOCALIP", p->local_ip},
+		{"TCPLOCALPORT", p->local_port}, {"SERVICE", "pop3"},
+		{"POP3D_SESSION", log_session()}, {"POP3D_TLS", o->found.tls ? "yes" : ""}};
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (!add_known(s, known[i].name, known[i].value))
+			return false;
+	return true;
+}
+
 static bool make_environment(
 	struct invocation *s, const struct settings *o, const struct peer *p)
 {
@@ -80,13 +96,7 @@ static bool make_environment(
 			    ? add_own(s, "PATH")
 			    : add_variable(s, format(s, "PATH=%s", PROCESS_DEFAULT_PATH));
 
-	fits = fits && add_locale(s) && add_known(s, "PROTO", p->protocol);
-	fits = fits && add_known(s, "TCPREMOTEIP", p->remote_ip);
-	fits = fits && add_known(s, "TCPREMOTEPORT", p->remote_port);
-	fits = fits && add_known(s, "TCPLOCALIP", p->local_ip);
-	fits = fits && add_known(s, "TCPLOCALPORT", p->local_port);
-	fits = fits && add_variable(s, format(s, "SERVICE=pop3"));
-	fits = fits && add_known(s, "POP3D_SESSION", log_session());
+	fits = fits && add_locale(s) && add_connection(s, o, p);
 	/* reserves room for the longest login */
 	s->login = format(s, "POP3D_LOGIN=%*s", INVOCATION_LOGIN_OCTETS, "");
 	fits = fits && add_variable(s, s->login);

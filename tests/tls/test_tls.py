@@ -10,8 +10,9 @@ import time
 import pytest
 
 from harness import retry_until
-from launch import find_program, run_client, status_of
-from tls_lab import GREETING, TlsServer, all_of, client_hello, pop3d, s_client, storm_program
+from launch import Script, find_program, run_client, status_of
+from tls_lab import (GREETING, TlsServer, all_of, clear_until, client_hello, pop3d, s_client,
+                     storm_program)
 from tls_lab import own, pki  # fixtures, pylint: disable=unused-import
 
 
@@ -329,3 +330,22 @@ def test_renegotiation_is_refused(lab, home, own):
     done = run_client([storm_program(lab), str(server.port), "handshakes", "1"])
     assert done.stdout.startswith(b"refused\n"), (done, server.report())
     server.ended()
+
+
+@pytest.mark.parametrize("starttls", [False, True])
+def test_the_checker_is_told_of_tls(lab, home, pki, own, starttls):
+    checker = Script(home, 'printf "%s\\n" "${POP3D_TLS-unset}" >>@NOTES@/told\nexit 1\n')
+    options = [*own, "--starttls"] if starttls else own
+    server = TlsServer(lab, options, [lab.pop3d, "--fail-delay", "0", "--", checker.path])
+    login = b"USER kermit\r\nPASS x\r\n"
+    raw = server.raw()
+    if starttls:
+        raw.sendall(login)
+        assert b"-ERR [AUTH]" in clear_until(raw, b"login failed\r\n")
+        raw.sendall(b"STLS\r\n")
+        clear_until(raw, b"+OK begin TLS negotiation\r\n")
+    client = server.connect(pki.context(), raw=raw)
+    client.send(b"USER kermit\r\nPASS y\r\nQUIT\r\n")
+    assert b"-ERR [AUTH]" in client.rest()
+    client.close()
+    assert checker.note("told") == (b"unset\nyes\n" if starttls else b"yes\n")

@@ -172,6 +172,16 @@ TEST(what_is_not_known_is_not_set)
 	has_environment(expected);
 }
 
+TEST(the_checker_is_told_of_tls)
+{
+	static const char *const expected[] = {"PATH=/usr/bin:/bin", "SERVICE=pop3",
+		"POP3D_TLS=yes", "POP3D_LOGIN=", "AUTH_MECHANISM=OAUTHBEARER", NULL};
+
+	o.found.tls = true;
+	assert_true(invocation_make(&s, &o, &p));
+	has_environment(expected);
+}
+
 TEST(path_has_a_default)
 {
 	static char *empty[] = {NULL};
@@ -297,6 +307,7 @@ static const struct CMUnitTest tests[] = {
 	SETUP_TEST(checker_without_a_slash_is_looked_for_in_path),
 	SETUP_TEST(environment_is_built_and_not_passed_on),
 	SETUP_TEST(what_is_not_known_is_not_set),
+	SETUP_TEST(the_checker_is_told_of_tls),
 	SETUP_TEST(path_has_a_default),
 	SETUP_TEST(variables_that_are_asked_for_are_passed_on),
 	SETUP_TEST(login_sets_mechanism_and_language),

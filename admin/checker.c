@@ -154,20 +154,24 @@ static void end(struct dialogue *d, bool ended)
 		;
 }
 
-/* The line of the log that says most: the last one that names a problem or an error, else the
- * last one. */
+/* The line of the log that says most: the checker's last one; without any, pop3d's last one
+ * that names a problem or an error; else the last one. */
 static const char *telling_line(struct output *log)
 {
-	const char *told = NULL, *last = "nothing was logged";
+	const char *checkers = NULL, *telling = NULL, *last = "nothing was logged";
 	char *rest = NULL;
 
 	for (char *line = strtok_r(log->octets, "\r\n", &rest); line != NULL;
 		line = strtok_r(NULL, "\r\n", &rest)) {
 		last = line;
-		if (strstr(line, "problem=") != NULL || strstr(line, "error=") != NULL)
-			told = line;
+		if (strncmp(line, "pop3d[", 6) != 0)
+			checkers = line;
+		else if (strstr(line, "problem=") != NULL || strstr(line, "error=") != NULL)
+			telling = line;
 	}
-	return told != NULL ? told : last;
+	if (checkers != NULL)
+		return checkers;
+	return telling != NULL ? telling : last;
 }
 
 /* The replies to the greeting, USER, PASS. */

@@ -49,6 +49,12 @@ static void check_landlock(void)
 			"before ABI "
 			"2 (Linux 5.19); a newer kernel would",
 			version);
+	else if (errno == EPERM)
+		finding_put(FINDING_WARNING, "kernel",
+			"Landlock is refused here (%s): sessions are not confined to their "
+			"Maildir; "
+			"permit the calls landlock_* where this container is started",
+			strerror(errno));
 	else
 		finding_put(FINDING_WARNING, "kernel",
 			"there is no Landlock (%s): sessions are not confined to their "

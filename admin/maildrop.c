@@ -32,11 +32,11 @@ static void say_missing(const struct command *c, const struct account *a, const 
 			path);
 	else
 		finding_put(FINDING_WRONG, "Maildir",
-			"%s is not there in %s: install -d -m 700 -o %lu -g %lu %s %s/new "
-			"%s/cur %s/tmp "
-			"there, or let the first login do so with --create-maildir",
-			path, a->home, (unsigned long)a->uid, (unsigned long)a->gid, path, path,
-			path, path);
+			"%s is not there: install -d -m 700 -o %lu -g %lu %s %s/new %s/cur "
+			"%s/tmp, "
+			"or let the first login do so with --create-maildir",
+			path, (unsigned long)a->uid, (unsigned long)a->gid, path, path, path,
+			path);
 }
 
 /* Owner, mode and rights of a directory; the session needs all three rights. */
@@ -56,7 +56,8 @@ static bool check_directory(const struct account *a, const char *path)
 			S_ISLNK(link.st_mode) ? "the link leads nowhere" : "no directory");
 		return false;
 	}
-	if (access(path, R_OK | W_OK | X_OK) != 0) {
+	/* of a disk that is read-only, check_disk tells */
+	if (access(path, R_OK | X_OK) != 0 || (access(path, W_OK) != 0 && errno != EROFS)) {
 		finding_put(FINDING_WRONG, "Maildir",
 			"%s, of uid %lu, mode %04o: uid %lu cannot read and change it (%s); "
 			"chown %lu %s; "
@@ -147,10 +148,9 @@ static void check_strays(const struct account *a, const char *path, const char *
 	if (s.unreadable > 0)
 		finding_put(FINDING_WRONG, "Maildir",
 			"%s has files that uid %lu cannot read (%zu, the first is %s): RETR "
-			"fails; chown "
-			"%lu them, and see who delivers with another uid",
-			directory_path, (unsigned long)a->uid, s.unreadable, s.unreadable_one,
-			(unsigned long)a->uid);
+			"fails; give them to that uid (chown), and see who delivers with "
+			"another",
+			directory_path, (unsigned long)a->uid, s.unreadable, s.unreadable_one);
 	if (s.others > 0)
 		finding_put(FINDING_WARNING, "Maildir",
 			"%s has entries that are no regular files (%zu, the first is %s): they "
@@ -253,10 +253,9 @@ static void check_folder(const struct account *a, const char *path, const char *
 	if (!S_ISDIR(st.st_mode) || access(part, R_OK | W_OK | X_OK) != 0)
 		finding_put(FINDING_WRONG, "folder",
 			"%s, the folder of --delete-to, is of uid %lu, mode %04o, and uid %lu "
-			"cannot use "
-			"it: no message is deleted; chown -R %lu it",
+			"cannot use it: no message is deleted; chown -R %lu %s",
 			part, (unsigned long)st.st_uid, (unsigned)st.st_mode & 07777,
-			(unsigned long)a->uid, (unsigned long)a->uid);
+			(unsigned long)a->uid, (unsigned long)a->uid, part);
 }
 
 static void check_quota(const char *path)

@@ -46,7 +46,7 @@ static const char *kind_of(const char *hash)
 			return kinds[i].name;
 	if (hash[0] == '\0')
 		return "empty";
-	return strlen(hash) == 13 ? "DES" : "no hash at all, a password in clear text perhaps";
+	return strlen(hash) == 13 ? "DES" : "none (a password in clear text?)";
 }
 
 /* A hash that is accepted, and is quick to try. */
@@ -70,9 +70,9 @@ static void say_bad(struct survey *s, unsigned long line, const char *raw, const
 		snprintf(
 			hash, sizeof hash, "%.*s", (int)strcspn(colon + 1, ":\r\n"), colon + 1);
 		finding_put(FINDING_WRONG, SUBJECT,
-			"%s, line %lu, login %.*s: the hash is %s, and is not accepted: make a "
-			"new one with "
-			"pop3d-checkpw --hash",
+			"%s, line %lu, login %.*s: the hash is %s, which is not accepted: make "
+			"a "
+			"new one with pop3d-checkpw --hash",
 			s->path, line, (int)(colon - raw), raw, kind_of(hash));
 		explicit_bzero(hash, sizeof hash);
 		return;

@@ -8,10 +8,12 @@
 
 bool foreign_is_uid(const char *uid, size_t octets)
 {
+	if (octets == 0 || octets > FOREIGN_UID_OCTETS)
+		return false;
 	for (size_t i = 0; i < octets; i++)
 		if ((unsigned char)uid[i] < ' ' || uid[i] == 0x7f)
 			return false;
-	return octets > 0 && octets <= FOREIGN_UID_OCTETS;
+	return true;
 }
 
 enum variable { VARIABLE_UID, VARIABLE_VALIDITY, VARIABLE_NAME, VARIABLE_GUID, VARIABLE_NONE };

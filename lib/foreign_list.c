@@ -160,9 +160,9 @@ static enum foreign_line take_courier_head(struct foreign_list *list, struct res
 
 static void put(struct foreign_record *record, const char *octets, size_t length)
 {
-	if (length > sizeof record->uid - record->uid_octets)
-		length = sizeof record->uid - record->uid_octets;
-	memcpy(record->uid + record->uid_octets, octets, length);
+	if (record->uid_octets + length <= sizeof record->uid)
+		memcpy(record->uid + record->uid_octets, octets, length);
+	/* of what does not fit the length is too large, which no unique-id may have */
 	record->uid_octets += length;
 }
 
@@ -208,7 +208,8 @@ enum foreign_line foreign_take_courier(struct foreign_list *list, const char *li
 	record->uid_octets = 0;
 	if (number == 0) {
 		put_name(record, (struct rest){rest.octets, unique_octets(rest)});
-		return FOREIGN_RECORD;
+		return foreign_is_uid(record->uid, record->uid_octets) ? FOREIGN_RECORD
+								       : FOREIGN_NOTHING;
 	}
 	put(record, "UID", 3);
 	put(record, digits, number_write(digits, number));

@@ -186,6 +186,8 @@ TEST(dovecot_without_guid_sends_the_name)
 /* As courier-pop 1.0.16 wrote and sent them. */
 TEST(courier_sizelist)
 {
+	char line[300];
+
 	start("courier");
 	assert_int_equal(take("/3 10 1795704816"), FOREIGN_HEAD);
 	says("1700000001.M1P1.host:2, 39 1:1795704816:0", "1700000001.M1P1.host:2,",
@@ -194,6 +196,10 @@ TEST(courier_sizelist)
 		"UID7-1795704816");
 	says("name 43 7:0:0", "name", "UID7");
 	says("na+me,S=3:2,S 43 0:1:0", "na+me,S=3:2,S", "na+2Bme+2CS=3");
+	assert_int_equal(take(":2,S 43 0:1:0"), FOREIGN_NOTHING);
+	memset(line, '+', 250);
+	strcpy(line + 250, " 43 0:1:0");
+	assert_int_equal(take(line), FOREIGN_NOTHING);
 	assert_int_equal(take("name 43"), FOREIGN_WRONG);
 	assert_int_equal(take("name 43 7"), FOREIGN_WRONG);
 	assert_int_equal(take("name x 7:1:0"), FOREIGN_WRONG);

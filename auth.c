@@ -456,9 +456,11 @@ static bool request_may_come(struct auth *m, const struct request *request)
 		.credentials_most =
 			o->asked.long_credentials ? REQUEST_OCTETS : REQUEST_CREDENTIALS_OCTETS,
 		.timestamp_octets = strlen(m->timestamp),
-		.tries = m->greeter.tries + 1};
+		.tries = m->greeter.tries + 1,
+		.names = m->greeter.names + 1};
 
 	m->greeter.tries += request_is_login(request);
+	m->greeter.names += request->kind == REQUEST_NAMES_USER;
 	return request_permitted(request, &limits);
 }
 
@@ -493,9 +495,14 @@ static int serve_logins(struct auth *m)
 	static struct request request; /* large */
 	enum connection connection = CONNECTION_OPEN;
 
-	while (connection == CONNECTION_OPEN && next_request(m, &request) == CONNECTION_OPEN)
-		connection = request_is_login(&request) ? try_login(m, &request)
-							: change_connection(m, &request);
+	while (connection == CONNECTION_OPEN && next_request(m, &request) == CONNECTION_OPEN) {
+		if (request_is_login(&request))
+			connection = try_login(m, &request);
+		else if (request.kind == REQUEST_NAMES_USER)
+			log_set_user(request.octets, request.login_octets);
+		else
+			connection = change_connection(m, &request);
+	}
 	return connection == CONNECTION_OVER ? m->exit_status : 0;
 }
 

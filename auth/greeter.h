@@ -15,6 +15,7 @@ struct greeter {
 	pid_t pid;
 	const char *ip;    /* of its client, for the log */
 	unsigned tries;    /* logins that it asked for */
+	unsigned names;    /* that it gave for the log */
 	bool is_for_proxy; /* its client is a proxy, and nobody behind it */
 };
 

@@ -23,8 +23,10 @@ static enum command_result command_user(void *state, const struct command_input 
 {
 	struct conversation *const c = state;
 
-	if (login_attempt_is_forbidden(c, MECHANISM_USER))
+	if (login_attempt_is_forbidden(c, MECHANISM_USER)) {
+		login_attempt_tell_name(c, input->text);
 		return COMMAND_BAD;
+	}
 	memcpy(c->user, input->text.octets, input->text.length);
 	c->user_octets = input->text.length;
 	reply_ok(&c->wire, TEXT_PASSWORD_REQUIRED);
@@ -53,16 +55,17 @@ static enum command_result command_apop(void *state, const struct command_input 
 	struct conversation *const c = state;
 	const struct span text = input->text;
 	const char *const space = memchr(text.octets, ' ', text.length);
-	size_t name;
+	const size_t name = space != NULL ? (size_t)(space - text.octets) : text.length;
 
 	if (mechanism_set_has(c->options->asked.opted, MECHANISM_APOP) &&
-		login_attempt_is_forbidden(c, MECHANISM_APOP))
+		login_attempt_is_forbidden(c, MECHANISM_APOP)) {
+		login_attempt_tell_name(c, (struct span){text.octets, name});
 		return COMMAND_BAD;
+	}
 	if (!mechanism_set_has(c->limits.offered, MECHANISM_APOP)) {
 		reply_error(&c->wire, REPLY_NO_CODE, TEXT_NO_APOP);
 		return COMMAND_BAD;
 	}
-	name = space != NULL ? (size_t)(space - text.octets) : text.length;
 	if (text.length != name + 33 || name == 0 ||
 		strspn(space + 1, "0123456789abcdef") < 32) {
 		reply_error(&c->wire, REPLY_NO_CODE, TEXT_BAD_APOP);

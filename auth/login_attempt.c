@@ -39,6 +39,21 @@ unsigned char login_attempt_ask_monitor(struct conversation *c, struct request *
 	return octets == 1 ? verdict : 0;
 }
 
+void login_attempt_tell_name(struct conversation *c, struct span login)
+{
+	static struct request request; /* large */
+
+	if (login.length > REQUEST_NAME_OCTETS)
+		return;
+	request.kind = REQUEST_NAMES_USER;
+	request.login_octets = (uint16_t)login.length;
+	memcpy(request.octets, login.octets, login.length);
+	c->limits.names++;
+	/* without the name the line in the log says less, and that is all */
+	if (request_permitted(&request, &c->limits))
+		send(c->monitor_fd, &request, request_length(&request), MSG_NOSIGNAL);
+}
+
 /* Whether the limits permit these credentials; if not, sends a reply that says why. */
 static bool credentials_fit(struct conversation *c, struct span login, struct span password)
 {

@@ -32,4 +32,8 @@ enum login_attempt login_attempt_make(
 /* Sends the reply to an attempt and counts it. Returns the result of the command. */
 enum command_result login_attempt_answer(struct conversation *c, enum login_attempt attempt);
 
+/* Tells the monitor the login that a client named where no password is taken, for the log; a
+ * few times for each connection. */
+void login_attempt_tell_name(struct conversation *c, struct span login);
+
 #endif

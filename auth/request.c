@@ -26,10 +26,28 @@ size_t request_length(const struct request *request)
 	return REQUEST_LEAST + request->login_octets + request->password_octets;
 }
 
+static bool is_text(const struct request *request, size_t octets)
+{
+	return memchr(request->octets, '\0', octets) == NULL &&
+	       memchr(request->octets, '\r', octets) == NULL &&
+	       memchr(request->octets, '\n', octets) == NULL;
+}
+
+static bool name_permitted(const struct request *request, const struct request_limits *limits)
+{
+	return (!mechanism_set_has(limits->offered, MECHANISM_USER) ||
+		       !mechanism_set_has(limits->offered, MECHANISM_APOP)) &&
+	       limits->names <= REQUEST_TRIES && request->language < LANGUAGE_COUNT &&
+	       request->login_octets > 0 && request->login_octets <= REQUEST_NAME_OCTETS &&
+	       request->password_octets == 0 && is_text(request, request->login_octets);
+}
+
 bool request_permitted(const struct request *request, const struct request_limits *limits)
 {
 	const size_t login = request->login_octets, password = request->password_octets;
 
+	if (request->kind == REQUEST_NAMES_USER)
+		return name_permitted(request, limits);
 	if (!kind_permitted(request, limits))
 		return false;
 	if (!request_is_login(request))
@@ -39,9 +57,7 @@ bool request_permitted(const struct request *request, const struct request_limit
 	if (login == 0 || password == 0 || login + password > REQUEST_OCTETS ||
 		login + password + limits->timestamp_octets + 3 > limits->credentials_most)
 		return false;
-	return memchr(request->octets, '\0', login + password) == NULL &&
-	       memchr(request->octets, '\r', login + password) == NULL &&
-	       memchr(request->octets, '\n', login + password) == NULL;
+	return is_text(request, login + password);
 }
 
 /* 1 is in the interface; the others are those of vchkpw. */

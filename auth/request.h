@@ -21,12 +21,21 @@
  * after it the password, the digest or the token, without a separator. With MECHANISM_PROXY it
  * holds a struct proxy_client instead, whose size is login_octets. */
 struct request {
-	uint16_t kind; /* enum mechanism: of a login, or MECHANISM_STLS or MECHANISM_PROXY */
+	/* enum mechanism: of a login, or MECHANISM_STLS or MECHANISM_PROXY; or
+	 * REQUEST_NAMES_USER */
+	uint16_t kind;
 	uint16_t language; /* enum language: for the session */
 	uint16_t login_octets;
 	uint16_t password_octets;
 	char octets[REQUEST_OCTETS];
 };
+
+/* The longest such name. */
+#define REQUEST_NAME_OCTETS 255
+
+/* No login and no answer: the name that a client gave where no password is taken, for the log.
+ */
+#define REQUEST_NAMES_USER MECHANISM_COUNT
 
 #define REQUEST_LEAST offsetof(struct request, octets)
 
@@ -48,12 +57,14 @@ struct request_limits {
 	size_t credentials_most; /* octets on descriptor 3 */
 	size_t timestamp_octets;
 	unsigned tries; /* logins asked for, this one included */
+	unsigned names; /* of REQUEST_NAMES_USER, this one included */
 };
 
 /* Whether a request is permitted. Its mechanism must be offered. At most REQUEST_TRIES logins
  * are permitted. Login and password must not be empty, must not contain NUL, CR or LF, and must
  * fit into descriptor 3 together with the timestamp. A request for STLS must be empty, and one
- * of MECHANISM_PROXY must have the size of a struct proxy_client. */
+ * of MECHANISM_PROXY must have the size of a struct proxy_client. REQUEST_TRIES names are
+ * permitted where USER or APOP is not offered. */
 bool request_permitted(const struct request *request, const struct request_limits *limits);
 
 /* Whether the request is a login, with credentials. */

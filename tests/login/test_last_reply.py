@@ -29,6 +29,14 @@ def test_what_comes_after_quit_resets_nothing(lab, home, stage):
     assert "signing off" in lines[-1], lines
 
 
+def test_what_comes_after_a_maildrop_in_use_resets_nothing(lab, home):
+    first = lab.login(home, "--lock")
+    assert first.line().startswith("+OK"), first.report()
+    server = lab.serve(home, "--lock", transport="tcp")
+    lines = all_replies(server, f"USER {home.login}\r\nPASS {home.password}\r\n".encode() + MORE)
+    assert lines[-1].startswith("-ERR [IN-USE]"), lines
+
+
 def test_what_comes_after_the_third_failure_resets_nothing(lab, home):
     server = lab.serve(home, transport="tcp", checker=[Script(home, "exit 1\n").path])
     tries = b"".join(b"USER a\r\nPASS b%d\r\n" % number for number in range(3))

@@ -291,6 +291,28 @@ def test_who_is_far_is_seen_from_the_socket(lab, home, network, address, options
     assert f"ip={far if client else address} " in log, log
 
 
+@pytest.mark.parametrize("command, options", [("USER {}", []), ("APOP {} " + 32 * "0", [
+    "--apop", "--require-tls"])])
+@pytest.mark.parametrize("login, logged", [("kermit", "kermit"), ("a b\"=", '"a b\\x22="')])
+def test_a_login_that_is_refused_in_clear_is_named_in_the_log(lab, command, options, login, logged):
+    if command.startswith("APOP") and " " in login:
+        login, logged = "a\"=", '"a\\x22="'
+    done = subprocess.run([lab.pop3d, *options, "--", "false"], env={**os.environ, **FAR},
+                          input=f"{command.format(login)}\r\nPASS x\r\nQUIT\r\n".encode(),
+                          capture_output=True, timeout=TIMEOUT, check=False)
+    assert b"-ERR [AUTH] no login in clear text" in done.stdout
+    assert (f"end ip=192.0.2.7 stage=login reason=clear-text-refused tries=0 user={logged} "
+            "session=") in done.stderr.decode(), done.stderr
+
+
+def test_names_in_the_log_are_bounded(lab):
+    """An eleventh bad command ends the connection, and a fourth name is not taken."""
+    commands = "".join(f"USER u{number}\r\n" for number in range(9)) + "QUIT\r\n"
+    done = subprocess.run([lab.pop3d, "--", "false"], env={**os.environ, **FAR},
+                          input=commands.encode(), capture_output=True, timeout=TIMEOUT, check=False)
+    assert done.stderr.count(b"\n") == 1 and b" user=u2 " in done.stderr, done.stderr
+
+
 # -- guessing is slow
 
 

@@ -198,6 +198,18 @@ def test_host_name_is_the_hosts_own_unless_given(lab, home):
     assert re.fullmatch(r"\+OK [!-~]+ POP3 server ready", server.line())
 
 
+@pytest.mark.parametrize("name", ["(none)", "caliban"])
+def test_host_without_a_name_is_localhost(lab, name):
+    """The name of the kernel before anybody has set one."""
+    command = ["unshare", "-u", "sh", "-c", 'echo "$0" >/proc/sys/kernel/hostname && exec "$@"', name]
+    if not ROOT or subprocess.run([*command, "true"], check=False).returncode != 0:
+        pytest.skip("needs root, and a namespace for names of hosts")
+    done = subprocess.run([*command, lab.pop3d, "--", "false"], input=b"QUIT\r\n",
+                          capture_output=True, check=True)
+    host = "localhost" if name == "(none)" else name
+    assert done.stdout.startswith(f"+OK {host} POP3".encode()), done
+
+
 def test_serve_works_for_an_ordinary_user(lab, home):
     home.add_seeds()
     server = lab.login(home, uid=MAIL_UID)

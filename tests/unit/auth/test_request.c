@@ -108,6 +108,37 @@ TEST(kind_and_language_must_be_known)
 	}
 }
 
+TEST(name_for_the_log_may_come_where_no_password_is_taken)
+{
+	struct request request = make(5, 0);
+	struct request_limits limits = {.credentials_most = 512,
+		.tries = 1,
+		.names = 1,
+		.offered = 1U << MECHANISM_STLS};
+
+	request.kind = REQUEST_NAMES_USER;
+	assert_false(request_is_login(&request));
+	assert_true(request_permitted(&request, &limits));
+	limits.names = REQUEST_TRIES + 1;
+	assert_false(request_permitted(&request, &limits));
+	limits.names = REQUEST_TRIES;
+	limits.offered = EVERYTHING;
+	assert_false(request_permitted(&request, &limits));
+	limits.offered = 1U << MECHANISM_USER;
+	assert_true(request_permitted(&request, &limits));
+	request.octets[2] = '\n';
+	assert_false(request_permitted(&request, &limits));
+	request = make(5, 1);
+	request.kind = REQUEST_NAMES_USER;
+	assert_false(request_permitted(&request, &limits));
+	for (unsigned octets = 0; octets < 300; octets++) {
+		request = make((uint16_t)octets, 0);
+		request.kind = REQUEST_NAMES_USER;
+		assert_int_equal(request_permitted(&request, &limits),
+			octets > 0 && octets <= REQUEST_NAME_OCTETS);
+	}
+}
+
 TEST(what_is_not_offered_is_refused)
 {
 	for (unsigned kind = 0; kind < MECHANISM_COUNT; kind++) {
@@ -247,6 +278,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(lengths_that_lie_are_refused),
 	cmocka_unit_test(nul_cr_and_lf_are_refused_everywhere),
 	cmocka_unit_test(kind_and_language_must_be_known),
+	cmocka_unit_test(name_for_the_log_may_come_where_no_password_is_taken),
 	cmocka_unit_test(what_is_not_offered_is_refused),
 	cmocka_unit_test(three_logins_are_permitted),
 	cmocka_unit_test(what_a_proxy_said_has_its_size_and_counts_as_no_login),

@@ -20,7 +20,7 @@ void finding_put(enum finding finding, const char *subject, const char *format, 
 	va_end(values);
 	/* names of files and the like are a user's: no line ends and no control sequences */
 	for (char *octet = text; *octet != '\0'; octet++)
-		if ((unsigned char)*octet < ' ' || *octet == 0x7f)
+		if ((unsigned char)*octet < ' ' || (unsigned char)*octet >= 0x7f)
 			*octet = '?';
 	printf("%-8s %s: %s\n", names[finding], subject, text);
 	if (finding > worst)

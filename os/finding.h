@@ -7,7 +7,7 @@
 enum finding { FINDING_OK, FINDING_WARNING, FINDING_WRONG };
 
 /* Writes a line to standard output: "ok", "warning" or "wrong", what it is about, and a text.
- * What is not ok says what to do. Octets that do not print become '?'. */
+ * What is not ok says what to do. All octets but printable ASCII become '?'. */
 void finding_put(enum finding finding, const char *subject, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

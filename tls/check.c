@@ -198,6 +198,18 @@ static bool check_key(const struct pair *p)
 	return good;
 }
 
+/* With several certificates the name that a client asks for chooses: one of them must have it.
+ */
+static bool is_one_for(struct pair *p, const char *host)
+{
+	char names[NAMES_OCTETS];
+
+	if (p->leaf == NULL)
+		return false;
+	list_names(p->leaf, names);
+	return is_for(p->leaf, names, host);
+}
+
 static void check_pair(struct pair *p, const char *host)
 {
 	if (p->leaf == NULL || p->rest == NULL)
@@ -222,20 +234,25 @@ static void check_pair(struct pair *p, const char *host)
 	ERR_clear_error();
 }
 
-static void check_files(const char *cert_path, const char *key_path, const char *host)
+/* Names are looked at where host is not NULL. Returns whether the certificate is for wanted. */
+static bool check_files(
+	const char *cert_path, const char *key_path, const char *host, const char *wanted)
 {
 	struct file_octets cert = {NULL, 0}, key = {NULL, 0};
 	struct pair p = {.cert_path = cert_path, .key_path = key_path};
 	struct stat st;
+	bool is_wanted = false;
 
 	if (read_path(cert_path, &cert, NULL) && read_path(key_path, &key, &st)) {
 		check_mode(key_path, &st);
 		p.leaf = pem_read_certificates(&cert, &p.rest);
 		p.key = pem_read_key(&key);
+		is_wanted = is_one_for(&p, wanted);
 		check_pair(&p, host);
 	}
 	file_forget(&cert);
 	file_forget(&key);
+	return is_wanted;
 }
 
 /* A file NAME.pem is for that name, _.DOMAIN.pem for any below the domain, default.pem for all.
@@ -247,7 +264,7 @@ static void check_directory_file(const char *directory, const char *file, const 
 
 	snprintf(path, sizeof path, "%s/%s", directory, file);
 	if (strcmp(file, "default.pem") == 0) {
-		check_files(path, path, host);
+		(void)check_files(path, path, host, host);
 		return;
 	}
 	if (!tls_name_take(name, file, octets)) {
@@ -257,7 +274,7 @@ static void check_directory_file(const char *directory, const char *file, const 
 	}
 	if (name[0] == '_' && name[1] == '.')
 		name[0] = 'x';
-	check_files(path, path, name);
+	(void)check_files(path, path, name, name);
 }
 
 static void check_directory(const struct tls_options *o)
@@ -349,17 +366,29 @@ static void check_response(const char *path)
 	file_forget(&octets);
 }
 
-int tls_check(const struct tls_options *o)
+static void check_pairs(const struct tls_options *o)
 {
+	bool is_named = false;
+
 	for (size_t i = 0; i < o->pair_count; i++) {
 		const struct tls_pair *const pair = &o->pairs[i];
 
-		/* with several, the name chooses among them */
-		check_files(pair->cert, pair->key != NULL ? pair->key : pair->cert,
-			o->pair_count == 1 ? o->check_host : NULL);
+		is_named |= check_files(pair->cert, pair->key != NULL ? pair->key : pair->cert,
+			o->pair_count == 1 ? o->check_host : NULL, o->check_host);
 		if (pair->ocsp != NULL)
 			check_response(pair->ocsp);
 	}
+	if (o->pair_count > 1 && !is_named)
+		finding_put(FINDING_WARNING, "certificate",
+			"none is for the name %s: clients that connect to that name refuse "
+			"them; get one "
+			"for it, or give the name that clients use with pop3d --hostname",
+			o->check_host);
+}
+
+int tls_check(const struct tls_options *o)
+{
+	check_pairs(o);
 	if (o->cert_dir != NULL)
 		check_directory(o);
 	if (o->ticket_keys != NULL)

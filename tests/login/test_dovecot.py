@@ -10,8 +10,8 @@ import pytest
 
 import dovecot_lab
 from harness import MAIL_GID, MAIL_UID
-from test_checkpw import (GID, MISCONFIGURED, REFUSED, ROOT, TEMPORARY, UID, checker, crypt_hash,
-                          needs_root, root_checker, workshop)  # pylint: disable=unused-import
+from test_checkpw import (GID, MISCONFIGURED, REFUSED, TEMPORARY, UID, checker, coded, crypt_hash,
+                          root_checker, workshop)  # pylint: disable=unused-import
 
 NEEDS = {"passwd_file": [], "sql": ["libdriver_sqlite.so"], "ldap": ["auth/libauthdb_ldap.so"],
          "oauth2": []}
@@ -119,6 +119,12 @@ def test_dovecot_is_told_where_the_client_is(root_checker, services):
     assert "(joe@example.org): Password mismatch" in said and "nologin" not in said
 
 
+def test_root_needs_no_rights_over_other_users_files(root_checker, service):
+    """As under the shipped units: the sockets are root's own."""
+    root_checker.prefix = ["/usr/bin/setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    assert ask(root_checker, service).seen["env"]["USER"] == "joe@example.org"
+
+
 def test_a_session_of_pop3d(lab, root_checker, service):
     box = os.path.join(service.home, "in")
     for name in ("new", "cur", "tmp"):
@@ -215,6 +221,14 @@ def test_a_token_in_a_session_of_pop3d(lab, root_checker, services, mechanism):
     assert server.ask("QUIT").startswith("+OK")
 
 
+def test_a_token_that_is_too_long_for_dovecot_is_temporary_trouble(root_checker, services):
+    env = {"AUTH_MECHANISM": "XOAUTH2", "TCPREMOTEIP": "192.0.2.1"}
+    service = services("oauth2")
+    for octets, status in ((5500, REFUSED), (13300, TEMPORARY), (14000, REFUSED)):
+        result = ask(root_checker, service, password="x" * octets, env=env)
+        assert result.status == status and "xxxx" not in result.err, (octets, result)
+
+
 # ---- doubles --------------------------------------------------------------------------------
 
 GREETING = (b"VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tXOAUTH2\nSPID\t1\nCUID\t1\n"
@@ -301,6 +315,26 @@ def test_what_is_sent(checker, double):
         base64.b64encode(b"\0joe\0s\tx")
     assert double.got[double.userdb] == (b"VERSION\t1\t1\nUSER\t1\tjoe@example.org\tservice=pop3\t" +
                                          where + b"\n")
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_the_password_is_nowhere_in_memory_when_the_program_is_run(checker, double, workshop, right):
+    """Neither as it is nor in base64, the end of which is that of the message."""
+    path = os.path.join(checker.directory, "notes")
+    with open(path, "w", encoding="ascii"):
+        os.chmod(path, 0o666)
+    checker.preload = os.path.join(workshop, "preload.so")
+    password = "correct horse battery staple"
+    encoded = base64.b64encode(f"\0joe\0{password}".encode()).decode()
+    double.auth_says(b"OK\t1\tuser=joe\n" if right else b"FAIL\t1\n")
+    double.userdb_says(good_user(checker))
+    result = ask(checker, double, "joe", password, env={
+        "TEST_NOTES": path, "TEST_SECRET": coded(password), "TEST_HASH": coded(encoded[-24:])})
+    assert result.status == (0 if right else REFUSED), result
+    assert encoded.encode() in double.got[double.auth]
+    with open(path, encoding="ascii") as file:
+        found = [line for line in file.read().splitlines() if line.startswith("exec ")]
+    assert found == (["exec TEST_SECRET 0", "exec TEST_HASH 0"] if right else []), found
 
 
 @pytest.mark.parametrize("env, secured", [

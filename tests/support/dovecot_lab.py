@@ -30,9 +30,11 @@ default_vsz_limit = 0
 service auth {{
   unix_listener auth-client {{
     mode = 0600
+    user = root
   }}
   unix_listener auth-userdb {{
     mode = 0600
+    user = root
   }}
 }}
 service auth-worker {{

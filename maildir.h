@@ -31,13 +31,13 @@ enum maildir_state {
 	MAILDIR_UPDATED
 };
 
-/* What the index was good for; each more than the one before. */
+/* What was taken from the index; each value includes those before it. */
 enum index_use {
-	INDEX_USELESS, /* there is none, or none that can be used */
-	INDEX_SIZES,   /* it has sizes of messages */
-	INDEX_CUR,     /* it has cur/ as it is */
-	INDEX_LISTING, /* it has the snapshot, and for these times */
-	INDEX_BROKEN   /* it failed in mid-session: what a message is cannot be had any more */
+	INDEX_USELESS, /* nothing: there is no index, or it cannot be used */
+	INDEX_SIZES,   /* sizes of messages */
+	INDEX_CUR,     /* the listing of cur/, which has not changed */
+	INDEX_LISTING, /* the whole snapshot: neither directory has changed */
+	INDEX_BROKEN   /* it failed in mid-session; the messages cannot be looked up any more */
 };
 
 struct maildir {
@@ -50,7 +50,7 @@ struct maildir {
 	bool is_remote;    /* on a network file system */
 	bool keep_new;     /* the update leaves new/ as it is */
 	bool verify_sizes; /* trust no size in a name */
-	bool has_learned;  /* sizes that are not in the index */
+	bool has_learned;  /* this session counted sizes that are not in the index */
 	bool is_read_only; /* see struct maildir_wish */
 	enum maildir_state state;
 	enum index_use index_use;
@@ -58,7 +58,7 @@ struct maildir {
 	uint64_t all_octets;        /* of all messages */
 	uint64_t deleted_octets;    /* of those marked deleted */
 	size_t new_count;           /* messages that were in new/ at login */
-	size_t problems;            /* with messages: see maildir_may_log */
+	size_t problems;            /* with messages, for maildir_may_log */
 	const char *folder;         /* name of the folder of folder_fd; NULL: deleted is gone */
 	int folder_error;           /* errno, where it could not be opened */
 	struct uids uids;           /* taken over from another server */
@@ -67,11 +67,11 @@ struct maildir {
 	struct body body; /* of the message that is read */
 };
 
-/* What maildir_open says where it fails; errno tells more for the second and third. */
+/* Results of maildir_open. errno is set for the last two. */
 enum maildir_problem {
 	MAILDIR_READY,
-	MAILDIR_IN_USE,    /* another session holds the lock */
-	MAILDIR_UNUSABLE,  /* missing, no directory, no permission: somebody has to mend it */
+	MAILDIR_IN_USE,   /* another session holds the lock */
+	MAILDIR_UNUSABLE, /* missing, no directory, no permission: the administrator must act */
 	MAILDIR_TEMPORARY, /* anything else */
 };
 
@@ -92,28 +92,29 @@ struct maildir_wish {
 	const struct foreign *uids_from;
 };
 
-/* Opens a Maildir: its directories, its lock, its maildirsize, the folder, the index's
- * directory; all that needs a right outside of new/, cur/ and tmp/. Where an index is wanted
- * and its directory is missing, it is made if the maildrop is worth one; new/ and cur/ are read
- * for that. On failure nothing is left open, and *failed_path is what could not be used ("new",
+/* Opens a Maildir before the session confines itself: its directories, its lock, its
+ * maildirsize, the folder, and the directory of the index. If an index is wanted and its
+ * directory is missing, reads new/ and cur/, and makes the directory if the maildrop needs an
+ * index. On failure nothing is left open, and *failed_path names what could not be used ("new",
  * ..., or the path itself). */
 enum maildir_problem maildir_open(
 	struct maildir *m, const struct maildir_wish *wish, const char **failed_path);
 
-/* Makes a Maildir, with its three directories, where there is none: mode 0700, for the user of
- * this process; the directory that it lies in must be there. What exists already stays. Returns
- * false with errno. */
+/* Makes a Maildir and its three directories, with mode 0700, for the user of this process. The
+ * directory above must exist. Directories that exist already stay as they are. Returns false
+ * with errno. */
 bool maildir_create(const char *path);
 
-/* Takes the snapshot: from the index where nothing has changed since, else from new/ and,
- * after it, cur/: regular files whose names do not begin with a dot; sizes from the index,
- * from ",W=" in the name, or counted. Returns false with errno, and m stays open. */
+/* Takes the snapshot. If nothing has changed since the index was written, it comes from the
+ * index. Otherwise it consists of the regular files in new/ and cur/ whose names do not begin
+ * with a dot. Their sizes come from the index, from ",W=" in the name, or from counting.
+ * Returns false with errno, and m stays open. */
 bool maildir_load(struct maildir *m);
 
-/* Says why maildir_load failed with errno. */
+/* The problem that an errno of maildir_load stands for. */
 enum maildir_problem maildir_problem_of(int error_number);
 
-/* Releases the lock and all memory; m is as if it had never been opened. */
+/* Closes all descriptors, which releases the lock, and frees all memory. */
 void maildir_close(struct maildir *m);
 
 /* How many messages are not marked deleted, and their octets (STAT; RFC 1939 section 5). */
@@ -124,16 +125,15 @@ struct maildir_totals {
 
 struct maildir_totals maildir_totals(const struct maildir *m);
 
-/* Whether the index failed in this session. It is logged and removed then, and what a message
- * is cannot be had any more: the session has to end, since no answer would be sure. */
+/* Whether the index failed in this session. The failure was logged, and a wrong index was
+ * removed. The session must end, because any further answer could be wrong. */
 bool maildir_is_broken(const struct maildir *m);
 
-/* Puts what is known of a message into *message; its name is good until the next call. Returns
- * false with errno where the index failed; then the name is empty. */
+/* Puts what is known of a message into *message; its name is valid until the next call. Returns
+ * false with errno, and an empty name, if the index failed. */
 bool maildir_get(struct maildir *m, size_t number, struct message *message);
 
-/* What its unique-id is made of, which takes less; and the size alone, which takes less again.
- */
+/* The same for only the parts of the unique-id, and for only the size: faster. */
 bool maildir_get_unique(struct maildir *m, size_t number, struct unique *unique);
 bool maildir_get_size(struct maildir *m, size_t number, uint64_t *size_octets);
 
@@ -167,34 +167,34 @@ struct maildir_takeover {
 bool maildir_take_over(struct maildir *m, const struct foreign *from, bool write,
 	struct maildir_takeover *found);
 
-/* Opens a message for reading, wherever it is by now, and sets *message as maildir_get does.
- * Returns a descriptor that the caller closes, or -1 with errno: ENOENT when a look at the
- * directories showed that it is gone; ESTALE when it is there and cannot be opened; ELOOP or
- * EINVAL when it is no regular file any more. */
+/* Opens a message for reading, even if its file has moved, and sets *message as maildir_get
+ * does. Returns a descriptor that the caller closes, or -1 with errno. ENOENT: a search of the
+ * directories showed that the message is gone. ESTALE: it exists and cannot be opened. ELOOP or
+ * EINVAL: it is not a regular file any more. */
 int maildir_open_message(struct maildir *m, size_t number, struct message *message);
 
-/* Corrects the size of a message after its octets were counted, here and in *message. */
+/* Sets the counted size of a message, in the maildrop and in *message. */
 void maildir_correct_size(
 	struct maildir *m, size_t number, struct message *message, uint64_t size_octets);
 
-/* Whether one more problem with a message is to be logged: a session logs a few, and their
- * number when it ends. A maildrop on a bad disk would fill the log at each login. */
+/* Whether one more problem with a message is to be logged. A session logs only the first few,
+ * and the number of the others at its end, so that a bad disk does not fill the log. */
 bool maildir_may_log(struct maildir *m);
 
 /* Logs such a problem: an event, the errno, the message's place and name. */
 void maildir_log_message(
 	struct maildir *m, const struct message *message, const char *event, int error_number);
 
-/* Marks for removal at QUIT (false with errno: there is no memory, or the index failed), asks
- * for that, unmarks all. */
+/* Marks a message for removal at QUIT (false with errno: no memory, or the index failed); asks
+ * whether it is marked; unmarks all messages. */
 bool maildir_delete(struct maildir *m, size_t number);
 bool maildir_is_deleted(const struct maildir *m, size_t number);
 void maildir_undelete_all(struct maildir *m);
 
-/* Whether the update left a message that was marked, though the index did not fail. */
+/* Whether the update failed to remove this marked message. False if the index failed. */
 bool maildir_was_kept(const struct maildir *m, size_t number);
 
-/* Has the update give a message the flag S. */
+/* Notes that the update is to give this message the flag S. */
 void maildir_set_retrieved(struct maildir *m, size_t number);
 
 /* What the update did. */
@@ -205,17 +205,17 @@ struct maildir_update {
 	int error_number; /* of the first failure */
 };
 
-/* The UPDATE state (RFC 1939 section 6): gives messages a unique name of their own where
- * another one keeps it, removes what is marked or moves it to the folder, moves the rest of
- * new/ to cur/, gives what was retrieved the flag S, and tells maildirsize where there is one.
- * Never replaces a file. */
+/* The UPDATE state (RFC 1939 section 6). Renames messages whose unique name another message
+ * keeps. Removes the marked messages, or moves them to the folder. Moves the other messages of
+ * new/ to cur/, and gives the flag S to those that were retrieved. Updates maildirsize, if it
+ * exists. Never replaces a file. */
 struct maildir_update maildir_update(struct maildir *m);
 
-/* Removes regular files in tmp/ that were neither made, changed nor read for 36 hours. */
+/* Removes regular files in tmp/ that have not been created, changed or read for 36 hours. */
 void maildir_clean_tmp(const struct maildir *m);
 
-/* Writes the index, where this session learned something that the next one can use; after the
- * update, if there is one. That it fails is of no consequence. */
+/* Writes the index, if this session has learned something that the next one can use. Call it
+ * after the update. A failure is logged with --debug and has no other effect. */
 void maildir_save(struct maildir *m);
 
 #endif

@@ -21,24 +21,23 @@ struct body {
 	char chunk[BODY_CHUNK_OCTETS];
 };
 
-/* Starts reading the file, which is open at its start, with at most first_octets. Returns false
- * with errno where they cannot be read. */
+/* Reads the first octets of the file, at most first_octets; fd must be at its start. Returns
+ * false with errno. */
 bool body_start(struct body *b, int fd, size_t first_octets);
 
 /* The octets of the empty line that a message gets which has none, where ends_headers is set.
  */
 #define BODY_END_OCTETS 2
 
-/* Counts the octets of all of the file as they are sent (RFC 1939 section 11), after body_start
- * and before body_next. A file that fits into the chunk stays there; after any other the body
- * is to be started again, with body_restart. Returns false with errno. */
+/* Counts the octets of the whole file as they are sent (RFC 1939 section 11). Call it after
+ * body_start and before body_next, and call body_restart after it. Returns false with errno. */
 bool body_count(struct body *b, uint64_t *octets);
 
 /* Goes back to the start of the file, after body_count. Returns false with errno. */
 bool body_restart(struct body *b);
 
-/* The next octets are in chunk then: the first ones, or at most wanted further ones. Returns
- * how many, 0 at the end of the file, -1 with errno. */
+/* Puts the next octets into chunk: first those of body_start, then at most wanted octets at a
+ * time. Returns how many, 0 at the end of the file, -1 with errno. */
 ssize_t body_next(struct body *b, size_t wanted);
 
 /* Follows the lines of a message from its start, to tell whether one of them is empty: begins,

@@ -1,6 +1,6 @@
 /* index: the file beside a Maildir that remembers its listing and the sizes of its messages.
- * doc/INDEX describes the format. It is a cache: whatever is wrong with it, doing without it is
- * right. Nothing in it is believed before it was checked, at the time of use. */
+ * doc/INDEX describes the format. The index is a cache: if anything is wrong with it, it is not
+ * used. Each part is checked when it is used. */
 #ifndef INDEX_H
 #define INDEX_H
 
@@ -14,8 +14,8 @@
 #define INDEX_DIRECTORY "pop3d"
 #define INDEX_NAME "index"
 
-/* The file is made of pages, each with a checksum at its end. What the others hold is one
- * sequence of octets: the header, the records, the names. */
+/* The file consists of pages, each with a checksum at its end. The other octets of all pages
+ * are one sequence: the header, the records, the names. */
 #define INDEX_PAGE_OCTETS 4096
 #define INDEX_PAYLOAD_OCTETS (INDEX_PAGE_OCTETS - sizeof(uint64_t))
 #define INDEX_WINDOW_PAGES 4
@@ -29,12 +29,13 @@
 #define INDEX_COUNT_MOST ((uint64_t)1 << 32)
 #define INDEX_SIZE_MOST ((uint64_t)1 << 60)
 
-/* What new/ or cur/ was when it was read. */
+/* The state of new/ or cur/ when it was read. */
 struct index_place {
 	uint64_t device, inode;
 	int64_t mtime_seconds, ctime_seconds;
 	uint32_t mtime_nanoseconds, ctime_nanoseconds;
-	/* 1: a change since must have given it other times; 0: it may have got the same ones */
+	/* 1: every later change gives it other times; 0: a change may leave its times the same
+	 */
 	uint64_t is_final;
 };
 
@@ -98,26 +99,26 @@ struct index_wish {
 	int directory_fd;
 	uid_t owner;
 	uint32_t version; /* one of the two */
-	bool whole; /* one of at most INDEX_WHOLE_OCTETS is read at once, and needs the file no
-		       more: on a network file system another host that replaces the file takes
-		       it away from those that read it (ESTALE) */
+	/* read an index of at most INDEX_WHOLE_OCTETS into memory: on a network file system it
+	 * cannot be read any more after another host has replaced it (ESTALE) */
+	bool whole;
 };
 
-/* Opens the index in the directory and reads its header. Returns false with errno where there
- * is none that can be used: no regular file of this owner's, another version or byte order,
- * damage. */
+/* Opens the index in the directory and reads its header. Returns false with errno if the index
+ * cannot be used: it is not a regular file of this owner, has another version or byte order, or
+ * is damaged. */
 bool index_open(struct index *ix, const struct index_wish *wish);
 void index_close(struct index *ix);
 
-/* Puts what the index says of a message into *m, its name in ix. Returns false with errno where
- * it cannot be read (EBADMSG: where it makes no sense). */
+/* Puts what the index says of a message into *m; the name is in ix. Returns false with errno if
+ * the index cannot be read, or is wrong (EBADMSG). */
 bool index_get(struct index *ix, uint64_t number, struct message *m);
 
-/* The unique name alone, which takes less: it is in memory of ix until the next call, and it is
- * not checked to be one. It is to be shown, by uid_text, and never to name a file. */
+/* Only the unique name: faster. It is in memory of ix until the next call. It is not checked,
+ * so use it for uid_text only, and never as the name of a file. */
 bool index_get_unique(struct index *ix, uint64_t number, struct unique *unique);
 
-/* The size alone, which takes less. */
+/* Only the size: faster. */
 bool index_get_size(struct index *ix, uint64_t number, uint64_t *size_octets);
 
 /* The checksum of a page. */
@@ -132,9 +133,9 @@ struct index_content {
 	bool leave_deleted_out;       /* what is marked deleted was removed */
 };
 
-/* Writes a new index and puts it in the place of the old one. Removes what writers that died
- * have left. Returns false with errno; then the old one is as it was, and nothing of the new
- * one is left where that can be. */
+/* Writes a new index and replaces the old one by it. Removes what sessions that died while they
+ * wrote have left. On failure returns false with errno, leaves the old index as it was, and
+ * removes what it wrote, if possible. */
 bool index_write(int directory_fd, const struct index_content *content);
 
 #endif

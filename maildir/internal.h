@@ -22,57 +22,60 @@ bool maildir_scan(struct maildir *m);
 /* Reads one of the two, for the snapshot. */
 bool maildir_scan_place(struct maildir *m, enum place place);
 
-/* Whether a directory is as it was then, and a change would show. */
+/* Whether the directory has not changed since then; false if a change could be invisible. */
 bool maildir_place_unchanged(
 	const struct maildir *m, enum place place, const struct index_place *then);
 
 /* Whether nothing can have changed in new/ and cur/ since this session read them last. Asked
- * when a message is missing: an index that has it, and the times of now, is removed. */
+ * when a message is missing. If the index lists the message for the present times, the index is
+ * wrong and is removed. */
 bool maildir_unchanged(struct maildir *m);
 
-/* Looks for all messages again: one pass over both directories gives every one its present name
- * and flags it ENTRY_FOUND. One whose unique name is nowhere gets the file that differs in the
- * fields of its name only, if there is one such file and no other message is like it; where
- * that is in doubt it is flagged ENTRY_FOUND under its old name, since it may be there. The
- * snapshot is in memory afterwards. Returns false with errno. */
+/* Searches for all messages in one pass over both directories. Gives every message that it
+ * finds its present name and ENTRY_FOUND. If the unique name of a message is nowhere, looks for
+ * a file whose name differs from it only in the fields. If there is just one such file, and no
+ * other message would fit it, that is the file. If that is in doubt, the message keeps its old
+ * name and gets ENTRY_FOUND, since it may exist. The snapshot is in memory afterwards. Returns
+ * false with errno. */
 bool maildir_rescan(struct maildir *m);
 
-/* Removes an index that says what is not so: the next session does without. */
+/* Removes a wrong index, so that the next session does not use it. */
 void maildir_remove_index(const struct maildir *m);
 
-/* After a call on the index failed with errno: logs it, and the session is broken. An index
- * that makes no sense is removed. Keeps errno; returns false. */
+/* Call it after a call on the index has failed with errno. Logs that, sets INDEX_BROKEN, and
+ * removes an index whose contents are wrong. Keeps errno; returns false. */
 bool maildir_break(struct maildir *m);
 
-/* Logs how many problems were not. */
+/* Logs the number of problems that were not logged one by one. */
 void maildir_log_rest(struct maildir *m);
 
 /* twins.c */
 
-/* Sorts out the files of a sorted snapshot that bear one unique name: files that are gone, and
- * further names of one file, are dropped; of the rest one keeps the name. Returns false with
- * errno. */
+/* Decides, in a sorted snapshot, which of several files with one unique name keeps it. Drops
+ * files that are gone, and further names of one file. Returns false with errno. */
 bool maildir_settle_twins(struct maildir *m);
 
-/* Whether the name of a message is still that of its file, as far as that is known: where
- * several files bear one unique name, another of them may have got it. False with errno ENOENT.
- */
+/* Whether the name of a message still leads to its file. If several files have one unique name,
+ * another program may have given this name to one of the others. False with errno ENOENT. */
 bool maildir_is_still(const struct maildir *m, const struct message *message);
 
 /* find.c */
 
-/* What became of a message that was not where it was expected. */
+/* The result of a search for a message. */
 enum search {
-	SEARCH_THERE,  /* it has been found, or must be there: try again */
+	SEARCH_THERE,  /* it was found, or must exist: try again */
 	SEARCH_GONE,   /* it is in neither directory */
-	SEARCH_FAILED, /* that cannot be told; errno says why */
+	SEARCH_FAILED, /* not known; errno says why */
 };
 
-/* Whether a message that a call did not find must be where it was: errors pass, and who changes
- * flags may change them back. What a network file system says of its directories may be old. */
+/* Whether a message that a call did not find must still exist under its name, because the
+ * directories have not changed. The error may have been temporary, or another program may have
+ * changed the flags and changed them back. Never true on a network file system, whose directory
+ * times may be old. */
 bool maildir_must_be_there(struct maildir *m);
 
-/* Looks for a message, in memory afterwards, after a call on its file failed. */
+/* Searches for a message after a call on its file has failed. The snapshot is in memory
+ * afterwards. */
 enum search maildir_search(struct maildir *m, size_t number);
 
 /* sizes.c */
@@ -84,8 +87,8 @@ void maildir_take_sizes(struct maildir *m);
  * are removed from the snapshot. */
 void maildir_find_sizes(struct maildir *m);
 
-/* Sets all_octets from a snapshot in memory. Where names claim more than any maildrop has, no
- * name is believed. */
+/* Sets all_octets from a snapshot in memory. If the sizes in names add up to more than any
+ * maildrop can have, all messages are counted. */
 void maildir_sum(struct maildir *m);
 
 /* folder.c: the folder for deleted messages, m->folder */
@@ -94,20 +97,19 @@ void maildir_sum(struct maildir *m);
  * failure is logged and remembered: the session goes on, and QUIT removes nothing. */
 void folder_open(struct maildir *m);
 
-/* Whether maildirsize counts what is in it: what is in Trash does not count. */
+/* Whether maildirsize counts the messages of the folder. Those of Trash do not count. */
 bool folder_is_counted(const struct maildir *m);
 
-/* Moves a message there under this file name, or under one of its own where another message
- * has that name there. Never replaces a file; the message is at every time in one of the two
- * places at least. Returns false with errno, ENOENT only where the message is not where it was.
- */
+/* Moves a message to the folder under this file name, or under a new name if another message of
+ * the folder has it. Never replaces a file. At every moment the message is in at least one of
+ * the two places. Returns false with errno; ENOENT only if the message is not where it was. */
 bool folder_take(const struct maildir *m, const struct message *message, const char *name,
 	size_t unique_octets);
 
 /* load.c */
 
-/* Whether an index would be of use: the maildrop has many messages, or some whose sizes do not
- * stand in their names. After maildir_scan. */
+/* Whether an index would be of use: the maildrop has many messages, or messages without a size
+ * in the name. Call it after maildir_scan. */
 bool maildir_deserves_index(const struct maildir *m);
 
 /* Which kind of index is read and written. */
@@ -131,14 +133,14 @@ struct quota {
 /* Opens maildirsize, if it is there. */
 void quota_open(struct maildir *m);
 
-/* Whether the file opened at the start is still the one that others read: a new one has been
- * counted anew meanwhile, and knows nothing of what is told to the old. */
+/* Whether the file that was opened at the start is still maildirsize. If another program has
+ * replaced it, the program has counted anew, and a line in the old file would be lost. */
 bool quota_is_current(const struct maildir *m);
 
 /* What a message counts in the quota. */
 struct quota quota_share(const struct maildir *m, const struct message *message);
 
-/* Appends a line that takes this off. */
+/* Appends a line that subtracts this. */
 void quota_tell(const struct quota *q);
 
 #endif

@@ -1,9 +1,8 @@
 /* snapshot: the messages of a maildrop as they were at login: their order, numbers and names.
  *
- * It has one of two backings, and who asks for a message does not know which: entries in
- * memory, as a reading of the directories leaves them, or the index on the disk. What changes
- * in a session (marks, sizes that proved wrong) is kept beside it by number. Numbers count from
- * 0 here. */
+ * The messages are either in memory, where reading the directories has put them, or in the
+ * index on the disk. Callers do not see the difference. What changes in a session (marks,
+ * corrected sizes) is kept separately, by number. Numbers count from 0 here. */
 #ifndef SNAPSHOT_H
 #define SNAPSHOT_H
 
@@ -22,15 +21,15 @@ enum place { PLACE_NEW, PLACE_CUR };
 struct message {
 	const char *name; /* of the file, terminated; good until the next call */
 	uint64_t size_octets;
-	uint64_t inode; /* of a file whose unique name another one bears as well, else 0 */
-	uint64_t alias_inode; /* of a file that has further names with this unique name, or 0 */
+	uint64_t inode;       /* if another file has the same unique name, else 0 */
+	uint64_t alias_inode; /* if the file has further names with this unique name, else 0 */
 	uint8_t name_octets;
 	uint8_t unique_octets;
 	uint8_t place;      /* enum place */
 	bool size_verified; /* the octets were counted */
 	bool size_unknown;  /* they could not be; size_octets is a guess */
-	bool is_second; /* of several files with one unique name one keeps it; the others get
-			   one of their own at QUIT: see uid_twin_name */
+	bool is_second; /* another file keeps the unique name, and this one gets a name of its
+			   own at QUIT: see uid_twin_name */
 };
 
 /* What the unique-id of a message is made of; see uid_text. */
@@ -116,8 +115,8 @@ struct snapshot {
 void snapshot_init(struct snapshot *s);
 void snapshot_free(struct snapshot *s);
 
-/* Has the messages of an index that is open, and stays so until snapshot_free or
- * snapshot_materialize; there must be none in memory. */
+/* Uses the messages of an open index, which must stay open until snapshot_free or
+ * snapshot_materialize. There must be no messages in memory. */
 void snapshot_use_index(struct snapshot *s, struct index *index);
 
 /* Puts what is known of a message into *m. Returns false with errno (and m->name empty) where
@@ -130,8 +129,9 @@ bool snapshot_get_unique(struct snapshot *s, size_t number, struct unique *uniqu
 /* The size alone, which takes less. */
 bool snapshot_get_size(struct snapshot *s, size_t number, uint64_t *size_octets);
 
-/* Takes the messages of the index into memory, numbers, marks and sizes as they are; nothing to
- * do where they are in memory. Returns false with errno, and the index is still in use. */
+/* Copies the messages of the index into memory, with the same numbers, marks and sizes. Does
+ * nothing if they are in memory already. On failure returns false with errno, and the index
+ * stays in use. */
 bool snapshot_materialize(struct snapshot *s);
 
 /* Forgets all messages, in memory or in the index, and keeps the marks. */
@@ -140,9 +140,9 @@ void snapshot_forget(struct snapshot *s);
 /* Sets the size of a message, which was counted. Returns false with errno ENOMEM. */
 bool snapshot_set_size(struct snapshot *s, size_t number, uint64_t size_octets);
 
-/* Marks a message, removes a mark, asks for it; removes a mark from all; counts those that have
- * it. The first returns false with errno ENOMEM. After the first mark the messages must stay as
- * many as they are. */
+/* Gives a message a mark (false with errno ENOMEM); removes it; asks whether the message has
+ * it; removes it from all messages; counts the messages that have it. After the first mark the
+ * number of messages must not change. */
 bool snapshot_mark(struct snapshot *s, enum mark mark, size_t number);
 void snapshot_unmark(struct snapshot *s, enum mark mark, size_t number);
 bool snapshot_marked(const struct snapshot *s, enum mark mark, size_t number);
@@ -165,13 +165,13 @@ bool snapshot_add_known(struct snapshot *s, const struct message *m);
 bool snapshot_rename(struct snapshot *s, struct entry *entry, enum place place,
 	const char *name, size_t name_octets);
 
-/* Notes that a file, which bears no unique name of the snapshot, may be this message's: it
- * differs in the fields of its name only. Returns false with errno ENOMEM. */
+/* Notes that this file may be that of the message. Its unique name is not in the snapshot, and
+ * differs from that of the message only in the fields. Returns false with errno ENOMEM. */
 bool snapshot_guess(struct snapshot *s, struct entry *entry, enum place place, const char *name,
 	size_t name_octets, uint64_t inode);
 
-/* Takes what was guessed for the message's file; for this, the unique name at login stays what
- * it was. */
+/* Makes the guessed file the file of the message. The message keeps the unique name that it had
+ * at login. */
 void snapshot_take_guess(struct snapshot *s, struct entry *entry);
 
 /* Sets the inodes of an entry (see struct message). Returns false with errno ENOMEM. */
@@ -185,14 +185,14 @@ void snapshot_truncate(struct snapshot *s, size_t count);
 /* Forgets the messages from number start to before number end, which is none above count. */
 void snapshot_remove(struct snapshot *s, size_t start, size_t end);
 
-/* Sorts by delivery time, then by unique name, then by place (cur first) and whole name: an
- * order that no session and no other message changes. Returns false with errno ENOMEM. */
+/* Sorts by delivery time, then by unique name, then by place (cur first) and whole name. This
+ * order is the same in every session. Returns false with errno ENOMEM. */
 bool snapshot_sort(struct snapshot *s);
 
 /* Removes the messages that are flagged dropped; the others keep their order. */
 void snapshot_compact(struct snapshot *s);
 
-/* Whether two messages bear the same unique name. */
+/* Whether two messages have the same unique name. */
 bool snapshot_same_unique(const struct entry *a, const struct entry *b);
 
 /* Below 0, 0 or above: whether the first unique name is before, with or after the
@@ -200,17 +200,17 @@ bool snapshot_same_unique(const struct entry *a, const struct entry *b);
 int snapshot_compare(uint64_t a_order, const char *a, size_t a_octets, uint64_t b_order,
 	const char *b, size_t b_octets);
 
-/* The delivery time of a unique name as one number that sorts as the times do, but that times
- * beyond what it holds are the same. */
+/* The delivery time of a unique name as one number that sorts as the times do. All times that
+ * are too large for it give the same number. */
 uint64_t snapshot_order(const char *unique, size_t octets);
 
-/* Messages of a sorted snapshot that stand together; first is NULL where count is 0. */
+/* Consecutive messages of a sorted snapshot; first is NULL if count is 0. */
 struct entries {
 	struct entry *first;
 	size_t count;
 };
 
-/* Those that bear the unique name of this file name. */
+/* Those with the unique name of this file name. */
 struct entries snapshot_find(struct snapshot *s, const char *name, size_t name_octets);
 
 /* Those whose unique name is this base (of at most UID_NAME_OCTETS octets, without a ',');
@@ -218,8 +218,8 @@ struct entries snapshot_find(struct snapshot *s, const char *name, size_t name_o
 struct entries snapshot_find_base(struct snapshot *s, const char *base, size_t base_octets);
 struct entries snapshot_find_fields(struct snapshot *s, const char *base, size_t base_octets);
 
-/* Of messages that bear one unique name, the one with this inode, or NULL. The first of several
- * is the one that keeps the name; the others stand by inode. */
+/* Of messages with one unique name, returns the one with this inode, or NULL. The first is the
+ * one that keeps the name; the others are sorted by inode. */
 struct entry *snapshot_with_inode(
 	const struct snapshot *s, struct entries group, uint64_t inode);
 

@@ -221,8 +221,13 @@ static const struct option_row rows[] = {
 		.is_late = true,
 		.is_admin = true,
 		.help = "check the installation: pop3d-admin(8)"},
-	LATE_SWITCH("create-maildir", ASKED(create_maildir),
-		"make the Maildir of a user who has none"),
+	/* the session gets it as make-missing: some checkers take an argument with the word
+	 * maildir for one */
+	{.name = "create-maildir",
+		.kind = OPTION_SWITCH,
+		.field = ASKED(create_maildir),
+		.is_late = true,
+		.help = "make the Maildir of a user who has none"},
 	SWITCH("debug", ASKED(debug), true, "log the protocol, without passwords and messages"),
 	{.name = "delete-to",
 		.kind = OPTION_TEXT,
@@ -381,6 +386,7 @@ static const struct option_row rows[] = {
 		.give = give_language,
 		.to_session = true},
 	SWITCH("appended", ASKED(maildir_appended), false, NULL),
+	SWITCH("make-missing", ASKED(create_maildir), true, NULL),
 };
 
 const struct option_table *options_table(void)

@@ -451,6 +451,25 @@ def test_a_checker_may_change_the_last_argument_which_is_a_maildir(lab, home, ui
     assert sorted(os.listdir(home.path)) == ["Maildir", "Other"]
 
 
+def test_no_other_argument_looks_like_a_maildir(lab, home):
+    """Whatever options there are: some checkers look for the word."""
+    text = subprocess.run([lab.pop3d, "--help"], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, check=True).stdout
+    switches = re.findall(r"^  --([a-z-]+)  (?!.*pop3d-admin)", text, re.MULTILINE)
+    switches = ["--" + name for name in switches
+                if name not in ("help", "version", "syslog", "proxy-protocol", "require-tls",
+                                "session", "import-uids")]
+    assert "--create-maildir" in switches and "--lock" in switches
+    checker = Script(home, 'printf "%s\\n" "$@" >@NOTES@/arguments\nexit 1\n')
+    server = start(lab, home, [checker.path], *switches)
+    assert log_in(server, "kermit", "x").startswith("-ERR [AUTH]"), server.report()
+    server.ask("QUIT")
+    server.ended()
+    arguments = checker.note("arguments").decode().splitlines()
+    assert arguments[-1] == "Maildir" and len(arguments) > 8
+    assert not [each for each in arguments[1:-1] if "maildir" in each.lower()], arguments
+
+
 def test_the_servers_own_maildir_variable_is_not_the_checkers(lab, home, uid):
     home.add_seeds()
     server = start(lab, home, [Script(home, LETS_IN).path], uid=uid,

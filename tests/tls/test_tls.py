@@ -43,6 +43,31 @@ def test_a_session_in_each_version(lab, home, pki, own, version):
     assert re.search(r"logout ip=127\.0\.0\.1 .*reason=quit", server.log()), server.log()
 
 
+@pytest.mark.parametrize("stls", [False, True])
+def test_every_line_of_a_connection_has_one_session(lab, home, pki, own, stls):
+    """pop3d-tls, the front, the checker and the session are four processes of two programs or more."""
+    options = ["--debug", *["--starttls"][:stls]]
+    server = TlsServer(lab, [*own, *options], pop3d(lab, home, "--debug"))
+    if stls:
+        raw = server.raw()
+        clear_until(raw, b"ready\r\n")
+        raw.sendall(b"STLS\r\n")
+        clear_until(raw, b"\r\n")
+        client = server.connect(pki.context(), raw=raw)
+    else:
+        client = server.connect(pki.context())
+        client.line()
+    client.ask(f"USER {home.login}")
+    assert client.ask(f"PASS {home.password}").startswith("+OK")
+    client.ask("QUIT")
+    client.close()
+    server.ended()
+    lines = server.log().splitlines()
+    for event in (" tls ip=", " protocol ", " login ", " logout "):
+        assert [line for line in lines if event in line], (event, lines)
+    assert len({re.search(r" session=([0-9a-f]{8})$", line)[1] for line in lines}) == 1, lines
+
+
 def test_session_of_openssl_s_client(lab, home, own):
     server = TlsServer(lab, own, pop3d(lab, home))
     for version in ("-tls1_2", "-tls1_3"):

@@ -13,6 +13,7 @@ import time
 import pytest
 
 import harness
+import jail
 from harness import HOST, MAIL_GID, MAIL_UID, ROOT, retry_until
 from launch import (LETS_IN, READS, Script, checkpw, environment_of, passed_on, status_of,
                     tree_of)
@@ -782,12 +783,11 @@ def test_the_session_holds_nothing_but_the_connection_and_its_maildrop(lab, home
     wanted = str(MAIL_UID if ROOT else os.getuid())
     assert status["Uid"].split() == [wanted] * 4, status
     assert status["Gid"].split() == [str(MAIL_GID)] * 4, status
-    held = {number: os.readlink(f"/proc/{session}/fd/{number}")
-            for number in os.listdir(f"/proc/{session}/fd")}
+    held = jail.descriptors(session)
     # Besides these there is the way to syslog, because standard error is the client's.
     with open("/proc/net/unix", encoding="ascii") as table:
         local_sockets = {f"socket:[{line.split()[6]}]" for line in list(table)[1:]}
-    foreign = {number: target for number, target in held.items() if int(number) > 2
+    foreign = {number: target for number, target in held.items() if number > 2
                and not target.startswith(os.path.join(home.path, "Maildir"))
                and target not in local_sockets}
     assert not foreign, held

@@ -81,7 +81,7 @@ def traced(lab, home):
             "-o", path])
         with open(path, encoding="latin-1") as file:
             trace = file.read()
-        if "new" not in trace:
+        if "new" not in trace or harness.hides_names(trace):
             pytest.skip("strace may not trace here")
         # After the answer to QUIT come tmp/ and the index.
         return seen, trace

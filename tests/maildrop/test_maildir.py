@@ -362,7 +362,7 @@ def test_login_opens_no_message_whose_size_is_in_its_name(lab, home):
     options = ["--allow-root"] if ROOT else []
     first, trace = opened(lab, home, trace_file, *options)
     assert first == f"+OK 201 messages ({200 * 20 + 3} octets)"
-    if "new" not in trace:
+    if "new" not in trace or harness.hides_names(trace):
         pytest.skip("strace may not trace here")
     assert "300.unsized" in trace, trace[-2000:]
     assert ".sized,W=" not in trace, trace[-2000:]

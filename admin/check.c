@@ -11,6 +11,7 @@
 #include "admin/admin.h"
 #include "admin/checks.h"
 #include "os/finding.h"
+#include "os/process.h"
 
 static bool is_login(const char *word)
 {
@@ -95,15 +96,22 @@ static void check_service(
 /* Clients on other hosts need TLS, or somebody who permits passwords in clear text. */
 static void check_reach(const struct command *commands, size_t count)
 {
+	char path[1024];
+	const bool is_installed =
+		access(process_find_beside("pop3d-tls", path, sizeof path), X_OK) == 0;
+
 	for (size_t i = 0; i < count; i++)
 		if (commands[i].tls.count > 0 || commands[i].settings.asked.allow_cleartext ||
 			commands[i].settings.asked.proxy_protocol)
 			return;
 	if (count > 0)
 		finding_put(FINDING_WARNING, "tls",
-			"no service has TLS: clients on other hosts cannot log in; enable port "
-			"995 "
-			"(pop3d-tls), or let a proxy do it (--proxy-protocol)");
+			"no service has TLS%s: clients on other hosts cannot log in; %s, or "
+			"let a proxy do "
+			"it (--proxy-protocol)",
+			is_installed ? "" : ", and pop3d-tls is not installed",
+			is_installed ? "enable port 995 (pop3d-tls)"
+				     : "install pop3d-tls and enable port 995");
 }
 
 static void check_services(const struct services *s, struct command *commands, size_t *count)

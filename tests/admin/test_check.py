@@ -240,6 +240,9 @@ MISTAKES = {
     "no TLS":
         (service(tls=None), "warning",
          "tls: no service has TLS: clients on other hosts cannot log in; enable port 995"),
+    "no TLS, and nothing that could do it":
+        (both(service(tls=None), sh(f"mv {SBIN}pop3d-tls {SBIN}moved")), "warning",
+         "tls: no service has TLS, and pop3d-tls is not installed: .*; install pop3d-tls and enable"),
     "the greeter is somebody's":
         (sh("setpriv --reuid 4322 --regid 4322 --clear-groups sleep 20 >/dev/null 2>&1 &"), "warning",
          "greeter: uid 4322 .* runs sleep as well: .*make a user of its own"),

@@ -212,9 +212,12 @@ static int compare_uids(const void *a, const void *b)
 {
 	const struct given *const first = a, *const second = b;
 	const size_t octets = first->octets < second->octets ? first->octets : second->octets;
-	const int order =
-		memcmp(compared_text + first->start, compared_text + second->start, octets);
+	int order = 0;
 
+	/* without any unique-id there is no text */
+	if (octets > 0)
+		order = memcmp(
+			compared_text + first->start, compared_text + second->start, octets);
 	if (order != 0)
 		return order;
 	if (first->octets != second->octets)

@@ -3,6 +3,7 @@ doubles of it that are late, say nonsense, or say what Dovecot says seldom."""
 import base64
 import os
 import socket
+import sqlite3
 import threading
 import time
 
@@ -29,7 +30,7 @@ def skip_unless(kind):
 class Service:
     """A Dovecot with joe, ann (whose account is closed) and a home that both can enter."""
 
-    def __init__(self, kind, directory):
+    def __init__(self, kind, directory, **more):
         self.kind = kind
         self.home = os.path.join(directory, "mail", "joe")
         os.makedirs(os.path.join(self.home, "in"), exist_ok=True)
@@ -39,7 +40,7 @@ class Service:
                "mail": "maildir:~/in"}
         self.dovecot = getattr(dovecot_lab, f"with_{kind}")([
             {"login": "joe@example.org", **one}, {"login": "ann@example.org", **one, "off": True},
-            {"login": "root@example.org", **one, "uid": 0}])
+            {"login": "root@example.org", **one, "uid": 0}], **more)
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +170,30 @@ def test_a_directory_server_that_is_gone_is_temporary(root_checker, workshop):
         assert result.status == TEMPORARY and "checkpw-dovecot" in result.err, result
     finally:
         broken.dovecot.end()
+
+
+@pytest.mark.parametrize("more, status", [("auth_cache_size = 1M\n", 0), ("", TEMPORARY)])
+def test_dovecots_cache_answers_for_a_data_base_that_has_lost_its_users(root_checker, workshop, more,
+                                                                        status):
+    skip_unless("sql")
+    cached = Service("sql", workshop, more=more)
+    try:
+        cached.dovecot.start()
+        assert ask(root_checker, cached).status == 0
+        base = sqlite3.connect(cached.dovecot.path("users.sqlite"))
+        base.execute("DROP TABLE users")
+        base.commit()
+        base.close()
+        assert ask(root_checker, cached).status == status
+    finally:
+        cached.dovecot.end()
+
+
+def test_clients_are_told_to_come_again_where_dovecot_is_not_there(lab, root_checker, double):
+    server = lab.start([lab.pop3d, "--fail-delay", "0", "--", root_checker.binary, *double.options])
+    assert server.line().startswith("+OK ")
+    assert server.ask("USER joe").startswith("+OK")
+    assert server.ask("PASS secret").startswith("-ERR [SYS/TEMP]"), server.report()
 
 
 def test_dovecot_that_has_gone_is_temporary(root_checker, workshop):

@@ -54,12 +54,19 @@ def find(program):
     return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
+def version():
+    done = subprocess.run([find("dovecot"), "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.split(" ")[0].strip()
+
+
 def why_not(*modules):
     """Why this cannot be tested here, or None."""
     if os.getuid() != 0:
         return "Dovecot's processes are started by root"
     if find("dovecot") is None:
         return "needs dovecot-core"
+    if not version().startswith("2.3."):
+        return f"the configurations are for Dovecot 2.3, and this is {version()}"
     for module in modules:
         if not os.path.exists(os.path.join(MODULES, module)):
             return f"needs {module} of Dovecot (dovecot-sqlite, dovecot-ldap)"
@@ -163,8 +170,8 @@ user_query = SELECT home, uid, gid, mail FROM users WHERE login = '%u'
 """
 
 
-def with_sql(users):
-    dovecot = Dovecot("passdb {\n driver = sql\n args = DIR/sql.conf\n}\n"
+def with_sql(users, more=""):
+    dovecot = Dovecot(more + "passdb {\n driver = sql\n args = DIR/sql.conf\n}\n"
                       "userdb {\n driver = sql\n args = DIR/sql.conf\n}\n", files={"sql.conf": SQL})
     base = sqlite3.connect(dovecot.path("users.sqlite"))
     base.execute("CREATE TABLE users (login, hash, uid, gid, home, mail, off)")

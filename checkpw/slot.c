@@ -28,10 +28,17 @@ uint64_t pwslot_default_most(void)
 
 static int open_slots(const char *own_file)
 {
+	static const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+
 	if (geteuid() == 0) {
-		if (mkdir(PWSLOT_DIRECTORY, 0755) != 0 && errno != EEXIST)
-			return -1;
-		return open(PWSLOT_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		const int fd = open(PWSLOT_FILE, flags, 0600);
+
+		/* after a boot the first check makes the directory */
+		if (fd >= 0 || errno != ENOENT)
+			return fd;
+		return mkdir(PWSLOT_DIRECTORY, 0755) == 0 || errno == EEXIST
+			       ? open(PWSLOT_FILE, flags, 0600)
+			       : -1;
 	}
 	if (own_file != NULL)
 		return open(own_file, O_RDWR | O_CLOEXEC);

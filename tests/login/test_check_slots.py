@@ -205,7 +205,7 @@ def test_a_file_that_others_can_open_is_not_used_and_logins_go_on(host, spoil):
 @pytest.mark.parametrize("host", BOTH[-1:], indirect=True)
 def test_a_password_file_that_others_can_read_is_not_locked(host):
     """They could keep a slot for ever, by a lock for reading."""
-    host.write(CHEAP, 0o644)
+    host.write(CHEAP, 0o640)
     host.hold(4)
     assert host.status("--max-checks", "4", "--max-wait", "0") == (0, "")
 

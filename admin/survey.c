@@ -147,6 +147,8 @@ static void say_repeated(struct survey *s)
 {
 	size_t said = 0;
 
+	if (s->count == 0)
+		return;
 	qsort(s->places, s->count, sizeof *s->places, compare_places);
 	for (size_t i = 1; i < s->count; i++)
 		if (strcmp(s->places[i - 1].login, s->places[i].login) == 0 &&

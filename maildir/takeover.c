@@ -237,6 +237,8 @@ static void find_shared(struct takeover *t)
 	const size_t count = t->m->snapshot.count;
 
 	compared_text = t->text;
+	if (count == 0)
+		return;
 	qsort(t->given, count, sizeof *t->given, compare_uids);
 	for (size_t i = 1; i < count; i++)
 		t->given[i].is_shared = t->given[i].octets > 0 &&

@@ -55,15 +55,42 @@ endif
 LIB = $(wildcard lib/*.c os/*.c confine/*.c peer/*.c)
 CORE = $(wildcard *.c auth/*.c session/*.c maildir/*.c pop3/*.c) $(LIB)
 # pop3d-tls is the only program that links OpenSSL (3 or later), and is built where its headers
-# are. TLS=no leaves it out; TLS_LINK=static puts the library into the program (a start costs half
-# as much, but a new library then needs a new program).
+# are. TLS=no leaves it out; TLS_LINK=static puts the library into the program (a connection costs
+# half as much, but a new library then needs a new program).
 TLS_CC ?= $(CC)
 TLS ?= $(shell printf '%s\n' '\#include <openssl/opensslv.h>' '\#if OPENSSL_VERSION_MAJOR < 3' \
 	'\#error' '\#endif' | $(TLS_CC) $(CPPFLAGS) -E -xc - >/dev/null 2>&1 && echo yes || echo no)
 TLS_LINK ?= dynamic
+HASH := \#
 TLS_PROGRAM = $(if $(filter yes,$(TLS)),$(O)/pop3d-tls)
 TLS_SOURCES = $(wildcard tls/*.c) $(LIB)
-TLS_LIBS = $(if $(filter static,$(TLS_LINK)),-l:libssl.a -l:libcrypto.a,-lssl -lcrypto)
+# With libcrypto first the dynamic linker finds most symbols of it at its first attempt.
+TLS_LIBS = -pie -lcrypto -lssl
+TLS_OBJECTS = $(O)/tls
+TLS_FLAGS = $(CHARDEN_SYSTEM)
+ifeq ($(TLS_LINK),static)
+# The archives of OpenSSL, and of what they may have been built with. They were compiled for the
+# system's C library, but need little of it: tls/musl has those functions that musl does not have.
+TLS_ARCHIVES := $(filter /%,$(foreach name,ssl crypto z zstd brotlienc brotlidec brotlicommon,$(shell \
+	$(CC) -print-file-name=lib$(name).a)))
+TLS_LIBS = $(if $(SANITIZE),-pie,-static-pie) $(TLS_ARCHIVES)
+TLS_HEADERS := $(if $(filter musl,$(LIBC)),$(sort $(shell echo '$(HASH)include <openssl/ssl.h>' | $(CC) -M -xc - | \
+	tr ' ' '\n' | sed -n 's,/openssl/[a-z0-9_]*\.h$$,,p')))
+TLS_MUSL_FLAGS = -DWITH_MUSL $(addprefix -idirafter ,$(TLS_HEADERS))
+# libcrypto's own start stands between the two files
+TLS_MUSL_LIBS = $(MUSL_CRT)crti.o $(TLS_ARCHIVES) $(POP3D_LINK) $(MUSL_CRT)crtn.o
+TLS_MUSL := $(if $(filter musl,$(LIBC)),$(shell printf '%s\n' '$(HASH)include <openssl/ssl.h>' \
+	'int main(void) { return SSL_CTX_new(TLS_server_method()) == 0; }' | \
+	$(POP3D_CC) $(CPPFLAGS) $(TLS_MUSL_FLAGS) -w -fPIE -o /dev/null -xc - tls/musl/glibc_calls.c \
+	-xnone $(TLS_MUSL_LIBS) >/dev/null 2>&1 && echo yes))
+ifeq ($(TLS_MUSL),yes)
+TLS_CC := $(POP3D_CC)
+TLS_SOURCES += $(wildcard tls/musl/*.c)
+TLS_OBJECTS = $(O)/tls-musl
+TLS_FLAGS = $(TLS_MUSL_FLAGS)
+TLS_LIBS = $(TLS_MUSL_LIBS)
+endif
+endif
 # pop3d-admin is dynamic: it looks up accounts where the host has them.
 ADMIN = $(wildcard admin/*.c)
 CHECKPW = $(wildcard checkpw/*.c)
@@ -71,13 +98,12 @@ CHECKPW = $(wildcard checkpw/*.c)
 ADMIN_BELOW = $(wildcard maildir/*.c pop3/*.c checkpw/*.c) maildir.c options.c $(LIB)
 CHECKPW_BELOW = $(wildcard lib/*.c os/*.c)
 UNITS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*/test_*.c))
-SOURCES = $(wildcard *.[ch] */*.[ch] checkpw/musl/*.c tests/*/*.[ch] tests/unit/*/*.[ch])
+SOURCES = $(wildcard *.[ch] */*.[ch] checkpw/musl/*.c tls/musl/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
 CHECKPW_DEFS = $(if $(filter-out /etc,$(SYSCONFDIR)),-DPWFILE_DEFAULT='"$(SYSCONFDIR)/pop3d/passwd"')
 HOST_DEFS = -DWITH_HOST $(if $(filter yes,$(PAM)),-DWITH_PAM)
 HOST_LIBS = -lcrypt $(if $(filter yes,$(PAM)),-lpam)
 # The system's libcrypt.a needs few functions of its C library, and checkpw/musl has those that musl
 # does not have. CRYPT_ARCHIVE names another archive.
-HASH := \#
 CRYPT_ARCHIVE ?= $(shell $(CC) -print-file-name=libcrypt.a)
 CRYPT_H ?= $(shell echo '$(HASH)include <crypt.h>' | $(CC) -E -xc - 2>/dev/null | \
 	sed -n 's,^$(HASH) 1 "\(/.*/crypt\.h\)".*,\1,p')
@@ -143,12 +169,12 @@ $(O)/admin/below.a: $(ADMIN_BELOW:%.c=$(O)/admin/%.o)
 $(O)/pop3d-admin: $(ADMIN:%.c=$(O)/admin/%.o) $(O)/admin/below.a
 	$(CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -pie -o $@ $^
 
-$(O)/tls/%.o: %.c
+$(TLS_OBJECTS)/%.o: %.c
 	@mkdir -p $(@D)
-	$(TLS_CC) $(CPPFLAGS) $(CFLAGS) $(CHARDEN) $(CHARDEN_SYSTEM) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
+	$(TLS_CC) $(CPPFLAGS) $(TLS_FLAGS) $(CFLAGS) $(CHARDEN) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
 
-$(O)/pop3d-tls: $(TLS_SOURCES:%.c=$(O)/tls/%.o)
-	$(TLS_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -pie -o $@ $^ $(TLS_LIBS)
+$(O)/pop3d-tls: $(TLS_SOURCES:%.c=$(TLS_OBJECTS)/%.o)
+	$(TLS_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -o $@ $^ $(TLS_LIBS)
 
 # Unit tests run against the system's libc, always under the sanitizers where they are asked for.
 $(O)/unit/%.o: %.c

@@ -1,4 +1,4 @@
-"""What TLS costs: a large message, a login resumed or not, memory of the engine."""
+"""What TLS costs: logins beside other servers, a large message, memory of the engine."""
 import os
 import re
 import shutil
@@ -7,10 +7,11 @@ import subprocess
 import time
 
 import meters
-from lab import BENCH, PASSWORD, Failed
+from lab import BENCH, PASSWORD, TREE, Failed
 from report import Goal, Range, Table
 from rounds import cell, measure, running
-from servers import Pop3d, Server, UnderTcpserver, find
+from servers import (SBIN, Dovecot, DovecotHp, Missing, Pop3d, Server, UnderTcpserver, find,
+                     free_port)
 
 SIZE = 200 << 20
 USER = "u41"
@@ -26,6 +27,16 @@ def make_tools(lab):
         subprocess.run([find("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes",
                         "-keyout", lab.at("rsa.key"), "-out", lab.at("rsa.crt"), "-days", "30",
                         "-subj", "/CN=localhost"], check=True, capture_output=True)
+    if not os.path.exists(lab.at("ecdsa.pem")):
+        subprocess.run([find("openssl", "openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-keyout", lab.at("ecdsa.key"), "-out",
+                        lab.at("ecdsa.crt"), "-days", "30", "-subj", "/CN=localhost"],
+                       check=True, capture_output=True)
+        with open(lab.at("ecdsa.pem"), "w", encoding="ascii") as file:
+            for part in ("ecdsa.crt", "ecdsa.key"):
+                with open(lab.at(part), encoding="ascii") as source:
+                    file.write(source.read())
+        os.chmod(file.name, 0o600)
     if not os.path.exists(lab.at("tickets")):
         subprocess.run([lab.program("pop3d-tls"), "--make-ticket-keys", lab.at("tickets")],
                        check=True)
@@ -72,6 +83,92 @@ class Clocked(Pop3dTls):
             found = [float(us) for us in re.findall(r"^handshake-us (\d+)", file.read(), re.MULTILINE)]
         os.truncate(path, 0)
         return found
+
+
+class Ecdsa(Pop3dTls):
+    """The same with the certificate that the neighbours have as well."""
+
+    name = "pop3d-tls, ECDSA"
+    engine = "pop3d-tls"
+
+    def program(self):
+        return [self.lab.program(self.engine), "--cert", self.lab.at("ecdsa.pem"), "--ticket-keys",
+                self.lab.at("tickets"), "--", self.lab.program("pop3d"), self.lab.program("checkpw"),
+                self.homes, PASSWORD], {}
+
+
+class EcdsaStatic(Ecdsa):
+    """With the library inside the program."""
+
+    name = "pop3d-tls, ECDSA, TLS_LINK=static"
+    engine = "static/pop3d-tls"
+
+    def program(self):
+        place = self.lab.at("static")
+        made = subprocess.run(["make", "-s", "-C", TREE, f"O={place}", "TLS_LINK=static",
+                               f"{place}/pop3d-tls"], capture_output=True, check=False)
+        if made.returncode != 0:
+            raise Missing("there is no archive of OpenSSL")
+        os.makedirs(self.lab.program("static"), exist_ok=True)
+        shutil.copy(os.path.join(place, "pop3d-tls"), self.lab.program(self.engine))
+        return super().program()
+
+
+class HaproxyPop3d(Server):
+    """HAProxy does TLS, and pop3d is a server under tcpserver after it."""
+
+    name = "HAProxy + pop3d"
+    fresh_process = False
+    script = 'trap \'kill $a $b; exit 0\' TERM; "$@" & a=$!; haproxy -db -q -f "$C" & b=$!; wait'
+
+    def command(self):
+        inner = Pop3d(self.lab, self.homes)
+        inner.port = free_port()
+        os.makedirs(inner.directory, exist_ok=True)
+        path = os.path.join(self.directory, "haproxy.cfg")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"""
+global
+  maxconn 2000
+  ssl-default-bind-options ssl-min-ver TLSv1.2
+defaults
+  mode tcp
+  timeout connect 10s
+  timeout client 600s
+  timeout server 600s
+listen pop3s
+  bind 127.0.0.1:{self.port} ssl crt {self.lab.at("ecdsa.pem")}
+  server pop3d 127.0.0.1:{inner.port}
+""")
+        find("haproxy", "haproxy")
+        words, environment = inner.command()
+        return ["sh", "-c", self.script, "sh", *words], {
+            "C": path, "PATH": os.pathsep.join([os.environ["PATH"], *SBIN]), **environment}
+
+
+class TlsOnly:  # pylint: disable=too-few-public-methods
+    """Changes Dovecot's configuration to one of TLS, with the certificate of the others."""
+
+    def configuration(self, users):
+        text = super().configuration(users)
+        listener = f"address = 127.0.0.1\n    port = {self.port}\n"
+        return (text.replace("ssl = no\n", f"ssl = required\nssl_cert = <{self.lab.at('ecdsa.crt')}\n"
+                             f"ssl_key = <{self.lab.at('ecdsa.key')}\n")
+                .replace(listener, "port = 0\n")
+                .replace("inet_listener pop3s {\n    port = 0\n",
+                         f"inet_listener pop3s {{\n    ssl = yes\n    {listener}"))
+
+
+class DovecotTls(TlsOnly, Dovecot):
+    """Dovecot as it comes."""
+
+    name = "dovecot, TLS"
+
+
+class DovecotHpTls(TlsOnly, DovecotHp):
+    """Dovecot in its high-performance mode."""
+
+    name = "dovecot-hp, TLS"
 
 
 class OpensslServer(Server):
@@ -139,7 +236,7 @@ def logins(lab, server, sessions):
             server.await_quiet()
             before = server.cpu_seconds()
             resumed = int(client(lab, "login", server.port, "u42", PASSWORD, version, kind,
-                                 sessions)[0])
+                                 sessions, 1)[0])
             server.await_quiet()
             if resumed != (sessions - 1 if kind == "resumed" else 0):
                 raise Failed(f"{resumed} of {sessions} were resumed")
@@ -170,6 +267,101 @@ def table_logins(lab):
                 table.goals.append(Goal(f"TLS {version}, {what}: resumed / full", ratio, 0.5))
     plain = results.range(Pop3d.name)
     table.add("without TLS, session, ms", cell(plain), "-", "-")
+    return table
+
+
+def tls_logins(lab, server, kind, sessions, at_once):
+    """Seconds, and milliseconds of CPU of the server, for so many sessions."""
+    server.await_quiet()
+    before = server.cpu_seconds()
+    resumed, seconds = client(lab, "login", server.port, USER, PASSWORD, "1.3", kind, sessions,
+                              at_once)
+    server.await_quiet()
+    expected = sessions - at_once if kind == "resumed" else 0
+    if int(resumed) != expected and not isinstance(server, TlsOnly):
+        raise Failed(f"{resumed} of {sessions} were resumed")
+    return float(seconds), (server.cpu_seconds() - before) / sessions * 1e3
+
+
+def idle_memory(lab, server, sessions):
+    """kB PSS and private of each of so many sessions that have logged in, all processes."""
+    server.await_quiet()
+    idle = meters.tree_memory(server.process.pid)
+    command = [lab.program("tls_client"), "idle", server.port, USER, PASSWORD, "1.3", sessions]
+    with subprocess.Popen([*map(str, command)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as held:
+        said = held.stdout.readline()
+        time.sleep(0.5)
+        busy = meters.tree_memory(server.process.pid)
+        held.stdin.close()
+    if said != "idle\n":
+        raise Failed("the sessions did not stay")
+    return {what: (busy[what] - idle[what]) / sessions for what in ("pss", "private")}
+
+
+def neighbours(lab, server, sessions):
+    """All figures of one server of one round."""
+    if isinstance(server, Pop3d):
+        return {kind: plain_login(lab, server, sessions) for kind in ("full", "resumed")}
+    found = {kind: tls_logins(lab, server, kind, sessions, 1)[1] for kind in ("full", "resumed")}
+    for kind in ("full", "resumed"):
+        seconds, _ = tls_logins(lab, server, kind, sessions, 20)
+        found[f"rate {kind}"] = sessions / seconds
+    found.update(idle_memory(lab, server, 20))
+    return found
+
+
+NEIGHBOUR_COLUMNS = {
+    "full": "full, ms", "resumed": "resumed, ms", "rate full": "full a second",
+    "rate resumed": "resumed a second", "pss": "idle, kB PSS", "private": "idle, kB private"}
+
+
+def add_neighbour(table, results, name):
+    """A row: each figure, and after x its ratio to that of HAProxy with pop3d in the same round."""
+    cells = []
+    for kind in NEIGHBOUR_COLUMNS:
+        found = None if name in results.problems else results.range((name, kind))
+        ratio = found and results.ratio((name, kind), (HaproxyPop3d.name, kind))
+        cells += [cell(found), cell(ratio or None)]
+    table.add(name, *cells)
+
+
+def table_neighbours(lab):
+    shared = lab.homes("tls")
+    for user in (int(USER[1:]), 42):
+        lab.home(shared, user, count=10, names="SW", new=0)
+    rounds, sessions = (4, 100) if lab.quick else (12, 200)
+    head = ["server"]
+    for title in NEIGHBOUR_COLUMNS.values():
+        head += [title, "x HAProxy + pop3d"]
+    table = Table("Logins under TLS 1.3, ECDSA P-256, beside other servers", head,
+                  "USER, PASS, STAT, QUIT on ten messages. CPU of all processes of the server for a"
+                  " session, one at a time; sessions a second, 20 at a time; memory of each of 20"
+                  f" idle sessions, all processes; {rounds} rounds of {sessions} sessions in turns."
+                  " pop3d alone is without TLS, and stands in the columns of both handshakes. Dovecot's"
+                  " login processes do not share the keys of tickets, so that with several of them a"
+                  " client is not always resumed, and with one for each session never.")
+    dovecots = [kind(lab) for kind in (DovecotTls, DovecotHpTls)]
+    for server in dovecots:
+        lab.home(server.homes, int(USER[1:]), count=10, names="SW", new=0)
+    wanted = [Ecdsa(lab, shared), EcdsaStatic(lab, shared), HaproxyPop3d(lab, shared), *dovecots,
+              Pop3d(lab, shared)]
+    with running(wanted) as started:
+        measure(1, started, lambda server: neighbours(lab, server, 20))
+        results = measure(rounds, started, lambda server: neighbours(lab, server, sessions))
+    for server in started:
+        add_neighbour(table, results, server.name)
+    table.tell_problems(results)
+    for name, bound in ((Ecdsa.name, 1.5), (EcdsaStatic.name, 1.2)):
+        for kind in ("full", "resumed"):
+            ratio = results.ratio((name, kind), (HaproxyPop3d.name, kind))
+            if ratio:
+                table.goals.append(Goal(f"{name}, CPU of a {kind} session, x HAProxy + pop3d", ratio,
+                                        bound))
+        private = results.range((name, "private"))
+        if private:
+            table.goals.append(Goal(f"{name}, private memory of an idle session", private, 900,
+                                    unit=" kB"))
     return table
 
 
@@ -220,6 +412,7 @@ def tables(lab):
         print("left out: tls: pop3d-tls is not built")
         return
     make_tools(lab)
+    yield table_neighbours(lab)
     yield table_download(lab)
     yield table_logins(lab)
     yield table_memory(lab)

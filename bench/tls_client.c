@@ -1,9 +1,14 @@
 /* tls_client: logins and downloads under TLS, on the loopback interface.
  *
- * tls_client login PORT USER PASSWORD VERSION full|resumed COUNT
- *     COUNT sessions of USER, PASS, STAT, QUIT, one after another; prints how many were
- * resumed. tls_client retr PORT USER PASSWORD RETR 1; prints octets and seconds from the
- * command to the last octet. tls_client http PORT PATH GET PATH; the same.
+ * tls_client login PORT USER PASSWORD VERSION full|resumed COUNT AT_ONCE
+ *     COUNT sessions of USER, PASS, STAT, QUIT, by AT_ONCE processes; prints how many were
+ *     resumed, and the seconds that all took. The first one of each process is not resumed.
+ * tls_client idle PORT USER PASSWORD VERSION COUNT
+ *     logs in COUNT sessions, prints a line, and ends them when its standard input ends.
+ * tls_client retr PORT USER PASSWORD
+ *     RETR 1; prints octets and seconds from the command to the last octet.
+ * tls_client http PORT PATH
+ *     GET PATH; the same.
  *
  * VERSION is 1.2 or 1.3. Certificates are not looked at. */
 #include <arpa/inet.h>
@@ -13,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -103,11 +109,11 @@ static void log_in(SSL *ssl, char **argv)
 	ask(ssl, "PASS ", argv[4]);
 }
 
-static void logins(char **argv)
+/* Sessions one after another; returns how many were resumed. */
+static long log_in_often(char **argv, long count)
 {
 	SSL_CTX *const context = make_context(argv[5]);
 	const int resume = strcmp(argv[6], "resumed") == 0;
-	const long count = atol(argv[7]);
 	long resumed = 0;
 
 	for (long i = 0; i < count; i++) {
@@ -119,7 +125,46 @@ static void logins(char **argv)
 		ask(ssl, "QUIT", "");
 		hang_up(ssl);
 	}
-	printf("%ld\n", resumed);
+	return resumed;
+}
+
+static void logins(char **argv)
+{
+	const long count = atol(argv[7]), at_once = atol(argv[8]);
+	const double begin = now();
+	long resumed = 0, one;
+	int results[2], status;
+
+	if (pipe(results) != 0)
+		die("no pipe");
+	for (long i = 0; i < at_once; i++)
+		if (fork() == 0) {
+			one = log_in_often(argv, count / at_once);
+			_exit(write(results[1], &one, sizeof one) != sizeof one);
+		}
+	for (long i = 0; i < at_once; i++)
+		if (wait(&status) < 0 || status != 0 ||
+			read(results[0], &one, sizeof one) != sizeof one)
+			die("a process failed");
+		else
+			resumed += one;
+	printf("%ld %f\n", resumed, now() - begin);
+}
+
+static void stay_idle(char **argv)
+{
+	SSL_CTX *const context = make_context(argv[5]);
+
+	for (long i = atol(argv[6]); i > 0; i--) {
+		SSL *const ssl = dial(context, argv[2], 0);
+
+		log_in(ssl, argv);
+		ask(ssl, "STAT", "");
+	}
+	puts("idle");
+	fflush(stdout);
+	while (read(0, buffer, sizeof buffer) > 0)
+		;
 }
 
 /* Reads until the end of a reply of many lines, or of the connection. */
@@ -143,8 +188,10 @@ int main(int argc, char **argv)
 	char request[1024];
 	SSL *ssl;
 
-	if (argc == 8 && strcmp(argv[1], "login") == 0) {
+	if (argc == 9 && strcmp(argv[1], "login") == 0) {
 		logins(argv);
+	} else if (argc == 7 && strcmp(argv[1], "idle") == 0) {
+		stay_idle(argv);
 	} else if (argc == 5 && strcmp(argv[1], "retr") == 0) {
 		ssl = dial(make_context("1.3"), argv[2], 0);
 		log_in(ssl, argv);

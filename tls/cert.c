@@ -28,12 +28,12 @@ static void warn_of_expiry(const X509 *leaf, const char *cert_name)
 }
 
 /* Returns what is wrong with certificate and key, or NULL if the library uses them now. */
-static const char *use_certificate(SSL *ssl, const struct file_octets *cert,
+static const char *use_certificate(const struct tls *t, const struct file_octets *cert,
 	const struct file_octets *key, const char *cert_name)
 {
 	STACK_OF(X509) *rest = NULL;
-	X509 *const leaf = pem_read_certificates(cert, &rest);
-	EVP_PKEY *const private_key = pem_read_key(key);
+	X509 *const leaf = pem_read_certificates(t->library, cert, &rest);
+	EVP_PKEY *const private_key = pem_read_key(t->library, key);
 	const char *problem = NULL;
 
 	if (leaf == NULL || rest == NULL)
@@ -42,7 +42,7 @@ static const char *use_certificate(SSL *ssl, const struct file_octets *cert,
 		problem = "no private key in PEM form, or one with a password";
 	else if (X509_check_private_key(leaf, private_key) != 1)
 		problem = "the key is not that of the certificate";
-	else if (SSL_use_cert_and_key(ssl, leaf, private_key, rest, 1) != 1)
+	else if (SSL_use_cert_and_key(t->ssl, leaf, private_key, rest, 1) != 1)
 		problem = "the TLS library does not take the certificate (a short key?)";
 	else
 		warn_of_expiry(leaf, cert_name);
@@ -66,7 +66,7 @@ static bool take_certificate(struct tls *t, const struct file_octets *cert,
 	char quoted[4 * TLS_NAME_OCTETS];
 	const char *const shown =
 		log_quote(quoted, sizeof quoted, cert_name, strlen(cert_name));
-	const char *const problem = use_certificate(t->ssl, cert, key, shown);
+	const char *const problem = use_certificate(t, cert, key, shown);
 
 	if (problem == NULL)
 		return true;
@@ -113,10 +113,11 @@ static enum keeper_answer take_file_for(struct tls *t, const char *name)
 
 /* The kind of key of a certificate that is valid for the name; EVP_PKEY_NONE for other names.
  */
-static int kind_if_valid_for(const struct file_octets *pem, const char *name)
+static int kind_if_valid_for(
+	const struct tls *t, const struct file_octets *pem, const char *name)
 {
 	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
-	X509 *const leaf = memory != NULL ? pem_read_certificate(memory) : NULL;
+	X509 *const leaf = memory != NULL ? pem_read_certificate(t->library, memory) : NULL;
 	int kind = EVP_PKEY_NONE;
 
 	if (leaf != NULL && X509_check_host(leaf, name, 0, 0, NULL) == 1)
@@ -135,7 +136,7 @@ static size_t take_pairs_for(struct tls *t, const char *name)
 
 	/* a single pair needs no choice */
 	for (size_t i = 0; i < t->material->pair_count && t->material->pair_count > 1; i++) {
-		const int kind = kind_if_valid_for(&t->material->pairs[i].cert, name);
+		const int kind = kind_if_valid_for(t, &t->material->pairs[i].cert, name);
 		bool is_new = kind != EVP_PKEY_NONE;
 
 		for (size_t j = 0; j < count; j++)
@@ -194,10 +195,10 @@ bool tls_cert_is_current(const struct file_octets *response)
 	return current;
 }
 
-static bool is_leaf_of(const X509 *cert, const struct file_octets *pem)
+static bool is_leaf_of(const struct tls *t, const X509 *cert, const struct file_octets *pem)
 {
 	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
-	X509 *const leaf = memory != NULL ? pem_read_certificate(memory) : NULL;
+	X509 *const leaf = memory != NULL ? pem_read_certificate(t->library, memory) : NULL;
 	const bool same = leaf != NULL && X509_cmp(cert, leaf) == 0;
 
 	X509_free(leaf);
@@ -213,7 +214,7 @@ static const struct file_octets *response_for(const struct tls *t, const X509 *c
 	for (size_t i = 0; cert != NULL && i < t->material->pair_count; i++) {
 		const struct tls_material_pair *const pair = &t->material->pairs[i];
 
-		if (pair->ocsp.data != NULL && is_leaf_of(cert, &pair->cert))
+		if (pair->ocsp.data != NULL && is_leaf_of(t, cert, &pair->cert))
 			return &pair->ocsp;
 	}
 	return NULL;

@@ -245,8 +245,8 @@ static bool check_files(
 
 	if (read_path(cert_path, &cert, NULL) && read_path(key_path, &key, &st)) {
 		check_mode(key_path, &st);
-		p.leaf = pem_read_certificates(&cert, &p.rest);
-		p.key = pem_read_key(&key);
+		p.leaf = pem_read_certificates(NULL, &cert, &p.rest);
+		p.key = pem_read_key(NULL, &key);
 		is_wanted = is_one_for(&p, wanted);
 		check_pair(&p, host);
 	}

@@ -18,19 +18,27 @@ static int no_password(char *buffer, int size, int writing, void *argument)
 	return -1;
 }
 
-X509 *pem_read_certificate(BIO *memory)
+X509 *pem_read_certificate(OSSL_LIB_CTX *library, BIO *memory)
 {
-	return PEM_read_bio_X509(memory, NULL, no_password, NULL);
+	X509 *read = X509_new_ex(library, NULL);
+
+	if (read != NULL && PEM_read_bio_X509(memory, &read, no_password, NULL) == NULL) {
+		X509_free(read);
+		return NULL;
+	}
+	return read;
 }
 
-X509 *pem_read_certificates(const struct file_octets *pem, STACK_OF(X509) * *rest)
+X509 *pem_read_certificates(
+	OSSL_LIB_CTX *library, const struct file_octets *pem, STACK_OF(X509) * *rest)
 {
 	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
-	X509 *const leaf = memory != NULL ? pem_read_certificate(memory) : NULL;
+	X509 *const leaf = memory != NULL ? pem_read_certificate(library, memory) : NULL;
 	X509 *next;
 
 	*rest = sk_X509_new_null();
-	while (leaf != NULL && *rest != NULL && (next = pem_read_certificate(memory)) != NULL)
+	while (leaf != NULL && *rest != NULL &&
+		(next = pem_read_certificate(library, memory)) != NULL)
 		if (sk_X509_push(*rest, next) == 0)
 			X509_free(next);
 	ERR_clear_error(); /* the end of the file is one */
@@ -38,12 +46,12 @@ X509 *pem_read_certificates(const struct file_octets *pem, STACK_OF(X509) * *res
 	return leaf;
 }
 
-EVP_PKEY *pem_read_key(const struct file_octets *pem)
+EVP_PKEY *pem_read_key(OSSL_LIB_CTX *library, const struct file_octets *pem)
 {
 	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
-	EVP_PKEY *const key = memory != NULL
-				      ? PEM_read_bio_PrivateKey(memory, NULL, no_password, NULL)
-				      : NULL;
+	EVP_PKEY *const key = memory != NULL ? PEM_read_bio_PrivateKey_ex(memory, NULL,
+						       no_password, NULL, library, NULL)
+					     : NULL;
 
 	BIO_free(memory);
 	return key;

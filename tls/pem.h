@@ -3,19 +3,23 @@
 #define TLS_PEM_H
 
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/x509.h>
 
 #include "os/file.h"
 
+/* library: whose algorithms the keys are for (see algorithms.h), or NULL. */
+
 /* The next certificate, or NULL. The caller frees it. */
-X509 *pem_read_certificate(BIO *memory);
+X509 *pem_read_certificate(OSSL_LIB_CTX *library, BIO *memory);
 
 /* The first certificate, and the others (the chain) in *rest. NULL if there is none or no
  * memory. The caller frees both. */
-X509 *pem_read_certificates(const struct file_octets *pem, STACK_OF(X509) * *rest);
+X509 *pem_read_certificates(
+	OSSL_LIB_CTX *library, const struct file_octets *pem, STACK_OF(X509) * *rest);
 
 /* The first private key, or NULL, also if it has a password. The caller frees it. */
-EVP_PKEY *pem_read_key(const struct file_octets *pem);
+EVP_PKEY *pem_read_key(OSSL_LIB_CTX *library, const struct file_octets *pem);
 
 #define PEM_NOT_YET "not valid yet"
 #define PEM_EXPIRED "expired"

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@
 #include "os/handover.h"
 #include "os/log.h"
 #include "os/process.h"
+#include "os/relro.h"
 #include "os/wait.h"
 #include "peer/peer.h"
 #include "peer/proxy_client.h"
@@ -129,10 +131,11 @@ static void prepare_client(void)
 	setsockopt(1, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-/* No other flag of a socket or pipe counts here, and the engine's filter takes no other. */
+/* No other flag of a socket or pipe counts here, and the engine's filter takes no other: musl's
+ * fcntl would add one. */
 static bool never_block(int fd)
 {
-	return fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
+	return syscall(SYS_fcntl, fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
 /* Starts a keeper. close_too names the engine's descriptors that the keeper must not have. */
@@ -415,6 +418,8 @@ int main(int argc, char **argv)
 	const int status = tls_options_parse(&o, argv);
 
 	(void)argc;
+	if (!relro_apply())
+		return EXIT_TROUBLE;
 	if (status >= 0)
 		return status;
 	if (o.check_host != NULL)

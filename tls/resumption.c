@@ -24,24 +24,34 @@ static bool set_mac(EVP_MAC_CTX *mac, struct ticket_key *key)
 	return EVP_MAC_CTX_set_params(mac, parameters) == 1;
 }
 
-static int seal_ticket(struct ticket_key *key, unsigned char *name, unsigned char *iv,
-	EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
+/* Prepares the cipher for a ticket, with random octets in iv if it is to be sealed. */
+static bool set_cipher(OSSL_LIB_CTX *library, EVP_CIPHER_CTX *cipher, struct ticket_key *key,
+	unsigned char *iv, int sealing)
 {
-	const EVP_CIPHER *const kind = EVP_aes_256_cbc();
+	EVP_CIPHER *const kind = EVP_CIPHER_fetch(library, "AES-256-CBC", NULL);
+	const bool good =
+		kind != NULL &&
+		(!sealing || RAND_bytes_ex(library, iv, (size_t)EVP_CIPHER_get_iv_length(kind),
+				     0) == 1) &&
+		EVP_CipherInit_ex2(cipher, kind, key->cipher, iv, sealing, NULL) == 1;
 
+	EVP_CIPHER_free(kind);
+	return good;
+}
+
+static int seal_ticket(OSSL_LIB_CTX *library, struct ticket_key *key, unsigned char *name,
+	unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
+{
 	memcpy(name, key->name, sizeof key->name);
-	if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(kind)) != 1 ||
-		EVP_EncryptInit_ex2(cipher, kind, key->cipher, iv, NULL) != 1 ||
-		!set_mac(mac, key))
+	if (!set_cipher(library, cipher, key, iv, 1) || !set_mac(mac, key))
 		return TICKET_ERROR;
 	return TICKET_GOOD;
 }
 
-static int unseal_ticket(struct ticket_key *key, const unsigned char *iv,
+static int unseal_ticket(OSSL_LIB_CTX *library, struct ticket_key *key, unsigned char *iv,
 	EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
-	if (EVP_DecryptInit_ex2(cipher, EVP_aes_256_cbc(), key->cipher, iv, NULL) != 1 ||
-		!set_mac(mac, key))
+	if (!set_cipher(library, cipher, key, iv, 0) || !set_mac(mac, key))
 		return TICKET_ERROR;
 	return TICKET_GOOD;
 }
@@ -55,13 +65,13 @@ static int use_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_
 	int result;
 
 	if (sealing)
-		return seal_ticket(&tickets->keys[0], name, iv, cipher, mac);
+		return seal_ticket(t->library, &tickets->keys[0], name, iv, cipher, mac);
 	for (size_t i = 0; i < tickets->count; i++) {
 		struct ticket_key *const key = &tickets->keys[i];
 
 		if (memcmp(key->name, name, sizeof key->name) != 0)
 			continue;
-		result = unseal_ticket(key, iv, cipher, mac);
+		result = unseal_ticket(t->library, key, iv, cipher, mac);
 		/* a ticket of TLS 1.3 is used once (RFC 8446 appendix C.4) */
 		if (result == TICKET_GOOD && (i > 0 || SSL_version(ssl) >= TLS1_3_VERSION))
 			return TICKET_GOOD_RENEW;

@@ -10,9 +10,16 @@
 
 #include "os/log.h"
 #include "os/wait.h"
+#include "tls/algorithms.h"
 #include "tls/cert.h"
 #include "tls/report.h"
 #include "tls/resumption.h"
+#ifdef WITH_MUSL
+#include "tls/musl/memory.h"
+#else
+/* the system's C library needs no help */
+#define tls_memory_begin() true
+#endif
 
 /* Of TLS 1.2 only ciphers with forward secrecy and authenticated encryption; all of TLS 1.3
  * have both.
@@ -160,7 +167,7 @@ static bool set_client_authorities(struct tls *t)
 
 static bool make_context(struct tls *t)
 {
-	t->context = SSL_CTX_new(TLS_server_method());
+	t->context = SSL_CTX_new_ex(t->library, NULL, TLS_server_method());
 	if (t->context == NULL)
 		return log_trouble("the TLS library does not start", NULL);
 	set_defaults(t);
@@ -186,16 +193,43 @@ static bool gather_records(SSL *ssl)
 	return true;
 }
 
+/* Whether the algorithms are known before the handshake. Certificates of clients can have any.
+ */
+static bool is_ordinary(const struct tls_options *o)
+{
+	return o->ciphers == NULL && o->ciphersuites == NULL && o->client_ca == NULL;
+}
+
+/* The digests that the library looks for by a number: those that sign certificates. */
+static bool add_digests(void)
+{
+	return EVP_add_digest(EVP_sha1()) == 1 && EVP_add_digest(EVP_sha224()) == 1 &&
+	       EVP_add_digest(EVP_sha256()) == 1 && EVP_add_digest(EVP_sha384()) == 1 &&
+	       EVP_add_digest(EVP_sha512()) == 1;
+}
+
+/* Starts the library. No configuration file is read; texts of errors and names of old
+ * algorithms are not needed. */
+static bool start_library(struct tls *t)
+{
+	const bool ordinary = is_ordinary(t->options);
+	const uint64_t without = OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT |
+				 OPENSSL_INIT_NO_LOAD_SSL_STRINGS |
+				 OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
+				 OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
+				 (ordinary ? OPENSSL_INIT_NO_ADD_ALL_DIGESTS : 0);
+
+	if (!tls_memory_begin() || OPENSSL_init_ssl(without, NULL) != 1 ||
+		(ordinary && !add_digests()))
+		return log_trouble("the TLS library does not start", NULL);
+	if (ordinary)
+		t->library = tls_algorithms_open();
+	return true;
+}
+
 bool tls_open(struct tls *t)
 {
-	/* no configuration file is read; texts of errors and names of old ciphers are not
-	 * needed */
-	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT |
-				     OPENSSL_INIT_NO_LOAD_SSL_STRINGS |
-				     OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
-				     OPENSSL_INIT_NO_ADD_ALL_CIPHERS,
-		    NULL) != 1 ||
-		!make_context(t))
+	if (!start_library(t) || !make_context(t))
 		return false;
 	t->ssl = SSL_new(t->context);
 	if (t->ssl == NULL || SSL_set_rfd(t->ssl, 0) != 1 || !gather_records(t->ssl))

@@ -12,7 +12,8 @@
 struct tls {
 	const struct tls_options *options;
 	struct tls_material *material;
-	int files; /* the gate of a keeper, for --cert-dir, or -1 */
+	int files;             /* the gate of a keeper, for --cert-dir, or -1 */
+	OSSL_LIB_CTX *library; /* see algorithms.h; NULL: all that the library has */
 	SSL_CTX *context;
 	SSL *ssl;
 	bool cert_chosen;

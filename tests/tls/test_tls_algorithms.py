@@ -1,0 +1,96 @@
+"""The engine prepares a part of its library's algorithms: what clients and certificates need works,
+and works in the same way as with all of them."""
+import ssl
+
+import pytest
+
+from harness import retry_until
+from tls_lab import TlsServer, openssl, own, pki  # fixtures, pylint: disable=unused-import
+
+KEYS = {
+    "P-256": ["ec", "ec_paramgen_curve:P-256"],
+    "P-384": ["ec", "ec_paramgen_curve:P-384"],
+    "P-521": ["ec", "ec_paramgen_curve:P-521"],
+    "RSA": ["rsa", "rsa_keygen_bits:2048"],
+    "RSA-PSS": ["rsa-pss", "rsa_keygen_bits:2048"],
+    "Ed25519": ["ed25519"],
+    "Ed448": ["ed448"],
+}
+
+# The ciphers that are the default. A list of one's own makes the engine take all algorithms.
+ALL_ALGORITHMS = ["--ciphers", "ECDHE+AESGCM:ECDHE+CHACHA20"]
+
+
+def make_leaf(directory, key, *signed):
+    """A key of this kind, and its certificate by an authority that signs in this way."""
+    kind, *options = KEYS[key]
+    at = {name: str(directory / name) for name in ("ca.key", "ca.crt", "key", "crt", "ext")}
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", at["ca.key"], "-out",
+            at["ca.crt"], "-days", "30", "-subj", "/CN=ca")
+    openssl("genpkey", "-algorithm", kind, *(part for option in options
+                                             for part in ("-pkeyopt", option)), "-out", at["key"])
+    openssl("req", "-x509", "-new", "-key", at["key"], "-out", at["crt"], "-days", "30", "-subj",
+            "/CN=mail.example", "-CA", at["ca.crt"], "-CAkey", at["ca.key"],
+            "-addext", "subjectAltName=DNS:mail.example", "-addext", "basicConstraints=CA:FALSE",
+            *signed)
+    return at["ca.crt"], ["--cert", at["crt"], "--key", at["key"]]
+
+
+def shake_hands(server, authority, *arguments):
+    """What openssl s_client says of a handshake with the server; None if there was none."""
+    done = openssl("s_client", "-connect", f"127.0.0.1:{server.port}", "-CAfile", authority,
+                   "-servername", "mail.example", "-verify_return_error", *arguments,
+                   text=b"hello\n", check=False)
+    said = done.stdout.decode("latin-1")
+    if "Verify return code: 0 (ok)" not in said or "Cipher is (NONE)" in said:
+        return None
+    return [line.strip() for line in said.splitlines()
+            if line.startswith(("New, ", "Server Temp Key", "Peer Temp Key", "Peer sign"))]
+
+
+@pytest.mark.parametrize("signed", [(), ("-sha512",), ("-sigopt", "rsa_padding_mode:pss")],
+                         ids=["sha256", "sha512", "pss"])
+@pytest.mark.parametrize("key", KEYS)
+def test_every_kind_of_key_serves_as_with_all_algorithms(lab, tmp_path, key, signed):
+    authority, options = make_leaf(tmp_path, key, *signed)
+    few, all_of_them = (TlsServer(lab, [*options, *more], ["cat"]) for more in ([], ALL_ALGORITHMS))
+    for version in ("-tls1_2", "-tls1_3"):
+        found = shake_hands(few, authority, version)
+        assert found, few.report()
+        assert found == shake_hands(all_of_them, authority, version)
+
+
+@pytest.mark.parametrize("group", ["X25519", "P-256", "X448", "P-384", "P-521", "ffdhe2048"])
+def test_groups(lab, pki, own, group):
+    """Finite fields are not offered, with and without the library's other algorithms."""
+    found = [shake_hands(TlsServer(lab, [*own, *more], ["cat"]), pki.at("ca.crt"), "-groups", group)
+             for more in ([], ALL_ALGORITHMS)]
+    assert found[0] == found[1]
+    assert (found[0] is None) == (group == "ffdhe2048"), found
+
+
+@pytest.mark.parametrize("version, cipher", [
+    ("-tls1_3", "TLS_AES_256_GCM_SHA384"), ("-tls1_3", "TLS_AES_128_GCM_SHA256"),
+    ("-tls1_3", "TLS_CHACHA20_POLY1305_SHA256"),
+    ("-tls1_2", "ECDHE-ECDSA-AES256-GCM-SHA384"), ("-tls1_2", "ECDHE-ECDSA-AES128-GCM-SHA256"),
+    ("-tls1_2", "ECDHE-ECDSA-CHACHA20-POLY1305")])
+def test_ciphers(lab, pki, own, version, cipher):
+    option = "-ciphersuites" if version == "-tls1_3" else "-cipher"
+    server = TlsServer(lab, own, ["cat"])
+    found = shake_hands(server, pki.at("ca.crt"), version, option, cipher)
+    assert found and found[-1].endswith(cipher) or any(cipher in line for line in found), found
+
+
+@pytest.mark.parametrize("more", [[], ALL_ALGORITHMS], ids=["few", "all"])
+def test_the_configuration_file_of_openssl_is_not_read(lab, home, pki, own, more):
+    """The options alone say what is allowed, and the engine has no file to read in its sandbox."""
+    path = home.path + ".openssl.cnf"
+    with open(path, "w", encoding="ascii") as file:
+        file.write("openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\n"
+                   "MinProtocol = TLSv1.3\nCipherString = ECDHE-RSA-AES128-GCM-SHA256\n")
+    server = TlsServer(lab, [*own, *more], ["cat"], environment={"OPENSSL_CONF": path})
+    client = server.connect(pki.context(maximum_version=ssl.TLSVersion.TLSv1_2))
+    assert client.ask("hello") == "hello"
+    assert client.socket.version() == "TLSv1.2"
+    client.close()
+    assert retry_until(lambda: server.child().poll() is not None)

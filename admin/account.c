@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "admin/passwd.h"
+#include "checkpw/dovecot.h"
 #include "checkpw/name.h"
 #include "lib/argument.h"
 #include "os/finding.h"
@@ -92,13 +93,15 @@ static bool find_in_host(const struct command *c, struct account *a)
 }
 
 /* Another checker decides. An account of the host with that name is its most likely answer. */
-static bool find_guess(const struct command *c, const char *advice, struct account *a)
+static bool find_guess(const struct command *c, struct account *a)
 {
 	if (getpwnam(a->name) != NULL)
 		return find_in_host(c, a);
 	finding_put(FINDING_WARNING, "login",
-		"%s is no account of this host, and only %s knows where its mail is: %s",
-		a->name, c->checker.list[0], advice);
+		"%s is no account of this host, and only %s knows where its mail is: look at "
+		"its "
+		"Maildir with pop3d --show",
+		a->name, c->checker.list[0]);
 	return false;
 }
 
@@ -129,13 +132,50 @@ static bool find_owner(const struct command *c, const struct pw_options *o, stru
 	return true;
 }
 
+/* What the userdb of Dovecot says, which root may ask without a password. */
+static bool find_in_dovecot(
+	const struct command *c, const struct pw_options *o, struct account *a)
+{
+	static struct pw_user user;
+	struct pwdovecot dovecot = {.userdb_socket = o->userdb_socket,
+		.answer_seconds = o->answer_seconds,
+		.home = o->home,
+		.has_owner = o->as != NULL};
+	enum pw_status status;
+
+	if (o->as != NULL && !argument_user(o->as, &a->uid, &a->gid) &&
+		!find_host_account(c, o->as, a))
+		return false;
+	dovecot.uid = a->uid;
+	dovecot.gid = a->gid;
+	status = pwdovecot_find(&dovecot, a->name, &user);
+	if (status == PW_OK) {
+		a->uid = user.uid;
+		a->gid = user.gid;
+		snprintf(a->home, sizeof a->home, "%s", user.home);
+		snprintf(a->maildir, sizeof a->maildir, "%s", user.maildir);
+		return true;
+	}
+	if (status == PW_REFUSED)
+		finding_put(FINDING_WRONG, "login",
+			"Dovecot's userdb does not know %s: add it there (doveadm user %s)",
+			a->name, a->name);
+	else
+		finding_put(FINDING_WRONG, "login",
+			"Dovecot does not say who %s is, or nothing that can be served; "
+			"standard error "
+			"says why, and doveadm user %s what it knows",
+			a->name, a->name);
+	return false;
+}
+
 static bool find(const struct command *c, struct account *a)
 {
 	static struct pw_options options;
 	char typed[ACCOUNT_NAME_OCTETS];
 
 	if (!passwd_options(c, &options))
-		return find_guess(c, "look at its Maildir with pop3d --show", a);
+		return find_guess(c, a);
 	memcpy(typed, a->name, sizeof typed);
 	pwname_make(typed, options.fold_login, options.default_domain, a->name, sizeof a->name);
 	switch (options.action) {
@@ -148,7 +188,7 @@ static bool find(const struct command *c, struct account *a)
 		if (!find_owner(c, &options, a))
 			return false;
 		break;
-	default: return find_guess(c, "doveadm user shows it, and pop3d --show its Maildir", a);
+	default: return find_in_dovecot(c, &options, a);
 	}
 	return expand(a->name, a->home) && expand(a->name, a->maildir);
 }

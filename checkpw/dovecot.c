@@ -509,8 +509,9 @@ static enum pw_status judge_user(
 	return unusable(c, "its userdb does not work", PW_TEMPORARY);
 }
 
-static enum pw_status ask_userdb(struct conversation *c, const struct pwdovecot *dovecot,
-	const char *name, struct pw_user *user)
+/* The reply lies in the socket's memory: the caller closes that. */
+static enum pw_status ask_userdb(
+	struct conversation *c, const struct pwdovecot *dovecot, const char *name)
 {
 	enum pw_status status;
 
@@ -518,10 +519,22 @@ static enum pw_status ask_userdb(struct conversation *c, const struct pwdovecot 
 	status = connect_to(c, "userdb", dovecot->userdb_socket, "VERSION\t1\t1\n");
 	if (status == PW_OK)
 		status = read_version(c);
+	return status == PW_OK ? ask_who(c) : status;
+}
+
+enum pw_status pwdovecot_find(
+	const struct pwdovecot *dovecot, const char *login, struct pw_user *user)
+{
+	struct conversation *const c = &conversation;
+	char name[PWUSER_NAME_MAX + 1];
+	enum pw_status status;
+
+	if (!take_name(login, name))
+		return PW_REFUSED;
+	c->socket.deadline_ms = clock_now_ms() + dovecot->answer_seconds * 1000;
+	status = ask_userdb(c, dovecot, name);
 	if (status == PW_OK)
-		status = ask_who(c);
-	if (status == PW_OK)
-		status = judge_user(c, dovecot, user);
+		status = reply_is(c, "NOTFOUND") ? PW_REFUSED : judge_user(c, dovecot, user);
 	auth_socket_close(&c->socket);
 	return status;
 }
@@ -540,5 +553,11 @@ enum pw_status pwdovecot_check(const struct pwdovecot *dovecot, const char *logi
 	c->login = asked;
 	c->socket.deadline_ms = clock_now_ms() + dovecot->answer_seconds * 1000;
 	status = ask_auth(c, dovecot->auth_socket, password, name);
-	return status == PW_OK ? ask_userdb(c, dovecot, name, user) : status;
+	if (status != PW_OK)
+		return status;
+	status = ask_userdb(c, dovecot, name);
+	if (status == PW_OK)
+		status = judge_user(c, dovecot, user);
+	auth_socket_close(&c->socket);
+	return status;
 }

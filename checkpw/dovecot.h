@@ -25,6 +25,11 @@ struct pwdovecot {
 enum pw_status pwdovecot_check(const struct pwdovecot *dovecot, const char *login,
 	const char *password, struct pw_user *user);
 
+/* Asks only the second one, without a password: what root may for any login. PW_REFUSED: there
+ * is no such user. Otherwise as above. */
+enum pw_status pwdovecot_find(
+	const struct pwdovecot *dovecot, const char *login, struct pw_user *user);
+
 /* Is the password a token, which may be longer? By AUTH_MECHANISM. */
 bool pwdovecot_takes_token(void);
 

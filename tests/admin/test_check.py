@@ -614,6 +614,46 @@ def test_logins_of_which_homes_are_made(good):
     good.sh("rm -r /var/vmail/example.org")
 
 
+USERDB = """import os, socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind("/run/userdb")
+server.listen()
+print("ready", flush=True)
+while True:
+    peer, _ = server.accept()
+    with peer, peer.makefile("rw") as stream:
+        stream.write("VERSION\\t1\\t1\\nSPID\\t1\\n")
+        stream.flush()
+        stream.readline()
+        _, number, login, *_ = stream.readline().rstrip("\\n").split("\\t")
+        known = f"USER\\t{number}\\t{login}\\t" + sys.argv[1].replace(" ", "\\t")
+        stream.write((known if login == "kermit" else f"NOTFOUND\\t{number}") + "\\n")
+        stream.flush()
+"""
+
+
+def test_login_that_dovecot_knows(good):
+    """The check asks its userdb, which needs no password; here is a double of it."""
+    checker = [SBIN + "pop3d-checkpw", "--dovecot", "--userdb-socket", "/run/userdb"]
+    words = ["--allow-cleartext", "--", *checker]
+    _, lines, error = good.check("kermit", *words)
+    assert wanted("wrong", "login: Dovecot does not say who kermit is.*doveadm user kermit", lines)
+    assert "/run/userdb" in error
+    for fields, pattern in ((f"uid={UID} gid={UID} home={HOME}", f"ok +Maildir: {MAILDIR}, messages: 2"),
+                            (f"uid={UID} gid={UID}", "wrong +login: Dovecot does not say")):
+        server = subprocess.Popen(good.machine.command("python3", "-c", USERDB, fields, directory="/"),
+                                  stdout=subprocess.PIPE)
+        assert server.stdout.readline() == b"ready\n"
+        _, lines, error = good.check("kermit", *words)
+        assert any(re.match(pattern, line) for line in lines), (lines, error)
+        _, lines, _ = good.check("fozzie", *words)
+        assert wanted("wrong", "login: Dovecot's userdb does not know fozzie: add it there", lines)
+        server.kill()
+        server.wait()
+        server.stdout.close()
+        good.sh("pkill -x python3 || :; rm /run/userdb")
+
+
 def test_other_checker_knows_accounts_that_the_host_does_not(good):
     good.machine.write(SBIN + "plain", "#!/bin/sh\nexit 1\n", 0o755)
     status, lines, _ = good.check("kermit", "--allow-cleartext", "--", SBIN + "plain")

@@ -65,9 +65,12 @@ static enum outcome import_maildir(
 		printf("%s: was decided before: %s\n", path, maildir.uids.kind);
 		outcome = OUTCOME_DECIDED;
 	} else if (!maildir_take_over(&maildir, &import->from, import->write, found)) {
-		outcome = fail(path, foreign_list_name(&import->from) != NULL
-					     ? foreign_list_name(&import->from)
-					     : "unique ids");
+		/* EEXIST: a login was faster */
+		outcome = errno == EEXIST
+				  ? OUTCOME_DECIDED
+				  : fail(path, foreign_list_name(&import->from) != NULL
+						       ? foreign_list_name(&import->from)
+						       : "unique ids");
 	} else {
 		printf("%s: ", path);
 		put_counts(found);

@@ -272,7 +272,8 @@ static enum pw_status change_file(
 	const char *path, const char *login, const struct pwedit_line *wanted)
 {
 	static struct pwtext text;
-	enum pw_status status = pwtext_open(&text, path, wanted != NULL);
+	enum pw_status status =
+		pwtext_open(&text, path, wanted != NULL ? PWTEXT_MAKE : PWTEXT_CHANGE);
 
 	if (status != PW_OK)
 		return status;
@@ -299,7 +300,7 @@ enum pw_status pwedit_find(const char *path, const char *login, bool *is_known)
 	*is_known = false;
 	if (access(path, F_OK) != 0 && errno == ENOENT)
 		return PW_OK;
-	status = pwtext_open(&text, path, false);
+	status = pwtext_open(&text, path, PWTEXT_READ);
 	if (status != PW_OK)
 		return status;
 	*is_known = find_lines(&text, login).count > 0;

@@ -147,7 +147,7 @@ enum pw_status pwlist_write(const char *path, FILE *to)
 {
 	static struct pwtext text;
 	struct lines lines = {NULL, 0};
-	enum pw_status status = pwtext_open(&text, path, false);
+	enum pw_status status = pwtext_open(&text, path, PWTEXT_READ);
 
 	if (status != PW_OK)
 		return status;

@@ -54,10 +54,12 @@ static bool lock_current(struct pwtext *text)
 	return now.st_dev == text->st.st_dev && now.st_ino == text->st.st_ino;
 }
 
-static bool open_once(struct pwtext *text, bool may_make)
+static bool open_once(struct pwtext *text, enum pwtext_use use)
 {
-	text->fd = open(text->path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	text->is_new = may_make && text->fd < 0 && errno == ENOENT;
+	const int access = use == PWTEXT_READ ? O_RDONLY : O_RDWR;
+
+	text->fd = open(text->path, access | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	text->is_new = use == PWTEXT_MAKE && text->fd < 0 && errno == ENOENT;
 	if (text->is_new)
 		text->fd = open(text->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	return text->fd >= 0;
@@ -83,16 +85,16 @@ static bool find_path(struct pwtext *text, const char *path)
 }
 
 /* Waits for another one that changes it, for ten seconds. */
-static enum pw_status open_locked(struct pwtext *text, const char *path, bool may_make)
+static enum pw_status open_locked(struct pwtext *text, const char *path, enum pwtext_use use)
 {
 	static const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
 
 	if (!find_path(text, path))
 		return pwtext_failed(path);
 	for (int tries = 0;; tries++) {
-		if (!open_once(text, may_make))
+		if (!open_once(text, use))
 			return pwtext_failed(path);
-		if (lock_current(text))
+		if (use == PWTEXT_READ ? fstat(text->fd, &text->st) == 0 : lock_current(text))
 			return PW_OK;
 		close(text->fd);
 		if (errno == EWOULDBLOCK && tries == LOCK_TRIES)
@@ -125,9 +127,9 @@ static enum pw_status read_whole(struct pwtext *text)
 	return PW_OK;
 }
 
-enum pw_status pwtext_open(struct pwtext *text, const char *path, bool may_make)
+enum pw_status pwtext_open(struct pwtext *text, const char *path, enum pwtext_use use)
 {
-	enum pw_status status = open_locked(text, path, may_make);
+	enum pw_status status = open_locked(text, path, use);
 	const char *why;
 
 	text->octets = NULL;

@@ -9,6 +9,12 @@
 
 #include "checkpw/status.h"
 
+enum pwtext_use {
+	PWTEXT_READ,   /* without a lock: a file that is replaced stays whole for its readers */
+	PWTEXT_CHANGE, /* locked against other changes */
+	PWTEXT_MAKE    /* the same; a file that is missing is made */
+};
+
 struct pwtext {
 	int fd; /* locked until pwtext_close, or until the end of the process */
 	struct stat st;
@@ -19,10 +25,9 @@ struct pwtext {
 	size_t length;
 };
 
-/* Opens, locks and reads the file that is there when no other process changes it; makes an
- * empty one if it is missing and may_make is set. A file that others could have written is not
+/* Opens and reads the file as its use wants it. A file that others could have written is not
  * taken. Whatever is not PW_OK is logged, and leaves nothing open. */
-enum pw_status pwtext_open(struct pwtext *text, const char *path, bool may_make);
+enum pw_status pwtext_open(struct pwtext *text, const char *path, enum pwtext_use use);
 
 /* Wipes the octets, and gives the lock back. A new file that is still empty is removed. */
 void pwtext_close(struct pwtext *text);

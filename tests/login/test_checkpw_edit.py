@@ -205,6 +205,14 @@ def test_list_shows_logins_and_never_hashes(checker):
     assert "$" not in done.stdout + done.stderr
 
 
+def test_list_needs_no_right_to_write_and_no_lock(checker):
+    os.chmod(checker.file, 0o440)
+    with open(checker.file, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        done = edit(checker, "--list")
+    assert done.returncode == 0 and done.stdout.startswith("joe\t"), done
+
+
 def test_list_of_nothing(checker):
     checker.write()
     assert edit(checker, "--list").stdout == ""

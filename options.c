@@ -350,7 +350,7 @@ static const struct option_row rows[] = {
 		.field = ASKED(uidl_from),
 		.to_session = true,
 		.is_late = true,
-		.help = "take over the unique-ids of another server"},
+		.help = "take over the unique ids of another server"},
 	SWITCH("utf8", ASKED(utf8), true, "list UTF8 in CAPA (Evolution before 3.48 hangs)"),
 	SWITCH("verify-sizes", ASKED(verify_sizes), true,
 		"count every message; believe no size in a file name"),

@@ -19,7 +19,7 @@
 #include "confine/seccomp.h"
 #include "os/log.h"
 
-/* Talking on descriptors that are open, waiting, ending; of this, the rest is made. */
+/* For every process: reading and writing open descriptors, waiting, exiting. */
 static const int talking_calls[] = {
 	SYS_read,
 	SYS_write,
@@ -43,7 +43,7 @@ static const int talking_calls[] = {
 	SYS_exit_group,
 };
 
-/* The session's own: files of the Maildir (as Landlock permits), memory. */
+/* For the session: files of the Maildir (as far as Landlock permits), memory. */
 static const int session_calls[] = {
 	SYS_openat,
 	SYS_lseek,
@@ -66,7 +66,7 @@ static const int session_calls[] = {
 #endif
 };
 
-/* The monitor's own: waiting for the session, ending it. */
+/* For the monitor: waiting for the session, ending it. */
 static const int monitor_calls[] = {
 	SYS_wait4,
 	SYS_kill,
@@ -78,8 +78,8 @@ static const int monitor_calls[] = {
 	SYS_futex,
 };
 
-/* The engine's own (pop3d-tls): the TLS library's memory and random numbers, the program's end.
- */
+/* For the engine of pop3d-tls: memory and random numbers of the TLS library, waiting for the
+ * program. */
 static const int engine_calls[] = {
 	SYS_wait4, SYS_shutdown, SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
 	SYS_rt_sigprocmask, SYS_futex, SYS_sysinfo, /* qsort of glibc */
@@ -98,7 +98,7 @@ static const int addressless_calls[] = {SYS_sendto};
 static const int fcntl_calls[] = {SYS_fcntl};
 static const int fcntl_commands[] = {F_GETFL, F_SETFD};
 
-/* Memory, but none that could be run. */
+/* Memory that is not executable. */
 static const int memory_calls[] = {SYS_mmap, SYS_mprotect};
 
 /* Syslog's library opens its socket anew when it was lost: that fails, and is no crime. */
@@ -125,7 +125,7 @@ static bool limit(int resource, uint64_t value)
 	return syscall(SYS_prlimit64, 0, resource, both, NULL) == 0;
 }
 
-/* Nothing of this process's memory for others: no core dump, no ptrace, no /proc/PID/mem. */
+/* Hides the memory of this process from others: no core dump, no ptrace, no /proc/PID/mem. */
 static bool keep_memory_private(void)
 {
 	return limit(RLIMIT_CORE, 0) && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
@@ -138,8 +138,8 @@ static bool is_file(int fd)
 	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* Who talks to strangers: no file, no process, and as many descriptors as it polls, which is
- * what poll takes at most. */
+/* Limits of a process that talks to strangers: no new file, no new process, and only as many
+ * descriptors as it gives to poll, which fails above that limit. */
 static bool lock_in_talker(const struct seccomp_wish *wish, uint64_t polled)
 {
 	if (!no_new_privileges() || !keep_memory_private())
@@ -209,7 +209,7 @@ bool confine_engine(uid_t uid, gid_t gid, bool keep_stderr)
 	return identity_drop(uid, gid, keep_stderr) && lock_in_talker(&wish, 3);
 }
 
-/* Root without the powers of root, but for ending a session that is another user's. */
+/* Gives up all capabilities of root except the one for ending another user's session. */
 static void keep_only_kill(void)
 {
 	const struct kernel_capability_header header = {CAPABILITY_VERSION, 0};
@@ -235,7 +235,8 @@ void confine_monitor(void)
 		return;
 	if (geteuid() == 0)
 		keep_only_kill();
-	/* signals must reach the session, which is outside of any domain entered here */
+	/* signals must reach the session, which would be outside of a Landlock domain for
+	 * signals */
 	landlock_restrict(LANDLOCK_SCOPE_SOCKETS, NULL, 0);
 	seccomp_set(&wish);
 }

@@ -1,5 +1,5 @@
-/* confine: what each process locks itself into, one function for each kind of process. What the
- * kernel or the architecture does not have is left out. doc/SECURITY has the table. */
+/* confine: limits what a process can do, with one function for each kind of process. Measures
+ * that the kernel or the architecture lacks are left out. doc/SECURITY has the tables. */
 #ifndef CONFINE_H
 #define CONFINE_H
 
@@ -16,8 +16,8 @@
  * cannot be changed for want of CAP_SYS_CHROOT is no error. */
 bool confine_greeter(uid_t uid, gid_t gid, bool logs);
 
-/* For the monitor, when a greeter was killed by a signal: removes the directory that it may
- * have left, had it not come to the end of confine_greeter. */
+/* For the monitor, if a signal killed the greeter: removes the directory that the greeter may
+ * have left if it was killed in confine_greeter. */
 void confine_clean_greeter(pid_t pid);
 
 /* A directory that the session needs, and what may be done beneath it. */

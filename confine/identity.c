@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* First where it is most likely to be in memory: in containers /run often is on a disk. */
+/* Directories in memory come first; /run is often on a disk in containers. */
 static const char *const places[] = {"/dev/shm", "/run", "/tmp"};
 
 #define PLACES (sizeof places / sizeof *places)
@@ -20,7 +20,7 @@ static void write_path(char path[PATH_OCTETS], size_t place, pid_t pid)
 	snprintf(path, PATH_OCTETS, "%s/pop3d-root%ld", places[place], (long)pid);
 }
 
-/* One that is there already was left by a process of the same number that was killed here. */
+/* A directory of this name was left by a killed process with the same process id. */
 static bool make_directory(const char *path)
 {
 	if (mkdir(path, 0700) == 0)

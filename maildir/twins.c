@@ -14,7 +14,7 @@
 #include "maildir/internal.h"
 #include "os/birth.h"
 
-/* No file has it: the inode of one that could not be looked at. */
+/* Stands for the inode of a file whose stat failed; no file has this inode. */
 #define NO_INODE (UINT64_MAX - 1)
 
 /* One of the files of a group. */
@@ -26,7 +26,7 @@ struct bearer {
 	bool is_gone, is_unseen, has_alias;
 };
 
-/* A passing error must not hide a message: the look is repeated. */
+/* stat is repeated, so that a temporary error does not hide a message. */
 static bool look_at_file(const struct maildir *m, struct bearer *b)
 {
 	struct stat st;
@@ -43,8 +43,8 @@ static bool look_at_file(const struct maildir *m, struct bearer *b)
 	return false;
 }
 
-/* A file that is nowhere was moved while the directories were read, and their times say so. If
- * they do not, it is there, and stays in the list. */
+/* A file can be missing because it was moved while the directories were read; their times show
+ * that. If the times are unchanged, the file must exist, and it stays in the list. */
 static void look_at_bearer(struct maildir *m, struct bearer *b)
 {
 	struct message message = {.name = b->entry.name,
@@ -123,7 +123,7 @@ static void put_oldest_first(struct bearer *bearers, size_t count)
 	bearers[0] = kept;
 }
 
-/* Puts those that are left back into the snapshot, and drops the places of the others. */
+/* Puts the files that are left back into the snapshot, and drops the entries of the others. */
 static bool put_back(struct maildir *m, struct entry *group, size_t count,
 	struct bearer *bearers, size_t left)
 {
@@ -156,7 +156,8 @@ static bool settle_group(struct maildir *m, struct entry *group, size_t count)
 	if (bearers == NULL)
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		/* what several readings of one directory saw alike stands together */
+		/* the same file, seen by several readings of a directory, has neighbouring
+		 * entries */
 		if (left > 0 && group[i].place == bearers[left - 1].entry.place &&
 			strcmp(group[i].name, bearers[left - 1].entry.name) == 0)
 			continue;

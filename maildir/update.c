@@ -1,5 +1,6 @@
-/* update: the UPDATE state of a maildrop; see maildir.h. Never replaces or removes what no
- * client named. Where there is a folder for deleted messages, removing means moving there. */
+/* update: the UPDATE state of a maildrop; see maildir.h. Never replaces a file, and removes
+ * only messages that the client has marked. With a folder for deleted messages, removing means
+ * moving there. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,9 +11,9 @@
 #include "maildir/internal.h"
 #include "os/directory.h"
 
-/* The passes of an update. First, messages get a unique name of their own where another one
- * keeps theirs: a session that dies after the other one's removal would leave them its name.
- * Removing comes before moving, since it frees the space that new names may need. */
+/* The passes of an update. First, messages whose unique name another message keeps get a name
+ * of their own. If that message were removed first and the session died, they would have its
+ * unique id. Removing comes before moving, because it frees space that new names may need. */
 enum pass { PASS_TWINS, PASS_REMOVE, PASS_MOVE };
 
 struct update {
@@ -22,7 +23,7 @@ struct update {
 	struct maildir_update result;
 };
 
-/* What became of a try on one message. */
+/* The result of one attempt on a message. */
 enum outcome {
 	OUTCOME_DONE,
 	OUTCOME_GONE, /* it is not where it was */
@@ -34,8 +35,8 @@ static enum outcome failed(void)
 	return errno == ENOENT || errno == ESTALE ? OUTCOME_GONE : OUTCOME_FAILED;
 }
 
-/* This session has changed the directories; the further names of the message's file are to go,
- * or it would come back under one of them. */
+/* Notes that this session has changed the directories, and that further names of the message's
+ * file must be removed, too. Otherwise the message would appear again under one of them. */
 static void has_changed(struct update *u, size_t number, const struct message *message)
 {
 	struct maildir *const m = u->maildir;
@@ -46,13 +47,13 @@ static void has_changed(struct update *u, size_t number, const struct message *m
 		u->result.error_number = ENOMEM;
 }
 
-/* A file name that is being made. */
+/* A file name under construction. */
 struct new_name {
 	char octets[2 * UID_NAME_OCTETS];
 	size_t length, unique_octets;
 };
 
-/* Starts with the name that the message has, or gets as one of several of that name. */
+/* Starts with the unique name that the message has, or will get if another message keeps it. */
 static void start_name(struct new_name *n, const struct message *message)
 {
 	const size_t info_octets = (size_t)message->name_octets - message->unique_octets;
@@ -70,8 +71,8 @@ static void start_name(struct new_name *n, const struct message *message)
 	n->length = unique_octets + info_octets;
 }
 
-/* Gives the name the info that a message has in cur/; one that is not of the form "2,FLAGS" is
- * left as it is, and so is a name that has no room for it. */
+/* Adds the info that names in cur/ have. An info that is not of the form "2,FLAGS" stays as it
+ * is. A name without room for an info also stays as it is. */
 static void add_info(struct new_name *n, bool retrieved)
 {
 	size_t at = n->unique_octets;
@@ -94,7 +95,7 @@ static void add_info(struct new_name *n, bool retrieved)
 	n->length++;
 }
 
-/* The terminated name that a message has in cur/, there or in the folder. */
+/* Makes the terminated name for cur/ of the Maildir or of the folder. */
 static void make_name(struct new_name *n, const struct update *u, size_t number,
 	const struct message *message)
 {
@@ -132,8 +133,8 @@ static enum outcome remove_message(
 	return OUTCOME_DONE;
 }
 
-/* Moves a message from new/ to cur/, gives it its flag, and a unique name of its own where
- * another message keeps the one it has. Only the last is done in a new/ that is to be kept. */
+/* Moves a message from new/ to cur/, gives it its flag, and a unique name of its own if another
+ * message keeps its name. If messages are to stay in new/, does only the last. */
 static enum outcome settle_message(
 	struct update *u, size_t number, const struct message *message)
 {
@@ -153,7 +154,7 @@ static enum outcome settle_message(
 		m->state = MAILDIR_UPDATED;
 		return OUTCOME_DONE;
 	}
-	/* its name is taken by another message: let it be */
+	/* another message has this name, so the message stays where it is */
 	return errno == EEXIST ? OUTCOME_DONE : failed();
 }
 
@@ -165,7 +166,7 @@ static bool concerns(const struct update *u, size_t number, const struct message
 	return u->pass == (message->is_second ? PASS_TWINS : PASS_MOVE);
 }
 
-/* Somebody else's removal is as good as ours. */
+/* A message that another program has removed counts as removed. */
 static void note(struct update *u, bool done, uint64_t size_octets, int error_number)
 {
 	struct maildir_update *const result = &u->result;
@@ -182,15 +183,16 @@ static void note(struct update *u, bool done, uint64_t size_octets, int error_nu
 	}
 }
 
-/* Only the log wants to know: without memory for that it does without. */
+/* Only the log uses this mark, so a lack of memory is ignored. */
 static void note_kept(struct update *u, size_t number)
 {
 	if (u->pass == PASS_REMOVE)
 		snapshot_mark(&u->maildir->snapshot, MARK_KEPT, number);
 }
 
-/* A message whose file has moved is put off, so that one scan serves all of them. One that the
- * last scan found, and that has yet another name by now, is still there: it is not removed. */
+/* A message whose file has moved is retried later, so that one scan serves all such messages.
+ * If the last scan found the message, and it has moved again since, it exists and was not
+ * removed. */
 static void update_message(struct update *u, size_t number, bool last_try)
 {
 	struct maildir *const m = u->maildir;
@@ -217,8 +219,8 @@ static void update_message(struct update *u, size_t number, bool last_try)
 	snapshot_unmark(&m->snapshot, MARK_PENDING, number);
 }
 
-/* Looks where the messages are that were put off; those that are in neither directory are done
- * with. Where that cannot be told nothing is. */
+/* Searches for the messages that are to be retried. Those that are in neither directory are
+ * finished. If the search fails, none is. */
 static void look_again(struct update *u)
 {
 	struct maildir *const m = u->maildir;
@@ -238,7 +240,7 @@ static void look_again(struct update *u)
 	}
 }
 
-/* Tries the messages that were put off again, after a look at where they are now. */
+/* Retries the messages whose files have moved, after a search for them. */
 static void retry_pending(struct update *u)
 {
 	struct snapshot *const s = &u->maildir->snapshot;
@@ -327,8 +329,8 @@ static void remove_aliases(struct update *u)
 	maildir_break(m);
 }
 
-/* The index failed, and nothing can be had of the rest: it stays. It is not asked for, one by
- * one: an index may say any number. */
+/* The index has failed, so the remaining messages stay. They are not counted one by one,
+ * because a wrong index may claim any number. */
 static void give_up(struct update *u)
 {
 	const struct maildir *const m = u->maildir;
@@ -345,7 +347,7 @@ struct maildir_update maildir_update(struct maildir *m)
 	struct snapshot *const s = &m->snapshot;
 	const bool has_seconds = snapshot_has_seconds(s);
 
-	/* most sessions leave everything as it is, and then nothing is looked at */
+	/* most sessions change nothing, and then no message is looked at */
 	if ((m->new_count == 0 || m->keep_new) && snapshot_marked_count(s, MARK_DELETED) == 0 &&
 		snapshot_marked_count(s, MARK_RETRIEVED) == 0 && !has_seconds)
 		return u.result;

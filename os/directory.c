@@ -35,8 +35,8 @@ static bool is_regular(int directory_fd, const struct kernel_entry *entry)
 		return true;
 	if (entry->type != DT_UNKNOWN)
 		return false;
-	/* one that cannot be looked at may be a file: an error that passes must not hide it,
-	 * and whoever opens it will see what it is */
+	/* if stat fails, the entry may be a message, which a temporary error must not hide;
+	 * opening it will show what it is */
 	return fstatat(directory_fd, entry->name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
 	       S_ISREG(st.st_mode);
 }
@@ -82,6 +82,6 @@ bool directory_rename(int from_fd, const char *from, int to_fd, const char *to)
 		return true;
 	if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP)
 		return false;
-	/* a file system that cannot do that (NFS): a link never replaces either */
+	/* the file system cannot do that (NFS); link does not replace a file either */
 	return linkat(from_fd, from, to_fd, to, 0) == 0 && unlinkat(from_fd, from, 0) == 0;
 }

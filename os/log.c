@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define SYSLOG_PATH "/dev/log"
-#define WAIT_MS 3000 /* for a log that takes nothing */
+#define WAIT_MS 3000 /* for a log that is full */
 #define TAIL_OCTETS (LOG_SESSION_OCTETS + LOG_USER_OCTETS + 32)
 
 static bool use_syslog, show_debug;
@@ -141,7 +141,7 @@ static void write_stderr(const char *line, size_t length)
 
 	if (!log_takes(2))
 		return;
-	/* another process may have filled a socket meanwhile; it says so where it can */
+	/* another process may have filled the socket meanwhile; send then fails with EAGAIN */
 	written = send(2, line, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (written >= 0 || errno != ENOTSOCK)
 		return;
@@ -155,7 +155,7 @@ static bool send_syslog(const char *line, size_t length)
 	if (syslog_fd < 0)
 		return false;
 	if (!log_takes(syslog_fd))
-		return true; /* to open it anew would not help */
+		return true; /* opening the socket again would not help */
 	return send(syslog_fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
 	       errno == EAGAIN;
 }

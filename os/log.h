@@ -20,11 +20,11 @@ void log_open(bool force_syslog);
 /* Closes the descriptor of syslog, if there is one; the next line opens it again. */
 void log_close(void);
 
-/* The name that lines begin with; the text is not copied. "pop3d" where nobody says. */
+/* Sets the name that lines begin with; the default is "pop3d". The text is not copied. */
 void log_set_program(const char *name);
 
-/* Every line ends in session=ID from now on. What is no id (LOG_SESSION_OCTETS lower case
- * letters and digits at most) is not taken. */
+/* Every line ends in session=ID from now on. An id has at most LOG_SESSION_OCTETS lower-case
+ * letters and digits; anything else is ignored. */
 void log_set_session(const char *id);
 
 /* The id, or "". */
@@ -43,8 +43,8 @@ bool log_to_syslog(void);
 /* True where descriptor 2 is what the client reads or writes: see log_open. */
 bool log_stderr_is_clients(void);
 
-/* True where what is wrong with a command line can be said on standard error: it is not the
- * client's, or descriptor 0 is a terminal ("2>&1 | less"). After log_open. */
+/* Whether errors of the command line can be written to standard error: it is not the client's,
+ * or descriptor 0 is a terminal ("2>&1 | less"). Call it after log_open. */
 bool log_stderr_is_read(void);
 
 /* Whether lines of priority LOG_DEBUG are written: not before log_show_debug. */

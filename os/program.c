@@ -16,7 +16,7 @@ bool program_own_path(char *path, size_t octets)
 	if (length == 0 || length == octets)
 		return false;
 	path[length] = '\0';
-	/* replaced by a newer one since this process began: that is at the same path */
+	/* an upgrade has replaced the file; the new one is at the same path */
 	if (length > sizeof deleted &&
 		strcmp(path + length - (sizeof deleted - 1), deleted) == 0)
 		path[length - (sizeof deleted - 1)] = '\0';

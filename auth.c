@@ -186,6 +186,8 @@ static void take_status(struct auth *m)
 	} message;
 	const ssize_t length = read(m->checker.status_fd, &message, sizeof message);
 
+	_Static_assert(sizeof message.handover != sizeof message.error_number,
+		"the length tells them apart");
 	if (length == (ssize_t)sizeof message.error_number)
 		m->exec_errno = message.error_number;
 	else if (length > 0 && message.handover.runs == HANDOVER_SESSION_RUNS && !m->logged_in)

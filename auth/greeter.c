@@ -73,6 +73,8 @@ static void log_greeter_end(const struct greeter *g, int wait_status)
 	int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
 	const int known = (int)(sizeof names / sizeof *names);
 
+	_Static_assert(sizeof names / sizeof *names == LOGIN_CHECK - LOGIN_QUIT + 1,
+		"one for each end");
 	if (is_check(g, code))
 		code = LOGIN_CHECK;
 	if (code == LOGIN_ORPHAN)

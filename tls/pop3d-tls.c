@@ -235,6 +235,7 @@ static void log_end(const struct connection *c, enum engine_end end)
 	static const char *const names[] = {
 		NULL, "tls-truncated", "tls-stalled", "tls-abused", "tls-broken"};
 
+	_Static_assert(sizeof names / sizeof *names == ENGINE_BROKEN + 1, "one for each end");
 	if (names[end] != NULL && end_signal == 0)
 		log_event(LOG_INFO, "%s ip=%s", names[end], peer_ip(&c->peer));
 }

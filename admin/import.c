@@ -1,5 +1,6 @@
 /* import: pop3d --import-uids: takes over the unique ids of another server for many Maildirs,
- * before the switch. Each Maildir is a child process's, with the rights of its owner. */
+ * before the switch. Each Maildir is a child process's. Its rights are those of the user whom
+ * the password file names, and otherwise of the Maildir's owner. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,9 @@
 #include "admin/admin.h"
 #include "admin/owner.h"
 #include "admin/passwd.h"
+#include "checkpw/name.h"
 #include "maildir.h"
+#include "os/log.h"
 
 /* What became of a Maildir. */
 enum outcome {
@@ -22,6 +25,12 @@ enum outcome {
 struct result {
 	enum outcome outcome;
 	struct maildir_takeover found;
+};
+
+/* A Maildir, and whose it is. */
+struct target {
+	const char *path;
+	const struct pw_user *user; /* of the password file, or NULL */
 };
 
 struct import {
@@ -49,20 +58,31 @@ static void put_counts(const struct maildir_takeover *f)
 		printf(", %zu lines of the list make no sense", f->wrong);
 }
 
-static enum outcome import_maildir(
-	const struct import *import, const char *path, struct maildir_takeover *found)
+/* The file is the user's, and so may be what it says. */
+static void put_kind(const char *path, const char *kind)
+{
+	char quoted[4 * FOREIGN_KIND_OCTETS + 8];
+
+	printf("%s: was decided before: %s\n", path,
+		log_quote(quoted, sizeof quoted, kind, strlen(kind)));
+}
+
+static enum outcome import_maildir(const struct import *import, const struct target *target,
+	struct maildir_takeover *found)
 {
 	static struct maildir maildir;
-	const struct maildir_wish wish = {.path = path, .read_only = true};
-	const char *failed_path = path;
+	const struct maildir_wish wish = {.path = ".", .read_only = true};
+	const char *const path = target->path;
+	const char *failed_path = wish.path;
 	enum outcome outcome = OUTCOME_DONE;
 
-	if (!owner_become(path))
+	if ((target->user != NULL && !owner_become(target->user->uid, target->user->gid)) ||
+		!owner_enter(path))
 		return fail(path, "");
 	if (maildir_open(&maildir, &wish, &failed_path) != MAILDIR_READY)
-		return fail(path, failed_path == path ? "" : failed_path);
+		return fail(path, failed_path == wish.path ? "" : failed_path);
 	if (maildir.uids.is_there) {
-		printf("%s: was decided before: %s\n", path, maildir.uids.kind);
+		put_kind(path, maildir.uids.kind);
 		outcome = OUTCOME_DECIDED;
 	} else if (!maildir_take_over(&maildir, &import->from, import->write, found)) {
 		/* EEXIST: a login was faster */
@@ -82,7 +102,7 @@ static enum outcome import_maildir(
 }
 
 /* What the child found; a child that dies has failed. */
-static struct result run_child(const struct import *import, const char *path)
+static struct result run_child(const struct import *import, const struct target *target)
 {
 	struct result result = {.outcome = OUTCOME_FAILED};
 	int ends[2], status;
@@ -93,7 +113,7 @@ static struct result run_child(const struct import *import, const char *path)
 	pid = fork();
 	if (pid == 0) {
 		close(ends[0]);
-		result.outcome = import_maildir(import, path, &result.found);
+		result.outcome = import_maildir(import, target, &result.found);
 		_exit(fflush(stdout) == 0 &&
 					write(ends[1], &result, sizeof result) == sizeof result
 				? 0
@@ -108,9 +128,10 @@ static struct result run_child(const struct import *import, const char *path)
 	return result;
 }
 
-static void import_one(struct import *import, const char *path)
+static void import_one(struct import *import, const char *path, const struct pw_user *user)
 {
-	const struct result result = run_child(import, path);
+	const struct target target = {path, user};
+	const struct result result = run_child(import, &target);
 
 	import->maildirs++;
 	import->decided += result.outcome == OUTCOME_DECIDED;
@@ -125,25 +146,48 @@ static void import_one(struct import *import, const char *path)
 	import->sum.wrong += result.found.wrong;
 }
 
+static void complain(struct import *import, unsigned long line, const char *why)
+{
+	fprintf(stderr, "pop3d-admin: %s: line %lu: %s\n", import->file, line, why);
+	import->failed++;
+}
+
+/* Puts the login where the path has %u, %n or %d. Returns NULL, or what is wrong. */
+static const char *expand(
+	const char *path, const char *login, char expanded[PWUSER_PATH_MAX + 1])
+{
+	if (pwname_is_pattern(path))
+		return pwname_expand(path, login, expanded, PWUSER_PATH_MAX + 1);
+	memcpy(expanded, path, strlen(path) + 1);
+	return NULL;
+}
+
 /* An account of the password file; several may share a Maildir, which is then decided. */
 static void take_account(void *context, unsigned long number, const char *raw,
 	enum pwfile_line kind, const struct pwfile_entry *entry, const char *why)
 {
 	struct import *const import = context;
-	char path[4096];
-	const char *const maildir =
-		entry->user.maildir[0] != '\0' ? entry->user.maildir : "Maildir";
+	const struct pw_user *const user = &entry->user;
+	char home[PWUSER_PATH_MAX + 1], maildir[PWUSER_PATH_MAX + 1];
+	char path[sizeof home + sizeof maildir];
+	const char *problem;
 
 	(void)raw;
-	if (kind == PWFILE_BAD) {
-		fprintf(stderr, "pop3d-admin: %s: line %lu: %s\n", import->file, number, why);
-		import->failed++;
-	}
+	if (kind == PWFILE_BAD)
+		complain(import, number, why);
 	if (kind != PWFILE_ENTRY && kind != PWFILE_LOCKED)
 		return;
-	snprintf(path, sizeof path, "%s%s%s", maildir[0] == '/' ? "" : entry->user.home,
+	problem = expand(user->home, user->name, home);
+	if (problem == NULL)
+		problem = expand(user->maildir[0] != '\0' ? user->maildir : "Maildir",
+			user->name, maildir);
+	if (problem != NULL) {
+		complain(import, number, problem);
+		return;
+	}
+	snprintf(path, sizeof path, "%s%s%s", maildir[0] == '/' ? "" : home,
 		maildir[0] == '/' ? "" : "/", maildir);
-	import_one(import, path);
+	import_one(import, path, user);
 }
 
 /* A Maildir a line. */
@@ -158,7 +202,7 @@ static bool import_lines(struct import *import)
 		if (line[octets - 1] == '\n')
 			line[octets - 1] = '\0';
 		if (line[0] != '\0')
-			import_one(import, line);
+			import_one(import, line, NULL);
 	}
 	complete = feof(stdin) != 0;
 	free(line);
@@ -224,7 +268,7 @@ int import_run(char **words)
 	else if (words[0] == NULL)
 		complete = import_lines(&import);
 	for (; words[0] != NULL; words++)
-		import_one(&import, words[0]);
+		import_one(&import, words[0], NULL);
 	if (!complete) {
 		fail(import.file != NULL ? import.file : "standard input", "");
 		import.failed++;

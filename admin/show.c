@@ -76,7 +76,8 @@ static int put_table(struct maildir *m, const char *path)
 int show_run(char **words)
 {
 	static struct maildir maildir;
-	const struct maildir_wish wish = {.path = words[0], .index = true, .read_only = true};
+	const struct maildir_wish wish = {.path = ".", .index = true, .read_only = true};
+	const char *const path = words[0];
 	const char *failed_path = wish.path;
 	int status;
 
@@ -84,12 +85,12 @@ int show_run(char **words)
 		fprintf(stderr, "usage: pop3d --show MAILDIR\n");
 		return ADMIN_EXIT_USAGE;
 	}
-	if (!owner_become(wish.path))
-		return fail(wish.path, strerror(errno));
+	if (!owner_enter(path))
+		return fail(path, strerror(errno));
 	if (maildir_open(&maildir, &wish, &failed_path) != MAILDIR_READY)
-		return fail(failed_path, strerror(errno));
-	status = maildir_load(&maildir) ? put_table(&maildir, wish.path)
-					: fail(wish.path, strerror(errno));
+		return fail(failed_path == wish.path ? path : failed_path, strerror(errno));
+	status = maildir_load(&maildir) ? put_table(&maildir, path)
+					: fail(path, strerror(errno));
 	maildir_close(&maildir);
 	return status;
 }

@@ -47,6 +47,28 @@ size_t uid_base_octets(const char *unique, size_t octets)
 	return comma != NULL ? (size_t)(comma - unique) : octets;
 }
 
+static bool is_letter_or_digit(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool uid_has_only_fields(const char *unique, size_t octets)
+{
+	size_t at = uid_base_octets(unique, octets);
+
+	while (at < octets) {
+		const size_t start = ++at;
+
+		while (at < octets && is_letter_or_digit(unique[at]))
+			at++;
+		if (at == start || at == octets || unique[at] != '=')
+			return false;
+		while (at < octets && unique[at] != ',')
+			at++;
+	}
+	return true;
+}
+
 static size_t count_digits(const char *octets, size_t length)
 {
 	size_t digits = 0;
@@ -160,6 +182,33 @@ size_t uid_twin_name(
 		name[at++] = hex[inode >> (4 * --digits) & 15];
 	memcpy(name + at, unique + base_octets, octets - base_octets);
 	return at + octets - base_octets;
+}
+
+static size_t hex_value(char c)
+{
+	const char *const found = c != '\0' ? strchr(hex, c) : NULL;
+
+	return found != NULL ? (size_t)(found - hex) : 16;
+}
+
+size_t uid_untwin_name(
+	char name[UID_NAME_OCTETS], const char *unique, size_t octets, uint64_t *inode)
+{
+	const size_t base_octets = uid_base_octets(unique, octets);
+	size_t start = base_octets;
+
+	*inode = 0;
+	while (start > 0 && base_octets - start < 16 && hex_value(unique[start - 1]) < 16)
+		start--;
+	if (start == base_octets || start < 2 || unique[start - 1] != 'i' ||
+		unique[start - 2] != '-')
+		return 0;
+	for (size_t i = start; i < base_octets; i++)
+		*inode = *inode << 4 | hex_value(unique[i]);
+	start -= 2;
+	memcpy(name, unique, start);
+	memcpy(name + start, unique + base_octets, octets - base_octets);
+	return start + octets - base_octets;
 }
 
 /* What a unique-id is made of: the unique name of the message, or the one that it will get. */

@@ -28,6 +28,10 @@ bool uid_has_flag(const char *info, size_t octets, char flag);
  * remove fields such as ",S=" after it. */
 size_t uid_base_octets(const char *unique, size_t octets);
 
+/* Whether all that stands after the base is fields: each a ',', letters or digits, a '=' and a
+ * value. In other names the part after a ',' may be what tells two messages apart. */
+bool uid_has_only_fields(const char *unique, size_t octets);
+
 /* The delivery time in the base of a unique name: seconds before the first '.' or '_',
  * microseconds after an 'M' in the part after the first '.'. 0 if the name has no time. */
 struct uid_time {
@@ -49,6 +53,11 @@ bool uid_size_field(const char *unique, size_t octets, char field, uint64_t *siz
  * it would be longer than a file name. name is not terminated. */
 size_t uid_twin_name(
 	char name[UID_NAME_OCTETS], const char *unique, size_t octets, uint64_t inode);
+
+/* Undoes uid_twin_name: writes the unique name without "-i" and the inode, and sets *inode.
+ * Returns its length, or 0 if the name is not of that form. */
+size_t uid_untwin_name(
+	char name[UID_NAME_OCTETS], const char *unique, size_t octets, uint64_t *inode);
 
 /* Writes the unique-id and its terminator to text: the unique name itself where that is 1 to 70
  * octets of 0x21 to 0x7E, else 32 hex digits made from it. If shared is not 0, it is the inode

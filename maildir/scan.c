@@ -215,20 +215,45 @@ static struct entry *owner_among(
 	return known == 0 || known == inode ? group.first : NULL;
 }
 
+/* Returns the message to which another session has given this name, which only it may have: it
+ * was one of several with one unique name. NULL if there is none. */
+static struct entry *find_renamed_second(
+	struct snapshot *s, int directory_fd, const char *name, size_t octets)
+{
+	char original[UID_NAME_OCTETS];
+	uint64_t inode;
+	const size_t original_octets =
+		uid_untwin_name(original, name, uid_unique_octets(name, octets), &inode);
+	struct entry *entry;
+	struct stat st;
+
+	if (original_octets == 0)
+		return NULL;
+	entry = snapshot_with_inode(s, snapshot_find(s, original, original_octets), inode);
+	if (entry == NULL || (entry->flags & ENTRY_SECOND) == 0 ||
+		snapshot_twin(s, entry).inode == 0 ||
+		fstatat(directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+		(uint64_t)st.st_ino != inode)
+		return NULL;
+	return entry;
+}
+
 /* Takes a file whose unique name is not in the snapshot. It may be a message whose fields
  * another program has changed, as Dovecot does with wrong sizes. */
-static bool take_stranger(
+static bool take_fields(
 	const struct taker *taker, int directory_fd, const char *name, size_t octets)
 {
 	struct snapshot *const s = &taker->m->snapshot;
-	const size_t base_octets = uid_base_octets(name, uid_unique_octets(name, octets));
+	const size_t unique_octets = uid_unique_octets(name, octets);
+	const size_t base_octets = uid_base_octets(name, unique_octets);
 	const struct entries bare = snapshot_find_base(s, name, base_octets);
 	const struct entries longer = snapshot_find_fields(s, name, base_octets);
 	struct entry *owner = bare.count > 0 ? bare.first : longer.first, *other;
 	bool doubtful;
 	struct stat st;
 
-	if (base_octets == 0 || owner == NULL || (owner->flags & ENTRY_DOUBTFUL) != 0)
+	if (base_octets == 0 || !uid_has_only_fields(name, unique_octets) || owner == NULL ||
+		(owner->flags & ENTRY_DOUBTFUL) != 0)
 		return true;
 	doubtful = fstatat(directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0;
 	owner = doubtful ? NULL : owner_among(s, bare, (uint64_t)st.st_ino, &doubtful);
@@ -239,8 +264,19 @@ static bool take_stranger(
 		return true;
 	}
 	owner = owner != NULL ? owner : other;
-	return owner == NULL ||
+	return owner == NULL || !uid_has_only_fields(owner->name, owner->unique_octets) ||
 	       snapshot_guess(s, owner, taker->place, name, octets, (uint64_t)st.st_ino);
+}
+
+/* Takes a file whose unique name is not in the snapshot. */
+static bool take_stranger(
+	const struct taker *taker, int directory_fd, const char *name, size_t octets)
+{
+	struct snapshot *const s = &taker->m->snapshot;
+	struct entry *const second = find_renamed_second(s, directory_fd, name, octets);
+
+	return second != NULL ? snapshot_take_own_name(s, second, taker->place, name, octets)
+			      : take_fields(taker, directory_fd, name, octets);
 }
 
 /* Takes an entry of a later scan: the message may have moved or got other flags. */

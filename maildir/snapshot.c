@@ -260,8 +260,24 @@ void snapshot_take_guess(struct snapshot *s, struct entry *entry)
 	struct twin *const twin = &s->twins[entry->twin - 1];
 
 	twin->file = twin->guess;
+	twin->has_own_name = false;
 	entry->place = twin->guess_place;
 	entry->flags |= ENTRY_FOUND;
+}
+
+bool snapshot_take_own_name(struct snapshot *s, struct entry *entry, enum place place,
+	const char *name, size_t name_octets)
+{
+	struct twin *const twin = &s->twins[entry->twin - 1];
+	const char *const kept = keep_name(s, name, name_octets);
+
+	if (kept == NULL)
+		return false;
+	twin->file = kept;
+	twin->has_own_name = true;
+	entry->place = (uint8_t)place;
+	entry->flags |= ENTRY_FOUND;
+	return true;
 }
 
 struct entry *snapshot_with_inode(
@@ -331,6 +347,7 @@ static void get_entry(const struct snapshot *s, const struct entry *entry, struc
 		m->name = twin.file;
 		m->name_octets = (uint8_t)strlen(twin.file);
 		m->unique_octets = (uint8_t)uid_unique_octets(twin.file, m->name_octets);
+		m->is_second = m->is_second && !twin.has_own_name;
 	}
 }
 

@@ -70,6 +70,7 @@ struct twin {
 	const char *guess; /* the file that is meant by ENTRY_GUESSED, and its inode */
 	uint64_t guess_inode;
 	uint8_t guess_place;
+	bool has_own_name; /* file is what uid_twin_name makes: another session was faster */
 };
 
 /* A size that is not that of the index. */
@@ -173,6 +174,12 @@ bool snapshot_guess(struct snapshot *s, struct entry *entry, enum place place, c
 /* Makes the guessed file the file of the message. The message keeps the unique name that it had
  * at login. */
 void snapshot_take_guess(struct snapshot *s, struct entry *entry);
+
+/* Notes that another session gave a second one of a unique name its own name, which is this
+ * file's. It keeps its unique-id, which is made of that name anyway. Returns false with errno
+ * ENOMEM. */
+bool snapshot_take_own_name(struct snapshot *s, struct entry *entry, enum place place,
+	const char *name, size_t name_octets);
 
 /* Sets the inodes of an entry (see struct message). Returns false with errno ENOMEM. */
 bool snapshot_set_twin(

@@ -105,6 +105,54 @@ TEST(name_that_another_file_keeps_gets_the_inode)
 	assert_string_not_equal(text, hash);
 }
 
+static void is_untwinned(const char *unique, const char *original, uint64_t inode)
+{
+	char name[UID_NAME_OCTETS];
+	uint64_t found;
+	const size_t octets = uid_untwin_name(name, unique, strlen(unique), &found);
+
+	assert_int_equal(octets, strlen(original));
+	assert_memory_equal(name, original, octets);
+	if (octets > 0)
+		assert_int_equal(found, inode);
+}
+
+TEST(name_with_the_inode_tells_the_name_before)
+{
+	is_untwinned("1.a.b-i1", "1.a.b", 1);
+	is_untwinned("1.a.b-i10f", "1.a.b", 0x10f);
+	is_untwinned("1.a-iffffffffffffffff,S=5,W=6", "1.a,S=5,W=6", UINT64_MAX);
+	is_untwinned("-i2,S=5", ",S=5", 2);
+	is_untwinned("1.a-i1-i2", "1.a-i1", 2);
+	is_untwinned("1.a-i", "", 0);
+	is_untwinned("1.a-iF", "", 0);
+	is_untwinned("1.a-i10000000000000000", "", 0);
+	is_untwinned("1.a-j5", "", 0);
+	is_untwinned("i5", "", 0);
+	is_untwinned("5", "", 0);
+	is_untwinned("1.a,S=5-i2", "", 0);
+	is_untwinned("", "", 0);
+}
+
+static bool has_only_fields(const char *unique)
+{
+	return uid_has_only_fields(unique, strlen(unique));
+}
+
+TEST(fields_are_told_from_other_commas)
+{
+	assert_true(has_only_fields("1.a"));
+	assert_true(has_only_fields("1.a,S=5"));
+	assert_true(has_only_fields("1.a,U=12,FMD5=ab.c"));
+	assert_true(has_only_fields("1.a,S="));
+	assert_false(has_only_fields("mail,001"));
+	assert_false(has_only_fields("mail,"));
+	assert_false(has_only_fields("mail,=5"));
+	assert_false(has_only_fields("mail,S=5,001"));
+	assert_false(has_only_fields("mail,S=5,"));
+	assert_false(uid_has_only_fields("mail,S=", 6));
+}
+
 static int compare_texts(const void *a, const void *b)
 {
 	return memcmp(a, b, UID_TEXT_OCTETS);
@@ -280,6 +328,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(name_of_71_octets_is_hashed),
 	cmocka_unit_test(name_with_other_octets_than_21_to_7e_is_hashed),
 	cmocka_unit_test(name_that_another_file_keeps_gets_the_inode),
+	cmocka_unit_test(name_with_the_inode_tells_the_name_before),
+	cmocka_unit_test(fields_are_told_from_other_commas),
 	cmocka_unit_test(hashes_of_different_names_differ),
 	cmocka_unit_test(hash_is_the_same_for_ever),
 	cmocka_unit_test(delivery_time_is_seconds_and_microseconds),

@@ -470,6 +470,44 @@ TEST(second_of_two_files_gets_the_name_that_its_unique_id_said)
 	assert_int_equal(m.snapshot.count, 1);
 }
 
+/* Two sessions at once: the other one ended first, and gave the second one its name. */
+TEST(second_that_another_session_has_renamed_is_the_same_message)
+{
+	const char *name;
+	char before[UID_TEXT_OCTETS];
+	struct unique unique;
+
+	put("cur/1.a,S=4:2,F", "old\n");
+	put("new/1.a,S=4", "young\n");
+	age("cur/1.a,S=4:2,F", 10, 10);
+	name = own_name("new/1.a,S=4", "cur/1.a", ",S=4:2,");
+	open_box();
+	assert_true(maildir_get_unique(&m, 1, &unique));
+	uid_text(before, unique.octets, unique.length, unique.shared);
+	move("new/1.a,S=4", name);
+	has_contents(2, "young\n");
+	is_uid(2, before);
+	updates(0, 0);
+	assert_file(box.fd, name, "young\n");
+	assert_file(box.fd, "cur/1.a,S=4:2,F", "old\n");
+}
+
+TEST(second_that_another_session_has_renamed_is_removed)
+{
+	const char *name;
+
+	put("cur/1.a:2,F", "old\n");
+	put("cur/1.a:2,", "young\n");
+	age("cur/1.a:2,F", 10, 10);
+	name = own_name("cur/1.a:2,", "cur/1.a", ":2,");
+	open_box();
+	delete (2);
+	move("cur/1.a:2,", name);
+	updates(1, 7);
+	assert_gone(name);
+	assert_file(box.fd, "cur/1.a:2,F", "old\n");
+}
+
 /* A session that dies between the two steps must not leave the second one the name. */
 TEST(names_of_their_own_are_given_before_anything_is_removed)
 {
@@ -665,6 +703,23 @@ TEST(two_files_that_differ_in_fields_are_in_doubt)
 	assert_exists("cur/1.a,S=3:2,");
 }
 
+/* Where no field follows the comma, what follows tells two messages apart. */
+TEST(new_mail_whose_name_has_another_comma_is_not_removed)
+{
+	put("cur/mail,001:2,", "a\n");
+	put("cur/news:2,", "b\n");
+	open_box();
+	delete (1);
+	delete (2);
+	erase("cur/mail,001:2,");
+	put("new/mail,S=9", "new mail\n");
+	erase("cur/news:2,");
+	put("new/news,002", "new mail, too\n");
+	updates(2, 6);
+	assert_file(box.fd, "new/mail,S=9", "new mail\n");
+	assert_file(box.fd, "new/news,002", "new mail, too\n");
+}
+
 TEST(file_that_may_be_one_of_two_messages_is_in_doubt)
 {
 	put("cur/1.a,S=7:2,", "a\n");
@@ -835,6 +890,8 @@ static const struct CMUnitTest tests[] = {
 	MAILDIR_TEST(nothing_in_a_folder_is_ever_replaced),
 	MAILDIR_TEST(of_two_files_with_one_unique_name_the_marked_one_is_removed),
 	MAILDIR_TEST(second_of_two_files_gets_the_name_that_its_unique_id_said),
+	MAILDIR_TEST(second_that_another_session_has_renamed_is_the_same_message),
+	MAILDIR_TEST(second_that_another_session_has_renamed_is_removed),
 	MAILDIR_TEST(names_of_their_own_are_given_before_anything_is_removed),
 	MAILDIR_TEST(second_with_further_names_is_one_message_afterwards),
 	MAILDIR_TEST(removing_comes_before_moving),
@@ -845,6 +902,7 @@ static const struct CMUnitTest tests[] = {
 	MAILDIR_TEST(message_whose_fields_changed_is_found_read_and_removed),
 	MAILDIR_TEST(unique_id_stays_in_the_session_where_fields_change),
 	MAILDIR_TEST(two_files_that_differ_in_fields_are_in_doubt),
+	MAILDIR_TEST(new_mail_whose_name_has_another_comma_is_not_removed),
 	MAILDIR_TEST(file_that_may_be_one_of_two_messages_is_in_doubt),
 	MAILDIR_TEST(file_of_another_inode_is_another_message),
 	MAILDIR_TEST(file_linked_to_cur_is_removed_with_its_name_in_new),

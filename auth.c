@@ -38,6 +38,7 @@
 #define AUTH_GRACE_MS 5000              /* from SIGTERM to SIGKILL */
 #define AUTH_UPDATE_MS (10 * 60 * 1000) /* the same for a session that uses the processor */
 #define AUTH_LOOK_MS 50                 /* how often to look for the mark of a session */
+#define AUTH_STATUS_READS 1024
 #define AUTH_LINGER_MS 2000
 #define AUTH_LINGER_OCTETS (1 << 20)
 #define AUTH_SLACK_MS                                                                          \
@@ -232,7 +233,8 @@ static void drain_status(struct auth *m)
 {
 	struct pollfd polled = {.events = POLLIN};
 
-	while (m->checker.status_fd >= 0) {
+	/* what a checker left running may write there without an end */
+	for (unsigned i = 0; i < AUTH_STATUS_READS && m->checker.status_fd >= 0; i++) {
 		polled.fd = m->checker.status_fd;
 		if (poll(&polled, 1, 0) <= 0)
 			return;

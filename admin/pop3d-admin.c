@@ -47,7 +47,7 @@ int main(int argc, char **argv)
 			       ? 0
 			       : ADMIN_EXIT_TROUBLE;
 	log_set_program("pop3d-admin");
-	log_open(false);
+	log_open_for_person();
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argv + 2);

@@ -163,6 +163,7 @@ static enum pw_status serve_person(
 
 	if (inherited->conversation && !stdout_is_a_persons())
 		return pwoptions_misused("only the check of a password is for descriptor 3");
+	log_open_for_person();
 	if (options->action == MAKE_HASH && rest[0] != NULL && rest[1] != NULL)
 		return pwoptions_misused("--hash takes one login at most");
 	if (options->action != MAKE_HASH && rest[0] != NULL)

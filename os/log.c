@@ -55,12 +55,25 @@ void log_close(void)
 	syslog_fd = -1;
 }
 
-void log_open(bool force_syslog)
+static void open_as_chosen(void)
 {
-	use_syslog = force_syslog || log_stderr_is_clients();
 	log_close();
 	if (use_syslog)
 		open_syslog();
+}
+
+void log_open(bool force_syslog)
+{
+	use_syslog = force_syslog || log_stderr_is_clients();
+	open_as_chosen();
+}
+
+void log_open_for_person(void)
+{
+	struct stat st;
+
+	use_syslog = log_stderr_is_clients() && (fstat(2, &st) != 0 || S_ISSOCK(st.st_mode));
+	open_as_chosen();
 }
 
 void log_set_program(const char *name)

@@ -17,6 +17,11 @@
  * as under inetd; a terminal is a person's and may be written to), else to descriptor 2. */
 void log_open(bool force_syslog);
 
+/* The same for commands that a person or a script runs and that serve no client: one file or
+ * pipe for standard output and standard error ("2>&1 | tee", cron) is no client's. A socket is
+ * that of a superserver or of systemd's journal, which syslog reaches with the priority. */
+void log_open_for_person(void);
+
 /* Closes the descriptor of syslog, if there is one; the next line opens it again. */
 void log_close(void);
 

@@ -248,7 +248,7 @@ static int change_ticket_keys(const struct tls_options *o)
 {
 	const size_t keep = o->keep != 0 ? (size_t)o->keep : DEFAULT_KEPT;
 
-	log_open(false);
+	log_open_for_person();
 	if (o->make_keys != NULL)
 		return ticketfile_make(o->make_keys) ? 0 : 111;
 	return ticketfile_rotate(o->rotate_keys, keep) ? 0 : 111;

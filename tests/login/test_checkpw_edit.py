@@ -302,3 +302,14 @@ def test_no_change_during_a_conversation(checker):
                              probe=False)
         assert (result.status, result.out) == (MISUSED, ""), result
     assert read(checker) == before
+
+
+@pytest.mark.parametrize("options", [("--set", "ann"), ("--delete", "ann"), ("--list",)])
+def test_what_is_wrong_is_said_where_output_and_errors_are_one(checker, options):
+    """As with "2>&1 | tee" and under cron; only a client must not see it."""
+    checker.write("# nobody")
+    if options == ("--list",):
+        os.unlink(checker.file)
+    done = subprocess.run([checker.binary, "-f", checker.file, *options], input="x\n", text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    assert done.returncode in (REFUSED, MISCONFIGURED) and "problem=" in done.stdout, done

@@ -261,6 +261,10 @@ def test_ticket_keys_are_made_and_rotated(lab, home):
     assert re.fullmatch(r"[0-9a-f]{160}\n", first)
     done = run_tls(lab, "--make-ticket-keys", path)
     assert done.returncode == 111 and "exists" in done.stderr
+    one = subprocess.run([lab.pop3d + "-tls",
+                          "--make-ticket-keys", path], stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, text=True, check=False)
+    assert "exists" in one.stdout, "where output and errors are one file, as under cron"
     os.chmod(path, 0o640)
     for expected in (2, 3, 3):
         assert run_tls(lab, "--rotate-ticket-keys", path).returncode == 0

@@ -47,7 +47,7 @@ class Host:
                                 stdout=subprocess.PIPE)
             if holder.stdout.readline() != b"ready\n":
                 pytest.skip("no mount namespace can be made here")
-            self.enter = ["nsenter", "-t", str(holder.pid), "-m", "-r"] # this may be a chroot
+            self.enter = ["nsenter", "-t", str(holder.pid), "-m", "-r", "-w"] # this may be a chroot
         self.slots = "/run/pop3d/checks" if as_root else self.file
 
     def write(self, hashed, mode=0o600):

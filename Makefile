@@ -196,9 +196,11 @@ unit: $(patsubst %,$(O)/unit/%,$(or $(T),$(UNITS))) ## run the unit tests (cmock
 	@cat $(^:%=%.log) | awk '/^\[ *OK/ { ok++ } END { printf "%d passed, 0 failed\n", ok }'
 
 unit-all: ## the same, with every case of those tests that take a sample otherwise
-	@POP3D_UNIT_ALL=1 $(MAKE) -s unit
+	@POP3D_UNIT_ALL=1 $(MAKE) -s unit UNIT_JOBS=$(PROCESSORS)
 
-UNIT_JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+# Some wait for most of their time. In make check they have the processors for themselves.
+PROCESSORS = $(shell getconf _NPROCESSORS_ONLN)
+UNIT_JOBS ?= $(shell expr 8 \* $(PROCESSORS))
 
 check: all unit-all ## run every test: units, sessions, superservers, clients, adversity
 	POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider $(PYTEST_JOBS) $(PYTEST_ARGS) tests

@@ -227,6 +227,8 @@ TEST(log_that_takes_nothing_keeps_nobody)
 	assert_int_equal(unit_in_child(log_into_full_fd), 0);
 	close(ends[0]);
 	close(ends[1]);
+	if (!unit_all()) /* the log waits for three seconds each time */
+		return;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends), 0);
 	full_fd = ends[1];
 	assert_int_equal(unit_in_child(log_into_full_fd), 0);

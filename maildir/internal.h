@@ -19,6 +19,9 @@
  * errno. */
 bool maildir_scan(struct maildir *m);
 
+/* The same once more: without what was read before, and without the index's listing. */
+bool maildir_scan_again(struct maildir *m);
+
 /* Reads one of the two, for the snapshot. */
 bool maildir_scan_place(struct maildir *m, enum place place);
 
@@ -51,9 +54,10 @@ void maildir_log_rest(struct maildir *m);
 
 /* twins.c */
 
-/* Decides, in a sorted snapshot, which of several files with one unique name keeps it. Drops
- * files that are gone, and further names of one file. Returns false with errno. */
-bool maildir_settle_twins(struct maildir *m);
+/* Sorts what was read, and decides which of several files with one unique name keeps it. Drops
+ * files that are gone, and further names of one file. Reads the directories again if one of
+ * those files was gone: it may have been renamed. Returns false with errno. */
+bool maildir_settle_names(struct maildir *m);
 
 /* Whether the name of a message still leads to its file. If several files have one unique name,
  * another program may have given this name to one of the others. False with errno ENOENT. */

@@ -15,7 +15,7 @@
 /* Makes a complete snapshot from what was read: sorted, without duplicates, with sizes. */
 static bool settle(struct maildir *m)
 {
-	if (!snapshot_sort(&m->snapshot) || !maildir_settle_twins(m))
+	if (!maildir_settle_names(m))
 		return false;
 	if (m->index_use >= INDEX_SIZES && m->index.header.verified_count > 0)
 		maildir_take_sizes(m);
@@ -94,20 +94,12 @@ static bool count_the_rest(struct maildir *m)
 	return true;
 }
 
-/* Begins again, without the index and without what was taken from it. */
-static bool read_all(struct maildir *m)
-{
-	snapshot_forget(&m->snapshot);
-	m->index_use = INDEX_SIZES;
-	return maildir_scan(m);
-}
-
 static bool load_snapshot(struct maildir *m)
 {
 	if (m->index_use == INDEX_SIZES && use_listing(m)) {
 		if (count_the_rest(m))
 			return true;
-		if (errno == ENOMEM || !read_all(m))
+		if (errno == ENOMEM || !maildir_scan_again(m))
 			return false;
 	} else if (m->index_use == INDEX_SIZES) {
 		if (!read_changed(m))

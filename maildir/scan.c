@@ -190,6 +190,14 @@ bool maildir_scan(struct maildir *m)
 	       scan_place(m, PLACE_CUR, take_new_entry);
 }
 
+bool maildir_scan_again(struct maildir *m)
+{
+	snapshot_forget(&m->snapshot);
+	if (m->index_use > INDEX_SIZES)
+		m->index_use = INDEX_SIZES;
+	return maildir_scan(m);
+}
+
 static void flag_all(struct entries group, unsigned flags)
 {
 	for (size_t i = 0; i < group.count; i++)

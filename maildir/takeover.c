@@ -305,7 +305,7 @@ static bool take_over(struct takeover *t, bool write)
 	char kind[FOREIGN_KIND_OCTETS + 1];
 	size_t count;
 
-	if (!maildir_scan(t->m) || !snapshot_sort(s) || !maildir_settle_twins(t->m))
+	if (!maildir_scan(t->m) || !maildir_settle_names(t->m))
 		return false;
 	t->found->messages = s->count;
 	t->given = calloc(s->count + 1, sizeof *t->given);

@@ -147,7 +147,8 @@ static bool put_back(struct maildir *m, struct entry *group, size_t count,
 	return true;
 }
 
-static bool settle_group(struct maildir *m, struct entry *group, size_t count)
+/* Clears *complete if a file was gone before it was looked at. */
+static bool settle_group(struct maildir *m, struct entry *group, size_t count, bool *complete)
 {
 	struct bearer *const bearers = reallocarray(NULL, count, sizeof *bearers);
 	size_t left = 0;
@@ -165,8 +166,10 @@ static bool settle_group(struct maildir *m, struct entry *group, size_t count)
 		bearers[left].number = left;
 		left++;
 	}
-	for (size_t i = 0; i < left && left > 1; i++)
+	for (size_t i = 0; i < left && left > 1; i++) {
 		look_at_bearer(m, &bearers[i]);
+		*complete &= !bearers[i].is_gone;
+	}
 	if (left > 1) {
 		const struct bearer first = bearers[0];
 
@@ -185,23 +188,43 @@ static bool settle_group(struct maildir *m, struct entry *group, size_t count)
 	return settled;
 }
 
-bool maildir_settle_twins(struct maildir *m)
+/* The same for all groups of a sorted snapshot. */
+static bool settle_groups(struct maildir *m, bool *complete)
 {
 	struct snapshot *const s = &m->snapshot;
 	size_t start = 0;
 
+	*complete = true;
 	while (start < s->count) {
 		size_t end = start + 1;
 
 		while (end < s->count &&
 			snapshot_same_unique(&s->entries[start], &s->entries[end]))
 			end++;
-		if (end - start > 1 && !settle_group(m, &s->entries[start], end - start))
+		if (end - start > 1 &&
+			!settle_group(m, &s->entries[start], end - start, complete))
 			return false;
 		start = end;
 	}
 	snapshot_compact(s);
 	return true;
+}
+
+/* Another program may rename one of several files with one unique name between the reading of
+ * its directory and the look at it. Only another reading tells that from one file whose flags
+ * changed while its directory was read. */
+bool maildir_settle_names(struct maildir *m)
+{
+	bool complete;
+
+	for (int i = 1;; i++) {
+		if (!snapshot_sort(&m->snapshot) || !settle_groups(m, &complete))
+			return false;
+		if (complete || i == MAILDIR_TRIES)
+			return true;
+		if (!maildir_scan_again(m))
+			return false;
+	}
 }
 
 bool maildir_is_still(const struct maildir *m, const struct message *message)

@@ -17,6 +17,9 @@ typedef struct dirent *hook_function(struct dirent *entry, unsigned calls);
 static hook_function *hook;
 static unsigned calls;
 
+/* Called once when the first of several files with one unique name was looked at. */
+static void (*at_look)(void);
+
 /* Entries that were read and not yet returned, of one directory at a time. */
 static char waiting[32768] __attribute__((aligned(8)));
 static size_t waiting_start, waiting_end;
@@ -51,6 +54,11 @@ long syscall(long number, ...)
 	int fd;
 
 	if (number == SYS_statx) {
+		void (*const look)(void) = at_look;
+
+		at_look = NULL;
+		if (look != NULL)
+			look();
 		errno = ENOSYS;
 		return -1;
 	}
@@ -121,6 +129,39 @@ TEST(message_moved_between_the_readings_is_there_once)
 	has_contents(1, "a\n");
 	has_contents(2, "b\n");
 	has_contents(3, "c\n");
+}
+
+static void flag_the_other(void)
+{
+	move("cur/1.a:2,F", "cur/1.a:2,FS");
+}
+
+static void two_files_of_which_one_is_flagged_at_login(int flagged_days, int other_days)
+{
+	put("cur/1.a:2,", "first\n");
+	put("cur/1.a:2,F", "second\n");
+	age("cur/1.a:2,", other_days, other_days);
+	age("cur/1.a:2,F", flagged_days, flagged_days);
+	at_look = flag_the_other;
+	assert_int_equal(open_with(nothing_more), MAILDIR_READY);
+	assert_null(at_look);
+	assert_int_equal(m.snapshot.count, 2);
+	is_uid(1, "1.a");
+}
+
+TEST(second_that_is_flagged_between_reading_and_looking_is_there)
+{
+	two_files_of_which_one_is_flagged_at_login(10, 20);
+	has_contents(1, "first\n");
+	has_contents(2, "second\n");
+}
+
+/* The other file must not have its unique-id, not even for one session. */
+TEST(oldest_that_is_flagged_between_reading_and_looking_keeps_its_unique_id)
+{
+	two_files_of_which_one_is_flagged_at_login(20, 10);
+	has_contents(1, "second\n");
+	has_contents(2, "first\n");
 }
 
 static struct dirent *remove_between(struct dirent *entry, unsigned call)
@@ -465,6 +506,8 @@ TEST(no_message_is_missed_while_all_are_moved)
 
 static const struct CMUnitTest tests[] = {
 	MAILDIR_TEST(message_moved_between_the_readings_is_there_once),
+	MAILDIR_TEST(second_that_is_flagged_between_reading_and_looking_is_there),
+	MAILDIR_TEST(oldest_that_is_flagged_between_reading_and_looking_keeps_its_unique_id),
 	MAILDIR_TEST(message_gone_before_its_size_is_counted_is_not_listed),
 	MAILDIR_TEST(directory_that_changes_while_it_is_read_is_read_again),
 	MAILDIR_TEST(directory_that_never_stops_changing_is_read_a_few_times_only),

@@ -62,6 +62,8 @@ TLS ?= $(shell printf '%s\n' '\#include <openssl/opensslv.h>' '\#if OPENSSL_VERS
 	'\#error' '\#endif' | $(TLS_CC) $(CPPFLAGS) -E -xc - >/dev/null 2>&1 && echo yes || echo no)
 TLS_LINK ?= dynamic
 HASH := \#
+# for archives that were compiled for the system's C library
+MUSL_CALLS = os/musl/glibc_calls.c
 TLS_PROGRAM = $(if $(filter yes,$(TLS)),$(O)/pop3d-tls)
 TLS_SOURCES = $(wildcard tls/*.c) $(LIB)
 # With libcrypto first the dynamic linker finds most symbols of it at its first attempt.
@@ -70,7 +72,8 @@ TLS_OBJECTS = $(O)/tls
 TLS_FLAGS = $(CHARDEN_SYSTEM)
 ifeq ($(TLS_LINK),static)
 # The archives of OpenSSL, and of what they may have been built with. They were compiled for the
-# system's C library, but need little of it: tls/musl has those functions that musl does not have.
+# system's C library, but need little of it: os/musl and tls/musl have those functions that musl does
+# not have.
 TLS_ARCHIVES := $(filter /%,$(foreach name,ssl crypto z zstd brotlienc brotlidec brotlicommon,$(shell \
 	$(CC) -print-file-name=lib$(name).a)))
 TLS_LIBS = $(if $(SANITIZE),-pie,-static-pie) $(TLS_ARCHIVES)
@@ -81,11 +84,11 @@ TLS_MUSL_FLAGS = -DWITH_MUSL $(addprefix -idirafter ,$(TLS_HEADERS))
 TLS_MUSL_LIBS = $(MUSL_CRT)crti.o $(TLS_ARCHIVES) $(POP3D_LINK) $(MUSL_CRT)crtn.o
 TLS_MUSL := $(if $(filter musl,$(LIBC)),$(shell printf '%s\n' '$(HASH)include <openssl/ssl.h>' \
 	'int main(void) { return SSL_CTX_new(TLS_server_method()) == 0; }' | \
-	$(POP3D_CC) $(CPPFLAGS) $(TLS_MUSL_FLAGS) -w -fPIE -o /dev/null -xc - tls/musl/glibc_calls.c \
-	-xnone $(TLS_MUSL_LIBS) >/dev/null 2>&1 && echo yes))
+	$(POP3D_CC) $(CPPFLAGS) $(TLS_MUSL_FLAGS) -w -fPIE -o /dev/null -xc - $(MUSL_CALLS) \
+	tls/musl/glibc_calls.c -xnone $(TLS_MUSL_LIBS) >/dev/null 2>&1 && echo yes))
 ifeq ($(TLS_MUSL),yes)
 TLS_CC := $(POP3D_CC)
-TLS_SOURCES += $(wildcard tls/musl/*.c)
+TLS_SOURCES += $(MUSL_CALLS) $(wildcard tls/musl/*.c)
 TLS_OBJECTS = $(O)/tls-musl
 TLS_FLAGS = $(TLS_MUSL_FLAGS)
 TLS_LIBS = $(TLS_MUSL_LIBS)
@@ -98,16 +101,16 @@ CHECKPW = $(wildcard checkpw/*.c)
 ADMIN_BELOW = $(wildcard maildir/*.c pop3/*.c checkpw/*.c) maildir.c options.c $(LIB)
 CHECKPW_BELOW = $(wildcard lib/*.c os/*.c)
 UNITS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*/test_*.c))
-SOURCES = $(wildcard *.[ch] */*.[ch] checkpw/musl/*.c tls/musl/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
+SOURCES = $(wildcard *.[ch] */*.[ch] os/musl/*.c checkpw/musl/*.c tls/musl/*.[ch] tests/*/*.[ch] tests/unit/*/*.[ch])
 CHECKPW_DEFS = $(if $(filter-out /etc,$(SYSCONFDIR)),-DPWFILE_DEFAULT='"$(SYSCONFDIR)/pop3d/passwd"')
 HOST_DEFS = -DWITH_HOST $(if $(filter yes,$(PAM)),-DWITH_PAM)
 HOST_LIBS = -lcrypt $(if $(filter yes,$(PAM)),-lpam)
-# The system's libcrypt.a needs few functions of its C library, and checkpw/musl has those that musl
-# does not have. CRYPT_ARCHIVE names another archive.
+# The system's libcrypt.a needs few functions of its C library, and os/musl and checkpw/musl have
+# those that musl does not have. CRYPT_ARCHIVE names another archive.
 CRYPT_ARCHIVE ?= $(shell $(CC) -print-file-name=libcrypt.a)
 CRYPT_H ?= $(shell echo '$(HASH)include <crypt.h>' | $(CC) -E -xc - 2>/dev/null | \
 	sed -n 's,^$(HASH) 1 "\(/.*/crypt\.h\)".*,\1,p')
-MUSL_CRYPT = $(if $(filter musl,$(LIBC)),checkpw/musl/glibc_calls.c)
+MUSL_CRYPT = $(if $(filter musl,$(LIBC)),$(MUSL_CALLS) checkpw/musl/glibc_calls.c)
 MUSL_CRYPT_FLAGS = $(if $(MUSL_CRYPT),-isystem checkpw/musl -DCRYPT_H='"$(CRYPT_H)"')
 ifndef CHECKPW_LINK
 CHECKPW_LINK := $(if $(filter dynamic,$(LIBC)),dynamic,$(shell printf '%s\n' '$(HASH)include <crypt.h>' \

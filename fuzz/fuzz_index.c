@@ -1,29 +1,12 @@
 /* fuzz_index: a file of any content in the place of the index. Every second input has its
  * checksums corrected first, as a forger would do, so that the code after them is reached. */
-#include "fuzz.h"
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "directory.h"
 
 #include "maildir/index.h"
 
 #define MOST_OCTETS (32 * INDEX_PAGE_OCTETS)
 
 static unsigned char file[MOST_OCTETS];
-
-static int directory(void)
-{
-	static char path[] = "/tmp/fuzz-index-XXXXXX";
-	static int fd = -1;
-
-	if (fd < 0) {
-		CHECK(mkdtemp(path) != NULL);
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		CHECK(fd >= 0);
-	}
-	return fd;
-}
 
 static void seal(size_t octets)
 {
@@ -80,11 +63,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct index ix;
 	/* Both ways to read an index, chosen by the second bit. */
-	const struct index_wish wish = {directory(), geteuid(),
+	const struct index_wish wish = {fuzz_directory(), geteuid(),
 		size > 0 && (data[0] & 4) != 0 ? INDEX_VERSION_ENDED : INDEX_VERSION,
 		size > 0 && (data[0] & 2) != 0};
 	size_t octets = size > 1 ? size - 1 : 0;
-	int fd;
 
 	if (octets > MOST_OCTETS)
 		return 0;
@@ -93,9 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		octets = pad(octets);
 		seal(octets);
 	}
-	fd = openat(directory(), INDEX_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	CHECK(fd >= 0 && write(fd, file, octets) == (ssize_t)octets);
-	close(fd);
+	fuzz_put(INDEX_NAME, file, octets);
 	if (index_open(&ix, &wish)) {
 		read_all(&ix);
 		index_close(&ix);

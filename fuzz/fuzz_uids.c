@@ -1,11 +1,7 @@
 /* fuzz_uids: unique ids of other servers: lines of their lists, names and headers of messages,
  * and the file that they are taken over into, whose checksums every second input has corrected.
  */
-#include "fuzz.h"
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "directory.h"
 
 #include "lib/foreign.h"
 #include "maildir/uids.h"
@@ -13,19 +9,6 @@
 #define MOST_OCTETS 20000
 
 static char file[MOST_OCTETS];
-
-static int directory(void)
-{
-	static char path[] = "/tmp/fuzz-uids-XXXXXX";
-	static int fd = -1;
-
-	if (fd < 0) {
-		CHECK(mkdtemp(path) != NULL);
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		CHECK(fd >= 0);
-	}
-	return fd;
-}
 
 /* Corrects the sum of each line; the first one has it after the magic. */
 static void seal(size_t octets)
@@ -62,15 +45,13 @@ static void check_record(const struct uids *u, const struct uids_record *r)
 static void read_file(const char *octets, size_t length, int is_sealed)
 {
 	struct uids u;
-	int fd;
 
 	length = length < sizeof file ? length : sizeof file;
 	memcpy(file, octets, length);
 	if (is_sealed)
 		seal(length);
-	fd = openat(directory(), UIDS_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	CHECK(fd >= 0 && write(fd, file, length) == (ssize_t)length && close(fd) == 0);
-	if (!uids_open(&u, directory(), geteuid()))
+	fuzz_put(UIDS_NAME, file, length);
+	if (!uids_open(&u, fuzz_directory(), geteuid()))
 		return;
 	CHECK(uids_read(&u));
 	for (size_t i = 0; i < u.count; i++)

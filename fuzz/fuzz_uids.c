@@ -22,7 +22,8 @@ static void seal(size_t octets)
 		const size_t before = start + UIDS_SUM_DIGITS + 1;
 
 		if (length > before) {
-			uids_put_sum(sum, uids_sum(file + at + before, length - before));
+			number_write_all_hex(
+				sum, uids_sum(file + at + before, length - before));
 			sum[UIDS_SUM_DIGITS] = ' ';
 		}
 		at += length + 1;

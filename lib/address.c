@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "lib/number.h"
+
 #define GROUPS 8
 
 static const unsigned char mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -187,20 +189,6 @@ static char *write_decimal(char *text, unsigned octet)
 	return text;
 }
 
-static char *write_group(char *text, unsigned group)
-{
-	static const char digits[] = "0123456789abcdef";
-	unsigned shift = 12;
-
-	while (shift > 0 && group >> shift == 0)
-		shift -= 4;
-	for (;; shift -= 4) {
-		*text++ = digits[group >> shift & 15];
-		if (shift == 0)
-			return text;
-	}
-}
-
 /* RFC 5952 section 4.2: the longest run of zero groups, the first if several are as long. A run
  * of one group does not count; *length is 0 then. */
 static size_t find_zeros(const unsigned groups[GROUPS], size_t *length)
@@ -236,7 +224,7 @@ static char *write_v6(const unsigned char octets[2 * GROUPS], char *text)
 		}
 		if (i > 0)
 			*text++ = ':';
-		text = write_group(text, groups[i]);
+		text += number_write_hex(text, groups[i]);
 	}
 	return text;
 }

@@ -137,22 +137,11 @@ static struct piece long_piece(const char **at)
 	return piece;
 }
 
-static size_t hex_write(char digits[NUMBER_DIGITS], uint64_t number)
-{
-	size_t octets = 1;
-
-	while (octets < 16 && number >> (4 * octets) != 0)
-		octets++;
-	for (size_t i = 0; i < octets; i++)
-		digits[i] = "0123456789abcdef"[number >> (4 * (octets - 1 - i)) & 15];
-	return octets;
-}
-
 static void put_number(struct made *made, const struct piece *piece, uint64_t number)
 {
 	char digits[NUMBER_DIGITS];
 	const size_t octets =
-		piece->hex ? hex_write(digits, number) : number_write(digits, number);
+		piece->hex ? number_write_hex(digits, number) : number_write(digits, number);
 
 	for (size_t i = octets; i < piece->width; i++)
 		put(made, piece->zeros ? "0" : " ", 1);

@@ -32,3 +32,24 @@ size_t number_write(char digits[NUMBER_DIGITS], uint64_t number)
 		digits[i - at] = backwards[i];
 	return sizeof backwards - at;
 }
+
+static void write_hex(char *digits, size_t count, uint64_t number)
+{
+	for (size_t i = 0; i < count; i++)
+		digits[i] = "0123456789abcdef"[number >> (4 * (count - 1 - i)) & 15];
+}
+
+size_t number_write_hex(char *digits, uint64_t number)
+{
+	size_t count = 1;
+
+	while (count < NUMBER_HEX_DIGITS && number >> (4 * count) != 0)
+		count++;
+	write_hex(digits, count, number);
+	return count;
+}
+
+void number_write_all_hex(char digits[NUMBER_HEX_DIGITS], uint64_t number)
+{
+	write_hex(digits, NUMBER_HEX_DIGITS, number);
+}

@@ -1,4 +1,4 @@
-/* number: decimal numbers in protocols, file names and options. */
+/* number: numbers in protocols, file names and options. */
 #ifndef NUMBER_H
 #define NUMBER_H
 
@@ -15,5 +15,13 @@ bool number_parse(const char *octets, size_t length, uint64_t *number);
 
 /* Writes a number in decimal, not terminated; returns how many digits it has. */
 size_t number_write(char digits[NUMBER_DIGITS], uint64_t number);
+
+/* The hexadecimal digits of the largest number. */
+#define NUMBER_HEX_DIGITS 16
+
+/* Writes a number in hexadecimal, in lower case and not terminated. The first writes as many
+ * digits as the number has, and returns how many; the second all, with zeros in front. */
+size_t number_write_hex(char *digits, uint64_t number);
+void number_write_all_hex(char digits[NUMBER_HEX_DIGITS], uint64_t number);
 
 #endif

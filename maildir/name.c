@@ -163,29 +163,28 @@ static bool copy_unique_id(char text[UID_TEXT_OCTETS], const char *unique, size_
 	return true;
 }
 
-static const char hex[] = "0123456789abcdef";
-
 size_t uid_twin_name(
 	char name[UID_NAME_OCTETS], const char *unique, size_t octets, uint64_t inode)
 {
 	const size_t base_octets = uid_base_octets(unique, octets);
-	size_t digits = 1, at = base_octets;
+	char digits[NUMBER_HEX_DIGITS];
+	const size_t digit_count = number_write_hex(digits, inode);
+	size_t at = base_octets;
 
-	while (digits < 16 && inode >> (4 * digits) != 0)
-		digits++;
-	if (octets + 2 + digits > UID_NAME_OCTETS)
+	if (octets + 2 + digit_count > UID_NAME_OCTETS)
 		return 0;
 	memcpy(name, unique, base_octets);
 	name[at++] = '-';
 	name[at++] = 'i';
-	while (digits > 0)
-		name[at++] = hex[inode >> (4 * --digits) & 15];
+	memcpy(name + at, digits, digit_count);
+	at += digit_count;
 	memcpy(name + at, unique + base_octets, octets - base_octets);
 	return at + octets - base_octets;
 }
 
 static size_t hex_value(char c)
 {
+	static const char hex[] = "0123456789abcdef";
 	const char *const found = c != '\0' ? strchr(hex, c) : NULL;
 
 	return found != NULL ? (size_t)(found - hex) : 16;
@@ -237,16 +236,12 @@ static void find_own_name(
 
 static size_t put_hash(char text[UID_TEXT_OCTETS], const struct own_name *own, uint64_t salt)
 {
-	uint64_t half[2];
-
 	for (size_t i = 0; i < 2; i++) {
 		const uint64_t key[2] = {
 			own->shared, (i == 0 ? 0x706f703364 : 0x5549444c) ^ salt << 48};
 
-		half[i] = siphash(key, own->octets, own->length);
+		number_write_all_hex(text + 16 * i, siphash(key, own->octets, own->length));
 	}
-	for (size_t i = 0; i < 32; i++)
-		text[i] = hex[half[i / 16] >> (60 - 4 * (i % 16)) & 15];
 	text[32] = '\0';
 	return 32;
 }

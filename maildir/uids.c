@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/number.h"
 #include "lib/siphash.h"
 
 void uids_init(struct uids *u)
@@ -21,12 +20,6 @@ uint64_t uids_sum(const char *octets, size_t length)
 	static const uint64_t key[2] = {0x706f7033642d7569, 0x64732d7265636f72};
 
 	return siphash(key, octets, length);
-}
-
-void uids_put_sum(char digits[UIDS_SUM_DIGITS], uint64_t sum)
-{
-	for (size_t i = 0; i < UIDS_SUM_DIGITS; i++)
-		digits[i] = "0123456789abcdef"[sum >> (60 - 4 * i) & 15];
 }
 
 static bool makes_no_sense(void)
@@ -58,7 +51,7 @@ static bool has_sum(const char *digits, const char *octets, size_t length)
 {
 	char expected[UIDS_SUM_DIGITS];
 
-	uids_put_sum(expected, uids_sum(octets, length));
+	number_write_all_hex(expected, uids_sum(octets, length));
 	return memcmp(expected, digits, sizeof expected) == 0;
 }
 

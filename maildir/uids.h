@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "lib/foreign.h"
+#include "lib/number.h"
 #include "maildir/name.h"
 #include "maildir/snapshot.h"
 
@@ -103,10 +104,7 @@ uint64_t uids_sum(const char *octets, size_t length);
 /* The beginning of the first line. */
 #define UIDS_MAGIC "pop3d-uids 1 "
 
-/* The digits of a checksum. */
-#define UIDS_SUM_DIGITS 16
-
-/* Writes a checksum in hexadecimal digits, not terminated. */
-void uids_put_sum(char digits[UIDS_SUM_DIGITS], uint64_t sum);
+/* The digits of a checksum, which number_write_all_hex writes. */
+#define UIDS_SUM_DIGITS NUMBER_HEX_DIGITS
 
 #endif

@@ -7,7 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/number.h"
 #include "maildir/uids.h"
 #include "os/directory.h"
 
@@ -102,7 +101,7 @@ bool uids_begin(
 	octets = number_write(line, record_count);
 	line[octets++] = ' ';
 	octets += escape(line + octets, kind, strlen(kind));
-	uids_put_sum(sum, uids_sum(line, octets));
+	number_write_all_hex(sum, uids_sum(line, octets));
 	line[octets++] = '\n';
 	/* the buffer is empty: this cannot fail */
 	put(w, UIDS_MAGIC, sizeof UIDS_MAGIC - 1);
@@ -121,7 +120,7 @@ bool uids_put(struct uids_writer *w, const char *uid, size_t uid_octets, const c
 	at += escape(line + at, uid, uid_octets);
 	line[at++] = ' ';
 	at += escape(line + at, unique, octets);
-	uids_put_sum(line, uids_sum(line + start, at - start));
+	number_write_all_hex(line, uids_sum(line + start, at - start));
 	line[start - 1] = ' ';
 	line[at++] = '\n';
 	if (put(w, line, at))

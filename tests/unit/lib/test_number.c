@@ -46,10 +46,35 @@ TEST(octets_that_are_no_number_leave_it_alone)
 	}
 }
 
+TEST(hexadecimal_digits_are_as_many_as_needed_or_all)
+{
+	static const struct {
+		uint64_t number;
+		const char *digits, *all;
+	} numbers[] = {
+		{0, "0", "0000000000000000"},
+		{15, "f", "000000000000000f"},
+		{16, "10", "0000000000000010"},
+		{0xabc, "abc", "0000000000000abc"},
+		{0x0fedcba987654321, "fedcba987654321", "0fedcba987654321"},
+		{UINT64_MAX, "ffffffffffffffff", "ffffffffffffffff"},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+		char digits[NUMBER_HEX_DIGITS], all[NUMBER_HEX_DIGITS];
+		const size_t octets = number_write_hex(digits, numbers[i].number);
+
+		assert_text(numbers[i].digits, digits, octets);
+		number_write_all_hex(all, numbers[i].number);
+		assert_text(numbers[i].all, all, sizeof all);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(numbers_are_decimal_without_a_limit),
 	cmocka_unit_test(larger_numbers_are_the_largest),
 	cmocka_unit_test(octets_that_are_no_number_leave_it_alone),
+	cmocka_unit_test(hexadecimal_digits_are_as_many_as_needed_or_all),
 };
 
 int main(void)

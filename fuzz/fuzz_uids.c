@@ -34,7 +34,7 @@ static void seal(size_t octets)
 static void check_record(const struct uids *u, const struct uids_record *r)
 {
 	const char *const name = u->text + r->name_start, *const uid = u->text + r->uid_start;
-	const struct uids_text found = uids_find(u, name, r->name_octets);
+	const struct span found = uids_find(u, name, r->name_octets);
 	const struct unique unique = {name, r->name_octets, 0};
 	char text[FOREIGN_UID_OCTETS + 1];
 

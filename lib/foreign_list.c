@@ -3,19 +3,14 @@
 
 #include "lib/foreign_server.h"
 #include "lib/number.h"
+#include "lib/span.h"
 
-/* Octets that are taken from their beginning. */
-struct rest {
-	const char *octets;
-	size_t length;
-};
-
-/* The octets up to the next blank, which is dropped. */
-static struct rest take_word(struct rest *rest)
+/* Takes the octets up to the next blank from the beginning of the rest, and drops the blank. */
+static struct span take_word(struct span *rest)
 {
 	const char *const blank =
 		rest->length > 0 ? memchr(rest->octets, ' ', rest->length) : NULL;
-	struct rest word = *rest;
+	struct span word = *rest;
 
 	if (blank != NULL)
 		word.length = (size_t)(blank - rest->octets);
@@ -28,10 +23,10 @@ static struct rest take_word(struct rest *rest)
 	return word;
 }
 
-/* The octets after the last blank, which is dropped as well. */
-static struct rest take_last_word(struct rest *rest)
+/* Takes the octets after the last blank from the end of the rest, and drops the blank. */
+static struct span take_last_word(struct span *rest)
 {
-	struct rest word = {rest->octets + rest->length, 0};
+	struct span word = {rest->octets + rest->length, 0};
 
 	while (rest->length > 0 && word.octets[-1] != ' ') {
 		word.octets--;
@@ -43,23 +38,23 @@ static struct rest take_last_word(struct rest *rest)
 	return word;
 }
 
-static bool is_number(struct rest word, uint64_t *number)
+static bool is_number(struct span word, uint64_t *number)
 {
 	return number_parse(word.octets, word.length, number) && *number <= UINT32_MAX;
 }
 
-static bool starts_with(struct rest word, char letter)
+static bool starts_with(struct span word, char letter)
 {
 	return word.length > 0 && word.octets[0] == letter;
 }
 
-static struct rest after_letter(struct rest word)
+static struct span after_letter(struct span word)
 {
-	return (struct rest){word.octets + 1, word.length - 1};
+	return (struct span){word.octets + 1, word.length - 1};
 }
 
 /* "3 V1795704812 N10 G...", or "1 1795704812 10". */
-static enum foreign_line take_dovecot_head(struct foreign_list *list, struct rest rest)
+static enum foreign_line take_dovecot_head(struct foreign_list *list, struct span rest)
 {
 	uint64_t version;
 
@@ -68,7 +63,7 @@ static enum foreign_line take_dovecot_head(struct foreign_list *list, struct res
 	if (version == 1 && !is_number(take_word(&rest), &list->validity))
 		return FOREIGN_WRONG;
 	while (version == 3 && rest.length > 0) {
-		const struct rest word = take_word(&rest);
+		const struct span word = take_word(&rest);
 
 		if (starts_with(word, 'V') && !is_number(after_letter(word), &list->validity))
 			return FOREIGN_WRONG;
@@ -80,7 +75,7 @@ static enum foreign_line take_dovecot_head(struct foreign_list *list, struct res
 }
 
 /* The file name up to its info: in a list ':' alone separates them. */
-static size_t unique_octets(struct rest name)
+static size_t unique_octets(struct span name)
 {
 	const char *const colon = memchr(name.octets, ':', name.length);
 
@@ -88,7 +83,7 @@ static size_t unique_octets(struct rest name)
 }
 
 /* A unique-id that the list has word for word. */
-static bool take_saved(struct foreign_record *record, struct rest saved)
+static bool take_saved(struct foreign_record *record, struct span saved)
 {
 	if (!foreign_is_uid(saved.octets, saved.length))
 		return false;
@@ -99,12 +94,12 @@ static bool take_saved(struct foreign_record *record, struct rest saved)
 
 /* "W22 P... :" before the file name. Returns the saved unique-id; octets NULL: there is none.
  */
-static struct rest take_fields(struct rest *rest, struct foreign_values *values)
+static struct span take_fields(struct span *rest, struct foreign_values *values)
 {
-	struct rest saved = {NULL, 0};
+	struct span saved = {NULL, 0};
 
 	while (rest->length > 0 && rest->octets[0] != ':') {
-		const struct rest word = take_word(rest);
+		const struct span word = take_word(rest);
 
 		if (starts_with(word, 'P'))
 			saved = after_letter(word);
@@ -122,7 +117,7 @@ static struct rest take_fields(struct rest *rest, struct foreign_values *values)
 enum foreign_line foreign_take_dovecot(struct foreign_list *list, const char *line,
 	size_t octets, struct foreign_record *record)
 {
-	struct rest rest = {line, octets}, saved = {NULL, 0};
+	struct span rest = {line, octets}, saved = {NULL, 0};
 	struct foreign_values values = {.validity = list->validity};
 
 	if (list->version == 0)
@@ -139,7 +134,7 @@ enum foreign_line foreign_take_dovecot(struct foreign_list *list, const char *li
 	values.name_octets = unique_octets(rest);
 	/* "P" alone: the base name was the unique-id of the server before Dovecot */
 	if (saved.octets != NULL && saved.length == 0)
-		saved = (struct rest){rest.octets, values.name_octets};
+		saved = (struct span){rest.octets, values.name_octets};
 	if (saved.octets != NULL)
 		return take_saved(record, saved) ? FOREIGN_RECORD : FOREIGN_NOTHING;
 	record->uid_octets = foreign_format(record->uid, list->kind->format, &values);
@@ -147,9 +142,9 @@ enum foreign_line foreign_take_dovecot(struct foreign_list *list, const char *li
 }
 
 /* "/3 10 1795704816": the version, the next number, the validity. */
-static enum foreign_line take_courier_head(struct foreign_list *list, struct rest rest)
+static enum foreign_line take_courier_head(struct foreign_list *list, struct span rest)
 {
-	const struct rest version = take_word(&rest);
+	const struct span version = take_word(&rest);
 
 	if (version.length != 2 || version.octets[0] != '/' ||
 		(version.octets[1] != '2' && version.octets[1] != '3'))
@@ -167,7 +162,7 @@ static void put(struct foreign_record *record, const char *octets, size_t length
 }
 
 /* Of a message without a number Courier sends the file name, some octets of it as "+XX". */
-static void put_name(struct foreign_record *record, struct rest name)
+static void put_name(struct foreign_record *record, struct span name)
 {
 	static const char hex[] = "0123456789ABCDEF";
 
@@ -186,7 +181,7 @@ static void put_name(struct foreign_record *record, struct rest name)
 enum foreign_line foreign_take_courier(struct foreign_list *list, const char *line,
 	size_t octets, struct foreign_record *record)
 {
-	struct rest rest = {line, octets}, ids, part;
+	struct span rest = {line, octets}, ids, part;
 	uint64_t number, validity, size;
 	char digits[NUMBER_DIGITS];
 
@@ -196,18 +191,18 @@ enum foreign_line foreign_take_courier(struct foreign_list *list, const char *li
 	part = take_last_word(&rest);
 	if (!number_parse(part.octets, part.length, &size) || rest.length == 0)
 		return FOREIGN_WRONG;
-	part = (struct rest){ids.octets, unique_octets(ids)};
+	part = (struct span){ids.octets, unique_octets(ids)};
 	if (!is_number(part, &number) || part.length == ids.length)
 		return FOREIGN_WRONG;
-	ids = (struct rest){ids.octets + part.length + 1, ids.length - part.length - 1};
-	part = (struct rest){ids.octets, unique_octets(ids)};
+	ids = (struct span){ids.octets + part.length + 1, ids.length - part.length - 1};
+	part = (struct span){ids.octets, unique_octets(ids)};
 	if (!is_number(part, &validity))
 		return FOREIGN_WRONG;
 	record->name = rest.octets;
 	record->name_octets = rest.length;
 	record->uid_octets = 0;
 	if (number == 0) {
-		put_name(record, (struct rest){rest.octets, unique_octets(rest)});
+		put_name(record, (struct span){rest.octets, unique_octets(rest)});
 		return foreign_is_uid(record->uid, record->uid_octets) ? FOREIGN_RECORD
 								       : FOREIGN_NOTHING;
 	}

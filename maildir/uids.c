@@ -295,16 +295,16 @@ void uids_close(struct uids *u)
 	uids_init(u);
 }
 
-struct uids_text uids_find(const struct uids *u, const char *unique, size_t octets)
+struct span uids_find(const struct uids *u, const char *unique, size_t octets)
 {
-	struct uids_text text = {NULL, 0};
+	struct span text = {NULL, 0};
 	uint32_t found;
 
 	if (u->count == 0)
 		return text;
 	found = u->by_name[slot_of(u, true, unique, octets)];
 	if (found != 0)
-		text = (struct uids_text){u->text + u->records[found - 1].uid_start,
+		text = (struct span){u->text + u->records[found - 1].uid_start,
 			u->records[found - 1].uid_octets};
 	return text;
 }
@@ -317,7 +317,7 @@ bool uids_has(const struct uids *u, const char *uid, size_t octets)
 size_t uids_give(
 	const struct uids *u, const struct unique *unique, char text[FOREIGN_UID_OCTETS + 1])
 {
-	struct uids_text given = {NULL, 0};
+	struct span given = {NULL, 0};
 	size_t octets;
 
 	if (unique->shared == 0)

@@ -11,6 +11,7 @@
 
 #include "lib/foreign.h"
 #include "lib/number.h"
+#include "lib/span.h"
 #include "maildir/name.h"
 #include "maildir/snapshot.h"
 
@@ -55,14 +56,9 @@ bool uids_read(struct uids *u);
 
 void uids_close(struct uids *u);
 
-/* A unique-id that a message was given, in memory of u; octets is NULL if it has none. For
- * records that were read. */
-struct uids_text {
-	const char *octets;
-	size_t length;
-};
-
-struct uids_text uids_find(const struct uids *u, const char *unique, size_t octets);
+/* The unique-id that a message was given, in memory of u; its octets are NULL if it has none.
+ * For records that were read. */
+struct span uids_find(const struct uids *u, const char *unique, size_t octets);
 
 /* Writes the unique-id of a message and its terminator: the one that it was given, else its own
  * one by uid_text; if another message was given that, a hash. Returns its length. For records

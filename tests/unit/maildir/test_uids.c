@@ -144,7 +144,7 @@ TEST(a_damaged_record_costs_one_unique_id)
 		assert_in_range(uids.count, octets[at] == '\n' ? 1 : 2, 3);
 		assert_int_equal(uids.damaged + uids.count, 3);
 		for (size_t i = 0; i < COUNT_OF(three); i++) {
-			const struct uids_text text =
+			const struct span text =
 				uids_find(&uids, three[i][1], strlen(three[i][1]));
 
 			if (text.octets == NULL)

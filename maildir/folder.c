@@ -9,6 +9,7 @@
 
 #include "maildir/internal.h"
 #include "os/directory.h"
+#include "os/file.h"
 #include "os/log.h"
 
 static int open_directory(int parent_fd, const char *name)
@@ -53,7 +54,7 @@ static bool is_reachable(const struct maildir *m, int fd)
 static int open_folder(const struct maildir *m)
 {
 	char name[UID_NAME_OCTETS + 1];
-	int folder_fd, cur_fd, error_number;
+	int folder_fd, cur_fd;
 
 	snprintf(name, sizeof name, ".%s", m->folder);
 	folder_fd = open_directory(m->root_fd, name);
@@ -64,9 +65,7 @@ static int open_folder(const struct maildir *m)
 	cur_fd = open_directory(folder_fd, "cur");
 	if (cur_fd < 0 && errno == ENOENT)
 		cur_fd = make_folder(folder_fd);
-	error_number = errno;
-	close(folder_fd);
-	errno = error_number;
+	file_close(folder_fd);
 	return cur_fd;
 }
 

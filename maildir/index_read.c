@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "maildir/index.h"
+#include "os/file.h"
 
 #define RECORDS_START sizeof(struct index_header)
 
@@ -55,21 +56,11 @@ static bool makes_no_sense(void)
 
 static bool read_file(int fd, unsigned char *pages, size_t *octets, uint64_t offset)
 {
-	size_t got = 0;
+	const ssize_t got = file_read_at(fd, pages, *octets, (off_t)offset);
 
-	while (got < *octets) {
-		const ssize_t length =
-			pread(fd, pages + got, *octets - got, (off_t)(offset + got));
-
-		if (length < 0 && errno == EINTR)
-			continue;
-		if (length < 0)
-			return false;
-		if (length == 0)
-			break;
-		got += (size_t)length;
-	}
-	*octets = got;
+	if (got < 0)
+		return false;
+	*octets = (size_t)got;
 	return got > 0 || makes_no_sense();
 }
 

@@ -11,6 +11,7 @@
 
 #include "maildir/index.h"
 #include "os/directory.h"
+#include "os/file.h"
 
 #define TEMPORARY_PREFIX INDEX_NAME "."
 #define BUFFER_PAGES 16
@@ -29,27 +30,12 @@ struct writer {
 /* static, because a process writes at most one index, at its end. */
 static struct writer writer;
 
-static bool write_all(int fd, const unsigned char *octets, size_t length)
-{
-	while (length > 0) {
-		const ssize_t written = write(fd, octets, length);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return false;
-		octets += written;
-		length -= (size_t)written;
-	}
-	return true;
-}
-
 static bool write_buffer(struct writer *w)
 {
 	const size_t octets = w->buffered * INDEX_PAGE_OCTETS;
 
 	w->buffered = 0;
-	return write_all(w->fd, w->buffer, octets);
+	return file_write(w->fd, w->buffer, octets);
 }
 
 static void seal(unsigned char *page, uint64_t nonce, uint64_t page_number)
@@ -182,7 +168,7 @@ static bool put_header(struct writer *w)
 	memcpy(w->first_page, &w->header, sizeof w->header);
 	seal(w->first_page, w->header.nonce, 0);
 	return lseek(w->fd, 0, SEEK_SET) == 0 &&
-	       write_all(w->fd, w->first_page, sizeof w->first_page);
+	       file_write(w->fd, w->first_page, sizeof w->first_page);
 }
 
 static bool write_content(struct writer *w, const struct index_content *c)

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "maildir/internal.h"
-#include "os/log.h"
+#include "os/file.h"
 
 /* The longest line of a list: fields that are not wanted, and a file name. */
 #define LINE_OCTETS 8192
@@ -128,7 +128,6 @@ static bool take_from_list(struct takeover *t)
 		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
 	bool taken;
-	int error_number;
 
 	t->found->has_list = fd >= 0;
 	if (fd < 0)
@@ -139,9 +138,7 @@ static bool take_from_list(struct takeover *t)
 		taken = false;
 	}
 	taken = taken && take_list(t, fd);
-	error_number = errno;
-	close(fd);
-	errno = error_number;
+	file_close(fd);
 	return taken;
 }
 
@@ -169,7 +166,6 @@ static bool take_header(struct takeover *t, size_t number)
 	struct foreign_field field = FOREIGN_FIELD_START;
 	size_t seen = 0;
 	ssize_t got = 0;
-	int error_number;
 
 	if (fd < 0)
 		return errno == ENOENT;
@@ -178,9 +174,7 @@ static bool take_header(struct takeover *t, size_t number)
 		seen += got > 0 ? (size_t)got : 0;
 	} while (got > 0 && seen < HEADER_OCTETS_MOST &&
 		 foreign_take_header(&field, list_buffer, (size_t)got));
-	error_number = errno;
-	close(fd);
-	errno = error_number;
+	file_close(fd);
 	if (got < 0)
 		return false;
 	return field.uid_octets == 0 || give(t, number, field.line, field.uid_octets);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/siphash.h"
+#include "os/file.h"
 
 void uids_init(struct uids *u)
 {
@@ -26,25 +27,6 @@ static bool makes_no_sense(void)
 {
 	errno = EBADMSG;
 	return false;
-}
-
-static ssize_t read_at(int fd, char *octets, size_t wanted, off_t offset)
-{
-	size_t got = 0;
-
-	while (got < wanted) {
-		const ssize_t length =
-			pread(fd, octets + got, wanted - got, offset + (off_t)got);
-
-		if (length < 0 && errno == EINTR)
-			continue;
-		if (length < 0)
-			return -1;
-		if (length == 0)
-			break;
-		got += (size_t)length;
-	}
-	return (ssize_t)got;
 }
 
 static bool has_sum(const char *digits, const char *octets, size_t length)
@@ -114,7 +96,7 @@ static bool read_head(struct uids *u)
 {
 	char line[sizeof UIDS_MAGIC + UIDS_SUM_DIGITS + NUMBER_DIGITS +
 		  3 * FOREIGN_KIND_OCTETS + 4];
-	const ssize_t got = read_at(u->fd, line, sizeof line, 0);
+	const ssize_t got = file_read_at(u->fd, line, sizeof line, 0);
 	const char *end;
 
 	if (got < 0)
@@ -263,7 +245,7 @@ static bool read_all(struct uids *u)
 	u->text = malloc((size_t)st.st_size);
 	if (u->text == NULL)
 		return false;
-	got = read_at(u->fd, u->text, (size_t)st.st_size, 0);
+	got = file_read_at(u->fd, u->text, (size_t)st.st_size, 0);
 	if (got < 0)
 		return false;
 	if (!make_tables(u, count_lines(u->text, (size_t)got) + 1))

@@ -9,6 +9,7 @@
 
 #include "maildir/uids.h"
 #include "os/directory.h"
+#include "os/file.h"
 
 #define TEMPORARY_PREFIX UIDS_NAME ".tmp"
 
@@ -20,17 +21,8 @@
 
 static bool flush(struct uids_writer *w)
 {
-	size_t done = 0;
-
-	while (done < w->used) {
-		const ssize_t written = write(w->fd, w->buffer + done, w->used - done);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return false;
-		done += (size_t)written;
-	}
+	if (!file_write(w->fd, w->buffer, w->used))
+		return false;
 	w->used = 0;
 	return true;
 }

@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "os/file.h"
+
 #define BUFFER_OCTETS 32768
 #define NAME_NOREPLACE 1U /* RENAME_NOREPLACE, which not every libc names */
 
@@ -64,15 +66,12 @@ bool directory_read(int directory_fd, directory_take *take, void *context)
 {
 	const int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool complete = fd >= 0;
-	int error_number;
 	long filled = 0;
 
 	while (complete && (filled = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0)
 		complete = take_buffer(fd, (size_t)filled, take, context);
-	error_number = errno;
 	if (fd >= 0)
-		close(fd);
-	errno = error_number;
+		file_close(fd);
 	return complete && filled == 0;
 }
 

@@ -1,4 +1,4 @@
-/* file: see file.h. Runs with the launch privileges. */
+/* file: see file.h. file_read runs with the launch privileges. */
 #include "os/file.h"
 
 #include <errno.h>
@@ -61,4 +61,49 @@ void file_forget(struct file_octets *octets)
 	free(octets->data);
 	octets->data = NULL;
 	octets->length = 0;
+}
+
+ssize_t file_read_at(int fd, void *octets, size_t wanted, off_t offset)
+{
+	char *const start = octets;
+	size_t got = 0;
+
+	while (got < wanted) {
+		const ssize_t length =
+			pread(fd, start + got, wanted - got, offset + (off_t)got);
+
+		if (length < 0 && errno == EINTR)
+			continue;
+		if (length < 0)
+			return -1;
+		if (length == 0)
+			break;
+		got += (size_t)length;
+	}
+	return (ssize_t)got;
+}
+
+bool file_write(int fd, const void *octets, size_t length)
+{
+	const char *next = octets;
+
+	while (length > 0) {
+		const ssize_t written = write(fd, next, length);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return false;
+		next += written;
+		length -= (size_t)written;
+	}
+	return true;
+}
+
+void file_close(int fd)
+{
+	const int error_number = errno;
+
+	close(fd);
+	errno = error_number;
 }

@@ -17,11 +17,6 @@ static int open_directory(int parent_fd, const char *name)
 	return openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-static bool make_directory(int parent_fd, const char *name)
-{
-	return mkdirat(parent_fd, name, 0700) == 0 || errno == EEXIST;
-}
-
 /* The empty file by which delivery programs know a folder from a Maildir. */
 static bool make_mark(int folder_fd)
 {
@@ -34,8 +29,8 @@ static bool make_mark(int folder_fd)
 /* cur/ comes last: a folder whose making was interrupted is completed at the next login. */
 static int make_folder(int folder_fd)
 {
-	if (!make_mark(folder_fd) || !make_directory(folder_fd, "tmp") ||
-		!make_directory(folder_fd, "new") || !make_directory(folder_fd, "cur"))
+	if (!make_mark(folder_fd) || !directory_make(folder_fd, "tmp") ||
+		!directory_make(folder_fd, "new") || !directory_make(folder_fd, "cur"))
 		return -1;
 	return open_directory(folder_fd, "cur");
 }
@@ -58,7 +53,7 @@ static int open_folder(const struct maildir *m)
 
 	snprintf(name, sizeof name, ".%s", m->folder);
 	folder_fd = open_directory(m->root_fd, name);
-	if (folder_fd < 0 && errno == ENOENT && make_directory(m->root_fd, name))
+	if (folder_fd < 0 && errno == ENOENT && directory_make(m->root_fd, name))
 		folder_fd = open_directory(m->root_fd, name);
 	if (folder_fd < 0)
 		return -1;

@@ -75,6 +75,11 @@ bool directory_read(int directory_fd, directory_take *take, void *context)
 	return complete && filled == 0;
 }
 
+bool directory_make(int parent_fd, const char *name)
+{
+	return mkdirat(parent_fd, name, 0700) == 0 || errno == EEXIST;
+}
+
 bool directory_rename(int from_fd, const char *from, int to_fd, const char *to)
 {
 	if (syscall(SYS_renameat2, from_fd, from, to_fd, to, NAME_NOREPLACE) == 0)

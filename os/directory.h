@@ -1,4 +1,5 @@
-/* directory: reading a directory without the library's allocations, and renaming in it. */
+/* directory: making a directory, reading it without the library's allocations, and renaming in
+ * it. */
 #ifndef DIRECTORY_H
 #define DIRECTORY_H
 
@@ -14,6 +15,10 @@ typedef bool directory_take(void *context, int directory_fd, const char *name, s
  * is left alone. Links are not followed; a fifo or a device is never opened. Returns false with
  * errno where not all of it was read. Not reentrant: take must not read another directory. */
 bool directory_read(int directory_fd, directory_take *take, void *context);
+
+/* Makes a directory with mode 0700. One that exists already stays as it is. Returns false with
+ * errno. */
+bool directory_make(int parent_fd, const char *name);
 
 /* Renames a file, to another directory perhaps, and never replaces one (EEXIST). Where the file
  * system has no such call, the file has both names for a moment. Returns false with errno. */

@@ -113,7 +113,6 @@ static int open_index_directory(struct maildir *m)
 
 	if (fd < 0)
 		return -1;
-	m->owner = geteuid();
 	if (fstat(fd, &st) == 0 && st.st_uid == m->owner)
 		return fd;
 	close(fd);
@@ -165,7 +164,7 @@ static bool open_uids(struct maildir *m, const struct maildir_wish *wish)
 {
 	struct maildir_takeover found;
 
-	if (!uids_open(&m->uids, m->root_fd, geteuid()))
+	if (!uids_open(&m->uids, m->root_fd, m->owner))
 		return false;
 	if (m->uids.is_there)
 		maildir_forget_gone(m, time(NULL));
@@ -176,7 +175,7 @@ static bool open_uids(struct maildir *m, const struct maildir_wish *wish)
 	/* another session was faster, and its file may not be on the disk yet */
 	else if (errno != EEXIST || fsync(m->root_fd) != 0)
 		return log_not_taken(wish->uids_from);
-	return uids_open(&m->uids, m->root_fd, geteuid());
+	return uids_open(&m->uids, m->root_fd, m->owner);
 }
 
 static enum maildir_problem open_all(
@@ -211,6 +210,12 @@ static enum maildir_problem open_all(
 	return MAILDIR_READY;
 }
 
+static void no_descriptors(struct maildir *m)
+{
+	m->root_fd = m->lock_fd = m->tmp_fd = m->quota_fd = m->index_dir_fd = -1;
+	m->folder_fd = m->place_fd[PLACE_NEW] = m->place_fd[PLACE_CUR] = -1;
+}
+
 enum maildir_problem maildir_open(
 	struct maildir *m, const struct maildir_wish *wish, const char **failed_path)
 {
@@ -218,9 +223,9 @@ enum maildir_problem maildir_open(
 	int error_number;
 
 	memset(m, 0, offsetof(struct maildir, snapshot));
-	m->root_fd = m->lock_fd = m->tmp_fd = m->quota_fd = m->index_dir_fd = m->index.fd = -1;
-	m->folder_fd = -1;
-	m->place_fd[PLACE_NEW] = m->place_fd[PLACE_CUR] = -1;
+	no_descriptors(m);
+	m->owner = geteuid();
+	m->index.fd = -1;
 	m->index.pages = NULL;
 	uids_init(&m->uids);
 	m->verify_sizes = wish->verify_sizes || wish->end_headers;
@@ -247,8 +252,7 @@ void maildir_close(struct maildir *m)
 	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	m->root_fd = m->lock_fd = m->tmp_fd = m->quota_fd = m->index_dir_fd = -1;
-	m->folder_fd = m->place_fd[PLACE_NEW] = m->place_fd[PLACE_CUR] = -1;
+	no_descriptors(m);
 	index_close(&m->index);
 	uids_close(&m->uids);
 	snapshot_free(&m->snapshot);

@@ -46,7 +46,7 @@ struct maildir {
 	int index_dir_fd;  /* the index's directory, or -1: neither read nor written */
 	int folder_fd;     /* where deleted messages go, or -1; see folder */
 	int place_fd[2];   /* by enum place */
-	uid_t owner;       /* of the index, or it is not used */
+	uid_t owner;       /* the user of this process, whose index is used */
 	bool is_remote;    /* on a network file system */
 	bool keep_new;     /* the update leaves new/ as it is */
 	bool verify_sizes; /* trust no size in a name */

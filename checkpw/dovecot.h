@@ -30,7 +30,4 @@ enum pw_status pwdovecot_check(const struct pwdovecot *dovecot, const char *logi
 enum pw_status pwdovecot_find(
 	const struct pwdovecot *dovecot, const char *login, struct pw_user *user);
 
-/* Is the password a token, which may be longer? By AUTH_MECHANISM. */
-bool pwdovecot_takes_token(void);
-
 #endif

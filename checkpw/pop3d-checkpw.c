@@ -22,7 +22,7 @@
 
 #include "checkpw/check.h"
 #include "checkpw/credentials.h"
-#include "checkpw/dovecot.h"
+#include "checkpw/dovecot_auth.h"
 #include "checkpw/edit.h"
 #include "checkpw/host.h"
 #include "checkpw/list.h"

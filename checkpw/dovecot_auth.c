@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "checkpw/credentials.h"
-#include "checkpw/quote.h"
 #include "lib/address.h"
 #include "lib/base64.h"
 #include "os/log.h"
@@ -172,10 +171,7 @@ static enum pw_status take_success(const struct conversation *c, char *name)
 
 	if (auth_line_value(&c->reply, 2, "nologin") != NULL ||
 		auth_line_value(&c->reply, 2, "proxy") != NULL) {
-		log_event(LOG_NOTICE,
-			"checkpw-dovecot step=%s socket=%s user=%s code=nologin reason=%s",
-			c->step, quote(c->path).text, quote(c->login).text,
-			quote(reason != NULL ? reason : "-").text);
+		talk_log_refusal(c, LOG_NOTICE, "nologin", reason);
 		return PW_REFUSED;
 	}
 	return talk_take_name(user != NULL ? user : c->login, name) ? PW_OK : talk_nonsense(c);

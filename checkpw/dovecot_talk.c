@@ -115,6 +115,14 @@ static bool has_code(const struct conversation *c, const char *code, const char 
 	       auth_line_value(&c->reply, 2, old_name) != NULL;
 }
 
+void talk_log_refusal(
+	const struct conversation *c, int priority, const char *code, const char *reason)
+{
+	log_event(priority, "checkpw-dovecot step=%s socket=%s user=%s code=%s reason=%s",
+		c->step, quote(c->path).text, quote(c->login).text, code,
+		quote(reason != NULL ? reason : "-").text);
+}
+
 /* A plain refusal has neither code nor reason, and no line of ours: the caller logs it. */
 enum pw_status talk_judge_refusal(const struct conversation *c)
 {
@@ -130,10 +138,7 @@ enum pw_status talk_judge_refusal(const struct conversation *c)
 						   : "-";
 
 	if (code[0] != '-' || reason != NULL)
-		log_event(is_temporary ? LOG_ERR : LOG_NOTICE,
-			"checkpw-dovecot step=%s socket=%s user=%s code=%s reason=%s", c->step,
-			quote(c->path).text, quote(c->login).text, code,
-			quote(reason != NULL ? reason : "-").text);
+		talk_log_refusal(c, is_temporary ? LOG_ERR : LOG_NOTICE, code, reason);
 	return is_temporary ? PW_TEMPORARY : PW_REFUSED;
 }
 

@@ -46,6 +46,10 @@ bool talk_reply_is_ours(const struct conversation *c);
 /* Adds what is known of the client's connection to a request. */
 void talk_add_connection(struct auth_text *text);
 
+/* Logs that Dovecot refuses the user, by a code of its own and its reason, or NULL. */
+void talk_log_refusal(
+	const struct conversation *c, int priority, const char *code, const char *reason);
+
 /* What a reply "FAIL" means: PW_TEMPORARY or PW_REFUSED; logged where it has a reason. */
 enum pw_status talk_judge_refusal(const struct conversation *c);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpw/name.h"
 #include "checkpw/quote.h"
 #include "lib/address.h"
 #include "lib/number.h"
@@ -147,11 +148,8 @@ bool talk_take_name(const char *value, char name[PWUSER_NAME_MAX + 1])
 {
 	const size_t length = strlen(value);
 
-	if (length == 0 || length > PWUSER_NAME_MAX)
+	if (length == 0 || length > PWUSER_NAME_MAX || pwname_has_control(value, length))
 		return false;
-	for (size_t i = 0; i < length; i++)
-		if ((unsigned char)value[i] < 0x20 || value[i] == 0x7f)
-			return false;
 	memcpy(name, value, length + 1);
 	return true;
 }

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "checkpw/mail.h"
+#include "checkpw/name.h"
 
 enum { FIELDS_LEAST = 5, FIELDS_OURS = 6, FIELDS_PASSWD = 7, FIELDS_MOST = 8 };
 
@@ -13,21 +14,13 @@ struct fields {
 	char *login, *hash, *uid, *gid, *home, *maildir, *shell, *extra;
 };
 
-static bool has_control(const char *text, size_t length)
-{
-	for (size_t i = 0; i < length; i++)
-		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
-			return true;
-	return false;
-}
-
 bool pwfile_login_is_valid(const char *login)
 {
 	size_t length = strlen(login);
 
 	/* a blank or # in front would make the line a comment, or look like one */
 	return length > 0 && length <= PWUSER_NAME_MAX && strchr(login, ':') == NULL &&
-	       login[0] != '#' && login[0] != ' ' && !has_control(login, length);
+	       login[0] != '#' && login[0] != ' ' && !pwname_has_control(login, length);
 }
 
 /* Kinds that are still dear to guess. DES, MD5, NT and the bcrypt with the sign bug are not
@@ -185,7 +178,7 @@ enum pwfile_line pwfile_parse(
 	if (line[strspn(line, " \t")] == '#' || strspn(line, " \t") == length)
 		return PWFILE_NOTHING;
 	*why = "it holds a control character";
-	if (has_control(line, length))
+	if (pwname_has_control(line, length))
 		return PWFILE_BAD;
 	*why = "it is neither login:hash:uid:gid:home[:maildir] nor a line of passwd(5)";
 	if (!name_fields(line, &fields))

@@ -3,6 +3,14 @@
 
 #include <string.h>
 
+bool pwname_has_control(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+			return true;
+	return false;
+}
+
 /* A text that grows in size octets, its NUL among them. */
 struct growing {
 	char *text;

@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Is there a control character among the octets? */
+bool pwname_has_control(const char *text, size_t length);
+
 /* Copies login, with A to Z made a to z if fold is set, and with @DOMAIN after it if it has no
  * @ and default_domain is not NULL. False where size is too small; name is terminated all the
  * same. */

@@ -18,6 +18,7 @@ static void count_line(int priority, const char *format, ...);
 #include "checkpw/entry.c"
 #include "checkpw/file.c"
 #include "checkpw/mail.c"
+#include "checkpw/name.c"
 
 #define HASH "$6$salt$x"
 

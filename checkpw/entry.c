@@ -1,11 +1,15 @@
 /* entry: see entry.h. */
 #include "checkpw/entry.h"
 
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
 #include "checkpw/mail.h"
 #include "checkpw/name.h"
+#include "lib/number.h"
+
+#define ID_DIGITS_MAX 10 /* of a uid or gid */
 
 enum { FIELDS_LEAST = 5, FIELDS_OURS = 6, FIELDS_PASSWD = 7, FIELDS_MOST = 8 };
 
@@ -38,15 +42,14 @@ static bool hash_is_strong(const char *hash)
 
 bool pwfile_parse_id(const char *text, unsigned *id)
 {
-	unsigned long long value = 0;
-	size_t digits = strspn(text, "0123456789");
+	const size_t digits = strlen(text);
+	uint64_t value;
 
-	if (digits == 0 || digits > 10 || text[digits] != '\0')
+	if (digits > ID_DIGITS_MAX || !number_parse(text, digits, &value) ||
+		value >= UINT32_MAX)
 		return false;
-	for (size_t i = 0; i < digits; i++)
-		value = value * 10 + (unsigned)(text[i] - '0');
 	*id = (unsigned)value;
-	return value < 0xffffffffULL;
+	return true;
 }
 
 static bool copy_field(char *to, size_t size, const char *from)

@@ -15,25 +15,20 @@ bool passwd_read(const char *path, passwd_take *take, void *context)
 {
 	static struct pwfile_entry entry;
 	FILE *const file = fopen(path, "re");
-	char *line = NULL, *parsed;
+	char *line = NULL;
 	size_t room = 0;
 	ssize_t octets;
 
 	if (file == NULL)
 		return false;
 	for (unsigned long number = 1; (octets = getline(&line, &room, file)) >= 0; number++) {
-		const char *why = "it is too long";
-		enum pwfile_line kind = PWFILE_BAD;
+		enum pwfile_line kind;
+		const char *why;
 
 		octets -= octets > 0 && line[octets - 1] == '\n';
 		line[octets] = '\0';
-		parsed = malloc((size_t)octets + 1);
-		if (parsed != NULL && octets <= PWFILE_LINE_MAX) {
-			memcpy(parsed, line, (size_t)octets + 1);
-			kind = pwfile_parse(parsed, (size_t)octets, &entry, &why);
-		}
+		kind = pwfile_parse_copy(line, (size_t)octets, &entry, &why);
 		take(context, number, line, kind, &entry, why);
-		free(parsed);
 	}
 	explicit_bzero(&entry, sizeof entry);
 	if (line != NULL)

@@ -96,17 +96,10 @@ static unsigned count_colons(const char *line)
 static const char *judge_line(const char *line)
 {
 	static struct pwfile_entry entry;
-	static char copy[PWFILE_LINE_MAX + 2];
-	const size_t length = strlen(line);
-	const char *why = "it is too long";
-	enum pwfile_line kind = PWFILE_BAD;
+	const char *why;
+	const enum pwfile_line kind = pwfile_parse_copy(line, strlen(line), &entry, &why);
 
-	if (length <= PWFILE_LINE_MAX) {
-		memcpy(copy, line, length + 1);
-		kind = pwfile_parse(copy, length, &entry, &why);
-	}
 	explicit_bzero(&entry, sizeof entry);
-	explicit_bzero(copy, sizeof copy);
 	return kind == PWFILE_ENTRY ? NULL : why;
 }
 

@@ -194,3 +194,18 @@ enum pwfile_line pwfile_parse(
 	*why = "the hash is empty or of a kind too weak to be accepted";
 	return hash_is_strong(entry->hash) ? PWFILE_ENTRY : PWFILE_BAD;
 }
+
+enum pwfile_line pwfile_parse_copy(
+	const char *line, size_t length, struct pwfile_entry *entry, const char **why)
+{
+	static char copy[PWFILE_LINE_MAX + 1];
+	enum pwfile_line kind;
+
+	*why = "it is too long";
+	if (length > PWFILE_LINE_MAX)
+		return PWFILE_BAD;
+	memcpy(copy, line, length);
+	kind = pwfile_parse(copy, length, entry, why);
+	explicit_bzero(copy, sizeof copy);
+	return kind;
+}

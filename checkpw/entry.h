@@ -9,6 +9,7 @@
 #include "checkpw/user.h"
 
 #define PWFILE_HASH_MAX 383
+#define PWFILE_LINE_MAX 3071
 
 struct pwfile_entry {
 	struct pw_user user; /* home and maildir may have patterns in them: see pwname_expand */
@@ -27,6 +28,11 @@ enum pwfile_line {
  * login:hash:uid:gid:gecos:home:shell[:extra]. *why says what is wrong with a bad one. */
 enum pwfile_line pwfile_parse(
 	char *line, size_t length, struct pwfile_entry *entry, const char **why);
+
+/* The same for a line that is to stay as it is: takes a copy apart, and wipes it. A line of
+ * more than PWFILE_LINE_MAX octets is a bad one. */
+enum pwfile_line pwfile_parse_copy(
+	const char *line, size_t length, struct pwfile_entry *entry, const char **why);
 
 /* Reads a uid or gid: decimal digits only, and never (uid_t)-1, which means "leave as it is" to
  * the kernel. */

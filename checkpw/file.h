@@ -12,7 +12,6 @@
 #ifndef PWFILE_DEFAULT
 #define PWFILE_DEFAULT "/etc/pop3d/passwd"
 #endif
-#define PWFILE_LINE_MAX 3071
 
 struct pwfile_found {
 	bool known;                /* entry is the login's */

@@ -47,21 +47,6 @@ static int compare_lines(const void *left, const void *right)
 	return order != 0 ? order : (one->number > two->number) - (one->number < two->number);
 }
 
-static enum pwfile_line parse(
-	const struct line *line, struct pwfile_entry *entry, const char **why)
-{
-	static char copy[PWFILE_LINE_MAX + 1];
-	enum pwfile_line kind;
-
-	*why = "it is too long";
-	if (line->length > PWFILE_LINE_MAX)
-		return PWFILE_BAD;
-	memcpy(copy, line->octets, line->length);
-	kind = pwfile_parse(copy, line->length, entry, why);
-	explicit_bzero(copy, sizeof copy);
-	return kind;
-}
-
 static size_t count_lines(const struct pwtext *text)
 {
 	size_t count = 0;
@@ -84,7 +69,7 @@ static void collect(const struct pwtext *text, struct lines *lines)
 
 		line.length = pwtext_line_length(line.octets, text->length - at);
 		at += line.length + 1;
-		kind = parse(&line, &entry, &why);
+		kind = pwfile_parse_copy(line.octets, line.length, &entry, &why);
 		if (kind == PWFILE_BAD)
 			log_event(LOG_WARNING,
 				"checkpw-line-ignored file=%s line=%lu problem=\"%s\"",
@@ -116,7 +101,9 @@ static void write_login(
 	bool is_locked = false;
 
 	for (size_t i = 0; i < count; i++) {
-		is_locked = parse(&lines[i], &entry, &why) == PWFILE_LOCKED || is_locked;
+		is_locked = pwfile_parse_copy(lines[i].octets, lines[i].length, &entry, &why) ==
+				    PWFILE_LOCKED ||
+			    is_locked;
 		if (i + 1 < count)
 			log_event(LOG_WARNING,
 				"checkpw-line-replaced file=%s line=%lu by=%lu user=%s",

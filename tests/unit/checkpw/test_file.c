@@ -182,6 +182,25 @@ static void parse_fills_the_fields_of_passwd_lines(void **state)
 	assert_string_equal(entry.user.shell, "/bin/ksh");
 }
 
+static void parse_copy_leaves_the_line_and_bounds_it(void **state)
+{
+	static const char good[] = "joe:" HASH ":12:34:/home/joe";
+	static char line[PWFILE_LINE_MAX + 1];
+	struct pwfile_entry entry;
+	const char *why;
+
+	(void)state;
+	memset(line, '#', sizeof line);
+	assert_int_equal(
+		pwfile_parse_copy(line, PWFILE_LINE_MAX, &entry, &why), PWFILE_NOTHING);
+	assert_int_equal(
+		pwfile_parse_copy(line, PWFILE_LINE_MAX + 1, &entry, &why), PWFILE_BAD);
+	assert_string_equal(why, "it is too long");
+	assert_int_equal(line[PWFILE_LINE_MAX], '#');
+	assert_int_equal(pwfile_parse_copy(good, sizeof good - 1, &entry, &why), PWFILE_ENTRY);
+	assert_string_equal(entry.user.home, "/home/joe");
+}
+
 static void why_names_a_password_in_clear_text(void **state)
 {
 	char line[] = "joe:{PLAIN}secret:12:34:/home/joe";
@@ -279,6 +298,7 @@ int main(void)
 		cmocka_unit_test(parse_knows_lines_and_names_of_dovecot),
 		cmocka_unit_test(parse_fills_every_field),
 		cmocka_unit_test(parse_fills_the_fields_of_passwd_lines),
+		cmocka_unit_test(parse_copy_leaves_the_line_and_bounds_it),
 		cmocka_unit_test(why_names_a_password_in_clear_text),
 		cmocka_unit_test(parse_survives_damaged_lines),
 		cmocka_unit_test(find_takes_entries_across_the_end_of_the_buffer),

@@ -76,20 +76,24 @@ static enum line_kind next_line(struct line_reader *reader, char **line, size_t 
 	}
 }
 
-static void report_bad_line(
-	const char *path, unsigned long number, const char *why, unsigned long *bad_lines)
+enum pw_status pwfile_unusable(const char *path, const char *problem, enum pw_status status)
 {
-	if (++*bad_lines <= BAD_LINES_LOGGED)
-		log_event(LOG_WARNING, "checkpw-line-ignored file=%s line=%lu problem=\"%s\"",
-			quote(path).text, number, why);
+	log_event(LOG_ERR, "checkpw-file-unusable file=%s problem=\"%s\"", quote(path).text,
+		problem);
+	return status;
 }
 
-/* A further line of a login: the one before it does not count any more. */
-static void report_earlier_line(
-	const char *path, const char *login, unsigned long earlier, unsigned long number)
+void pwfile_log_ignored(const char *path, unsigned long line, const char *problem)
+{
+	log_event(LOG_WARNING, "checkpw-line-ignored file=%s line=%lu problem=\"%s\"",
+		quote(path).text, line, problem);
+}
+
+void pwfile_log_replaced(
+	const char *path, const char *login, unsigned long line, unsigned long later)
 {
 	log_event(LOG_WARNING, "checkpw-line-replaced file=%s line=%lu by=%lu user=%s",
-		quote(path).text, earlier, number, quote(login).text);
+		quote(path).text, line, later, quote(login).text);
 }
 
 /* The last entry of a login counts, as new ones are appended; but a locked one locks the login
@@ -111,8 +115,8 @@ static enum pw_status scan_lines(struct line_reader *reader, const char *path,
 
 		if (kind == LINE_WHOLE)
 			parsed = pwfile_parse(line, length, &entry, &why);
-		if (parsed == PWFILE_BAD)
-			report_bad_line(path, reader->number, why, &bad_lines);
+		if (parsed == PWFILE_BAD && ++bad_lines <= BAD_LINES_LOGGED)
+			pwfile_log_ignored(path, reader->number, why);
 		if (parsed != PWFILE_ENTRY && parsed != PWFILE_LOCKED)
 			continue;
 		if (parsed == PWFILE_ENTRY && found->any_hash[0] == '\0')
@@ -121,7 +125,7 @@ static enum pw_status scan_lines(struct line_reader *reader, const char *path,
 			continue;
 		is_locked = parsed == PWFILE_LOCKED;
 		if (found_in != 0)
-			report_earlier_line(path, login, found_in, reader->number);
+			pwfile_log_replaced(path, login, found_in, reader->number);
 		found_in = reader->number;
 		found->known = parsed == PWFILE_ENTRY;
 		found->entry = entry;
@@ -132,9 +136,7 @@ static enum pw_status scan_lines(struct line_reader *reader, const char *path,
 			quote(path).text, bad_lines);
 	if (kind == LINE_END)
 		return PW_OK;
-	log_event(LOG_ERR, "checkpw-file-unusable file=%s problem=\"%s\"", quote(path).text,
-		strerror(errno));
-	return PW_TEMPORARY;
+	return pwfile_unusable(path, strerror(errno), PW_TEMPORARY);
 }
 
 static bool lasts(int error)
@@ -173,22 +175,16 @@ static enum pw_status open_file(const char *path, int *fd)
 	const char *why;
 
 	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (*fd < 0) {
-		enum pw_status status = lasts(errno) ? PW_MISCONFIGURED : PW_TEMPORARY;
-
-		log_event(LOG_ERR, "checkpw-file-unusable file=%s problem=\"%s\"",
-			quote(path).text, strerror(errno));
-		return status;
-	}
+	if (*fd < 0)
+		return pwfile_unusable(
+			path, strerror(errno), lasts(errno) ? PW_MISCONFIGURED : PW_TEMPORARY);
 	why = fstat(*fd, &st) == 0 ? pwfile_why_unsafe(&st) : strerror(errno);
 	if (why == NULL) {
 		warn_of_readers(path, &st);
 		return PW_OK;
 	}
-	log_event(
-		LOG_ERR, "checkpw-file-unusable file=%s problem=\"%s\"", quote(path).text, why);
 	close(*fd);
-	return PW_MISCONFIGURED;
+	return pwfile_unusable(path, why, PW_MISCONFIGURED);
 }
 
 enum pw_status pwfile_find(const char *path, const char *login, struct pwfile_found *found)

@@ -25,6 +25,13 @@ struct pwfile_found {
  * read. */
 enum pw_status pwfile_find(const char *path, const char *login, struct pwfile_found *found);
 
+/* Log that the file cannot be used, and return the status; that a line of it is no entry; that
+ * a line of a login does not count, since there is a later one. */
+enum pw_status pwfile_unusable(const char *path, const char *problem, enum pw_status status);
+void pwfile_log_ignored(const char *path, unsigned long line, const char *problem);
+void pwfile_log_replaced(
+	const char *path, const char *login, unsigned long line, unsigned long later);
+
 /* Why a file of this owner and mode is not taken, or NULL. */
 const char *pwfile_why_unsafe(const struct stat *st);
 

@@ -7,9 +7,7 @@
 
 #include "checkpw/entry.h"
 #include "checkpw/file.h"
-#include "checkpw/quote.h"
 #include "checkpw/text.h"
-#include "os/log.h"
 
 /* A line that has a login. */
 struct line {
@@ -71,9 +69,7 @@ static void collect(const struct pwtext *text, struct lines *lines)
 		at += line.length + 1;
 		kind = pwfile_parse_copy(line.octets, line.length, &entry, &why);
 		if (kind == PWFILE_BAD)
-			log_event(LOG_WARNING,
-				"checkpw-line-ignored file=%s line=%lu problem=\"%s\"",
-				quote(text->path).text, number, why);
+			pwfile_log_ignored(text->path, number, why);
 		else if (kind != PWFILE_NOTHING)
 			lines->all[lines->count++] = line;
 	}
@@ -105,10 +101,8 @@ static void write_login(
 				    PWFILE_LOCKED ||
 			    is_locked;
 		if (i + 1 < count)
-			log_event(LOG_WARNING,
-				"checkpw-line-replaced file=%s line=%lu by=%lu user=%s",
-				quote(text->path).text, lines[i].number, lines[i + 1].number,
-				quote(entry.user.name).text);
+			pwfile_log_replaced(text->path, entry.user.name, lines[i].number,
+				lines[i + 1].number);
 	}
 	fprintf(to, "%s\t%s\t%lu\t%lu\t%s\t%s\n", entry.user.name,
 		is_locked ? "locked" : kind_of(entry.hash), (unsigned long)entry.user.uid,

@@ -11,25 +11,16 @@
 #include <unistd.h>
 
 #include "checkpw/file.h"
-#include "checkpw/quote.h"
-#include "os/log.h"
 
 #define FILE_OCTETS_MAX ((off_t)1 << 28)
 #define LOCK_TRIES 100
 #define LOCK_PAUSE_MS 100
 
-enum pw_status pwtext_unusable(const char *path, const char *problem, enum pw_status status)
-{
-	log_event(LOG_ERR, "checkpw-file-unusable file=%s problem=\"%s\"", quote(path).text,
-		problem);
-	return status;
-}
-
 enum pw_status pwtext_failed(const char *path)
 {
 	const bool is_missing = errno == ENOENT || errno == EACCES;
 
-	return pwtext_unusable(
+	return pwfile_unusable(
 		path, strerror(errno), is_missing ? PW_MISCONFIGURED : PW_TEMPORARY);
 }
 
@@ -98,7 +89,7 @@ static enum pw_status open_locked(struct pwtext *text, const char *path, enum pw
 			return PW_OK;
 		close(text->fd);
 		if (errno == EWOULDBLOCK && tries == LOCK_TRIES)
-			return pwtext_unusable(
+			return pwfile_unusable(
 				path, "another process has locked it", PW_TEMPORARY);
 		if ((errno != EWOULDBLOCK && errno != ESTALE && errno != ENOENT) ||
 			tries == LOCK_TRIES)
@@ -139,7 +130,7 @@ enum pw_status pwtext_open(struct pwtext *text, const char *path, enum pwtext_us
 	why = pwfile_why_unsafe(&text->st);
 	if (why == NULL && text->st.st_size > FILE_OCTETS_MAX)
 		why = "it is too large";
-	status = why != NULL ? pwtext_unusable(path, why, PW_MISCONFIGURED) : read_whole(text);
+	status = why != NULL ? pwfile_unusable(path, why, PW_MISCONFIGURED) : read_whole(text);
 	if (status != PW_OK)
 		pwtext_close(text);
 	return status;

@@ -35,9 +35,7 @@ void pwtext_close(struct pwtext *text);
 /* The length of the line at octets, without its LF. */
 size_t pwtext_line_length(const char *octets, size_t left);
 
-/* Logs that the file cannot be used, and returns the status; the second one says why by errno.
- */
-enum pw_status pwtext_unusable(const char *path, const char *problem, enum pw_status status);
+/* Logs that the file cannot be used, and why by errno; returns the status. */
 enum pw_status pwtext_failed(const char *path);
 
 #endif

@@ -58,15 +58,20 @@ static bool check_number(struct session *s, uint64_t number)
 	return false;
 }
 
+/* Ends the session after a fault of the system. */
+static enum command_result end_with_fault(struct session *s, const char *reason)
+{
+	s->end = reason;
+	s->exit_status = 111;
+	return COMMAND_END;
+}
+
 /* Answers that a message cannot be read. If the maildrop is broken, any answer could be wrong,
  * so the session ends without one. */
 static enum command_result put_unreadable(struct session *s, uint64_t number)
 {
-	if (maildir_is_broken(&s->maildir)) {
-		s->end = "index-broken";
-		s->exit_status = 111;
-		return COMMAND_END;
-	}
+	if (maildir_is_broken(&s->maildir))
+		return end_with_fault(s, "index-broken");
 	reply_error_with(
 		&s->wire, REPLY_SYS_TEMP, TEXT_MESSAGE_UNREADABLE, reply_numbers(number, 0));
 	return COMMAND_GOOD;
@@ -127,11 +132,8 @@ static enum command_result put_one(struct session *s, uint64_t number, listing_l
 static enum command_result put_all(struct session *s, listing_line *line)
 {
 	/* an error cannot be reported in the middle of a reply */
-	if (!listing_put(&s->wire, &s->maildir, line)) {
-		s->end = "index-broken";
-		s->exit_status = 111;
-		return COMMAND_END;
-	}
+	if (!listing_put(&s->wire, &s->maildir, line))
+		return end_with_fault(s, "index-broken");
 	wire_puts(&s->wire, ".\r\n");
 	return COMMAND_GOOD;
 }
@@ -247,9 +249,7 @@ static enum command_result send_message(
 	if (sent.read_error != 0) {
 		maildir_log_message(
 			&s->maildir, message, "message-read-failed", sent.read_error);
-		s->end = "read-error";
-		s->exit_status = 111;
-		return COMMAND_END;
+		return end_with_fault(s, "read-error");
 	}
 	wire_puts(&s->wire, ".\r\n");
 	return COMMAND_GOOD;

@@ -3,41 +3,20 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "confine/confine.h"
-#include "maildir.h"
 #include "os/clock.h"
 #include "os/handover.h"
 #include "os/log.h"
-#include "peer/peer.h"
 #include "pop3/capa.h"
-#include "pop3/command.h"
 #include "pop3/lang.h"
 #include "pop3/reply.h"
-#include "pop3/wire.h"
+#include "session/internal.h"
 #include "session/listing.h"
 #include "session/send.h"
-
-struct tally {
-	uint64_t messages, octets;
-};
-
-struct session {
-	struct maildir maildir;
-	const struct settings *options;
-	const char *end; /* why the session ended, for the log */
-	int exit_status;
-	struct tally retr, top, dele;
-	int64_t started_ms;
-	struct peer peer;
-	struct wire wire; /* last: its buffers are large */
-};
 
 /* Whether there is a message of this number (RFC 1939: counted from 1 and never renumbered). If
  * not, sends a reply that says what is wrong. */
@@ -323,100 +302,6 @@ static enum command_result command_rset(void *state, const struct command_input 
 	return COMMAND_GOOD;
 }
 
-static void put_farewell(struct session *s, size_t left)
-{
-	const struct text_values values = {{left, 0}, s->options->asked.host};
-
-	if (left == 0)
-		reply_ok_with(&s->wire, TEXT_GOODBYE_EMPTY, values);
-	else if (left == 1)
-		reply_ok_with(&s->wire, TEXT_GOODBYE_ONE_LEFT, values);
-	else
-		reply_ok_with(&s->wire, TEXT_GOODBYE_LEFT, values);
-}
-
-/* Blocks the signals that would end this process in the middle of the update. */
-static void hold_signals(void)
-{
-	static const int held[] = {
-		SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2, SIGPIPE};
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof held / sizeof *held; i++)
-		sigaddset(&set, held[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-}
-
-/* Logs what the update is going to remove. The lines come before the update, so that no message
- * is removed without a line even if this process is killed. */
-static void log_deletions(struct session *s)
-{
-	const char *const folder = s->options->asked.delete_to;
-	char uid[MAILDIR_UID_OCTETS], quoted_uid[4 * MAILDIR_UID_OCTETS];
-	char quoted[4 * OPTIONS_FOLDER_OCTETS + 8];
-	uint64_t size_octets;
-
-	for (size_t i = 0; i < s->maildir.snapshot.count; i++)
-		if (maildir_is_deleted(&s->maildir, i) &&
-			maildir_get_size(&s->maildir, i, &size_octets)) {
-			const size_t octets = maildir_uid(&s->maildir, i, uid);
-
-			log_event(LOG_INFO,
-				"deletion message=%zu uid=%s size=%" PRIu64 " folder=%s", i + 1,
-				octets > 0
-					? log_quote(quoted_uid, sizeof quoted_uid, uid, octets)
-					: "-",
-				size_octets,
-				folder != NULL ? log_quote(quoted, sizeof quoted, folder,
-							 strlen(folder))
-					       : "-");
-		}
-}
-
-/* Logs, after the update, which of these messages it did not remove. */
-static void log_kept(const struct session *s)
-{
-	for (size_t i = 0; i < s->maildir.snapshot.count; i++)
-		if (maildir_was_kept(&s->maildir, i))
-			log_event(LOG_INFO, "deletion-failed message=%zu", i + 1);
-}
-
-/* RFC 1939 section 6. The one reply is sent after the update, so that it is true. */
-static enum command_result command_quit(void *state, const struct command_input *input)
-{
-	struct session *const s = state;
-	struct maildir_update update;
-	size_t left;
-
-	(void)input;
-	hold_signals();
-	if (s->options->asked.log_deletions)
-		log_deletions(s);
-	update = maildir_update(&s->maildir);
-	if (s->options->asked.log_deletions && update.not_removed > 0)
-		log_kept(s);
-	left = s->maildir.snapshot.count - update.removed;
-	s->end = "quit";
-	s->dele = (struct tally){update.removed, update.removed_octets};
-	if (update.error_number != 0)
-		log_event(LOG_ERR,
-			"update-failed errno=%d error=\"%s\" not-removed=%zu not-moved=%zu",
-			update.error_number, strerror(update.error_number), update.not_removed,
-			update.not_moved);
-	if (update.not_removed == 0) {
-		put_farewell(s, left);
-	} else {
-		reply_error_with(&s->wire, REPLY_SYS_TEMP,
-			update.not_removed == 1 ? TEXT_ONE_NOT_REMOVED : TEXT_NOT_REMOVED,
-			reply_numbers(update.not_removed, left));
-		s->exit_status = 111;
-	}
-	wire_flush(&s->wire);
-	maildir_clean_tmp(&s->maildir);
-	return COMMAND_END;
-}
-
 static enum command_result command_lang(void *state, const struct command_input *input)
 {
 	struct session *const s = state;
@@ -443,7 +328,7 @@ static const struct command commands[] = {
 	{"NOOP", ARGUMENTS_NONE, command_noop},
 	{"RSET", ARGUMENTS_NONE, command_rset},
 	{"CAPA", ARGUMENTS_NONE, command_capa},
-	{"QUIT", ARGUMENTS_NONE, command_quit},
+	{"QUIT", ARGUMENTS_NONE, session_quit},
 	{"LANG", ARGUMENTS_REST, command_lang},
 	{"USER", ARGUMENTS_REST, command_too_late},
 	{"PASS", ARGUMENTS_VERBATIM_SECRET, command_too_late},
@@ -455,103 +340,6 @@ static const struct command commands[] = {
 
 static const struct command_table table = {
 	commands, sizeof commands / sizeof *commands, false, 0};
-
-/* The Maildir of the command line has precedence over $MAILDIR, which the checker sets. The
- * argument that pop3d itself appended has precedence only if the checker changed it. */
-static const char *maildir_path(const struct settings *o)
-{
-	const char *const asked = o->asked.maildir;
-	const bool is_default = asked == NULL || (o->asked.maildir_appended &&
-							 strcmp(asked, OPTIONS_MAILDIR) == 0);
-	const char *const checkers = getenv("MAILDIR");
-
-	if (!is_default)
-		return asked;
-	return checkers != NULL && checkers[0] != '\0' ? checkers : OPTIONS_MAILDIR;
-}
-
-/* Answers PASS with an error, and logs the reason for the administrator. */
-static void refuse_login(struct session *s, enum maildir_problem problem, const char *maildir,
-	const char *failed_path)
-{
-	char quoted[512], quoted_failed[512];
-	const int error_number = errno;
-
-	if (problem == MAILDIR_IN_USE) {
-		reply_error(&s->wire, REPLY_IN_USE, TEXT_IN_USE);
-		s->end = "in-use";
-		return;
-	}
-	if (problem == MAILDIR_UNUSABLE && error_number == ENOENT && failed_path == maildir)
-		reply_error(&s->wire, REPLY_SYS_TEMP, TEXT_NO_MAILDROP);
-	else if (problem == MAILDIR_UNUSABLE)
-		reply_error(&s->wire, REPLY_SYS_PERM, TEXT_MAILDROP_BROKEN);
-	else
-		reply_error(&s->wire, REPLY_SYS_TEMP, TEXT_MAILDROP_LATER);
-	log_event(LOG_ERR, "maildrop-unusable errno=%d error=\"%s\" maildir=%s at=%s",
-		error_number, strerror(error_number),
-		log_quote(quoted, sizeof quoted, maildir, strlen(maildir)),
-		log_quote(
-			quoted_failed, sizeof quoted_failed, failed_path, strlen(failed_path)));
-	s->end = "no-maildrop";
-	s->exit_status = 111;
-}
-
-/* After this the process can reach only the maildrop. */
-static bool confine_to_maildrop(const struct maildir *m)
-{
-	const struct confine_place places[] = {
-		{m->place_fd[PLACE_NEW], CONFINE_READ | CONFINE_REMOVE},
-		{m->place_fd[PLACE_CUR], CONFINE_READ | CONFINE_REMOVE | CONFINE_ADD},
-		{m->tmp_fd, CONFINE_READ | CONFINE_REMOVE},
-		{m->index_dir_fd, CONFINE_READ | CONFINE_WRITE},
-		{m->folder_fd, CONFINE_ADD},
-	};
-
-	return confine_session(places, sizeof places / sizeof *places);
-}
-
-/* Opens the maildrop and answers PASS; false if the answer was a refusal. */
-static bool open_maildrop(struct session *s)
-{
-	const struct options *const asked = &s->options->asked;
-	struct foreign from;
-	const bool has_kind =
-		asked->uidl_from != NULL && foreign_parse(&from, asked->uidl_from);
-	const struct maildir_wish wish = {
-		.path = maildir_path(s->options),
-		.lock = asked->lock,
-		.verify_sizes = asked->verify_sizes,
-		.index = !asked->no_index,
-		.keep_new = asked->no_move,
-		.end_headers = asked->end_of_headers,
-		.folder = asked->delete_to,
-		.uids_from = has_kind ? &from : NULL,
-	};
-	const char *failed_path = wish.path;
-	enum maildir_problem problem;
-
-	/* without the signal, a file that is too large is an error of write(2) */
-	signal(SIGXFSZ, SIG_IGN);
-	problem = maildir_open(&s->maildir, &wish, &failed_path);
-	if (problem == MAILDIR_UNUSABLE && errno == ENOENT && asked->create_maildir &&
-		maildir_create(wish.path))
-		problem = maildir_open(&s->maildir, &wish, &failed_path);
-	if (problem != MAILDIR_READY) {
-		refuse_login(s, problem, wish.path, failed_path);
-		return false;
-	}
-	if (!confine_to_maildrop(&s->maildir)) {
-		refuse_login(s, MAILDIR_TEMPORARY, wish.path, "sandbox");
-		return false;
-	}
-	if (!maildir_load(&s->maildir)) {
-		refuse_login(s, maildir_problem_of(errno), wish.path, wish.path);
-		return false;
-	}
-	put_summary(s, TEXT_ONE_MESSAGE, TEXT_MESSAGES);
-	return true;
-}
 
 static const char *end_of_wire(const struct wire *w)
 {
@@ -611,7 +399,9 @@ int session_serve(const struct settings *o)
 		peer_lookup(&s.peer, 0);
 	wire_open(&s.wire, 0, 1, WIRE_AHEAD, o->asked.idle_seconds * 1000);
 	s.wire.language = o->found.language;
-	is_open = open_maildrop(&s);
+	is_open = session_open(&s);
+	if (is_open)
+		put_summary(&s, TEXT_ONE_MESSAGE, TEXT_MESSAGES);
 	/* not before: meanwhile the monitor has done its part */
 	handover_finish(announced_fd);
 	if (is_open && command_loop(&s.wire, &table, &s) == COMMANDS_WIRE_CLOSED)

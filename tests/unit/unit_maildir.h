@@ -192,6 +192,26 @@ static inline void is_uid(size_t number, const char *expected)
 	assert_string_equal(text, expected);
 }
 
+/* The unique-id of a message, as UIDL makes it. */
+static inline void uid_of(size_t number, char text[UID_TEXT_OCTETS])
+{
+	struct unique unique;
+
+	assert_true(maildir_get_unique(&m, number - 1, &unique));
+	uid_text(text, unique.octets, unique.length, unique.shared);
+}
+
+/* The name that the second of two files with one unique name gets, between start and end. */
+static inline const char *own_name(const char *path, const char *start, const char *end)
+{
+	static char name[256];
+	struct stat st;
+
+	assert_int_equal(fstatat(box.fd, path, &st, 0), 0);
+	snprintf(name, sizeof name, "%s-i%llx%s", start, (unsigned long long)st.st_ino, end);
+	return name;
+}
+
 /* Root may do everything, so the test becomes another user until it ends. */
 static inline void be_nobody(void)
 {

@@ -419,15 +419,14 @@ TEST(nothing_in_a_folder_is_ever_replaced)
 	}
 }
 
-/* The name of the second of two files, as it is after the session. */
-static const char *own_name(const char *path, const char *start, const char *end)
+/* Two files with one unique name. Returns the name that the younger one has after the session.
+ */
+static const char *put_twins(const char *old_path, const char *young_path, const char *end)
 {
-	static char name[256];
-	struct stat st;
-
-	assert_int_equal(fstatat(box.fd, path, &st, 0), 0);
-	snprintf(name, sizeof name, "%s-i%llx%s", start, (unsigned long long)st.st_ino, end);
-	return name;
+	put(old_path, "old\n");
+	put(young_path, "young\n");
+	age(old_path, 10, 10);
+	return own_name(young_path, "cur/1.a", end);
 }
 
 TEST(of_two_files_with_one_unique_name_the_marked_one_is_removed)
@@ -450,16 +449,11 @@ TEST(second_of_two_files_gets_the_name_that_its_unique_id_said)
 {
 	const char *name;
 	char before[UID_TEXT_OCTETS];
-	struct unique unique;
 
-	put("cur/1.a,S=4:2,F", "old\n");
-	put("cur/1.a,S=4:2,", "young\n");
-	age("cur/1.a,S=4:2,F", 10, 10);
-	name = own_name("cur/1.a,S=4:2,", "cur/1.a", ",S=4:2,S");
+	name = put_twins("cur/1.a,S=4:2,F", "cur/1.a,S=4:2,", ",S=4:2,S");
 	open_box();
 	retrieve(2);
-	assert_true(maildir_get_unique(&m, 1, &unique));
-	uid_text(before, unique.octets, unique.length, unique.shared);
+	uid_of(2, before);
 	updates(0, 0);
 	assert_file(box.fd, "cur/1.a,S=4:2,F", "old\n");
 	assert_file(box.fd, name, "young\n");
@@ -475,15 +469,10 @@ TEST(second_that_another_session_has_renamed_is_the_same_message)
 {
 	const char *name;
 	char before[UID_TEXT_OCTETS];
-	struct unique unique;
 
-	put("cur/1.a,S=4:2,F", "old\n");
-	put("new/1.a,S=4", "young\n");
-	age("cur/1.a,S=4:2,F", 10, 10);
-	name = own_name("new/1.a,S=4", "cur/1.a", ",S=4:2,");
+	name = put_twins("cur/1.a,S=4:2,F", "new/1.a,S=4", ",S=4:2,");
 	open_box();
-	assert_true(maildir_get_unique(&m, 1, &unique));
-	uid_text(before, unique.octets, unique.length, unique.shared);
+	uid_of(2, before);
 	move("new/1.a,S=4", name);
 	has_contents(2, "young\n");
 	is_uid(2, before);
@@ -496,10 +485,7 @@ TEST(second_that_another_session_has_renamed_is_removed)
 {
 	const char *name;
 
-	put("cur/1.a:2,F", "old\n");
-	put("cur/1.a:2,", "young\n");
-	age("cur/1.a:2,F", 10, 10);
-	name = own_name("cur/1.a:2,", "cur/1.a", ":2,");
+	name = put_twins("cur/1.a:2,F", "cur/1.a:2,", ":2,");
 	open_box();
 	delete (2);
 	move("cur/1.a:2,", name);
@@ -513,10 +499,7 @@ TEST(names_of_their_own_are_given_before_anything_is_removed)
 {
 	const char *name;
 
-	put("cur/1.a:2,", "old\n");
-	put("new/1.a", "young\n");
-	age("cur/1.a:2,", 10, 10);
-	name = own_name("new/1.a", "cur/1.a", ":2,");
+	name = put_twins("cur/1.a:2,", "new/1.a", ":2,");
 	open_box();
 	delete (1);
 	at_removal = name;
@@ -530,11 +513,8 @@ TEST(second_with_further_names_is_one_message_afterwards)
 {
 	const char *name;
 
-	put("cur/1.a:2,", "old\n");
-	age("cur/1.a:2,", 10, 10);
-	put("new/1.a", "young\n");
+	name = put_twins("cur/1.a:2,", "new/1.a", ":2,S");
 	assert_int_equal(linkat(box.fd, "new/1.a", box.fd, "cur/1.a:2,S", 0), 0);
-	name = own_name("new/1.a", "cur/1.a", ":2,S");
 	open_box();
 	assert_int_equal(m.snapshot.count, 2);
 	updates(0, 0);
@@ -664,15 +644,13 @@ TEST(message_whose_fields_changed_is_found_read_and_removed)
 
 TEST(unique_id_stays_in_the_session_where_fields_change)
 {
-	struct unique unique;
 	char text[UID_TEXT_OCTETS];
 
 	put("cur/1.a,S=7:2,S", "a\n");
 	open_box();
 	move("cur/1.a,S=7:2,S", "cur/1.a,S=2:2,S");
 	has_contents(1, "a\n");
-	assert_true(maildir_get_unique(&m, 0, &unique));
-	uid_text(text, unique.octets, unique.length, unique.shared);
+	uid_of(1, text);
 	assert_string_equal(text, "1.a,S=7");
 	/* and the file may move again */
 	move("cur/1.a,S=2:2,S", "cur/1.a,S=3:2,");

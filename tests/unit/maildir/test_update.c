@@ -1,105 +1,7 @@
 /* maildir: the UPDATE state: what is removed, moved, flagged and reported (RFC 1939 section
- * 6, doc/MAILDIR). */
-#include "tests/unit/unit.h"
-
-#include <dlfcn.h>
-#include <sys/syscall.h>
-#include <time.h>
-
-#include "maildir/internal.h"
-#include "tests/unit/unit_maildir.h"
-
-/* The kernel's renameat2, or, as on NFS, one that cannot refuse to replace a file. */
-static bool no_renameat2;
-
-static long real_renameat2(
-	int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
-{
-	if (no_renameat2) {
-		errno = EINVAL;
-		return -1;
-	}
-	return renameat2(from_fd, from, to_fd, to, flags);
-}
-
-/* Each removal is counted, and at each this file is there. */
-static const char *at_removal;
-static unsigned removals, directory_reads;
-static bool no_removal; /* As if the process died before it. */
-
-int unlinkat(int directory_fd, const char *name, int flags)
-{
-	static int (*real_unlinkat)(int, const char *, int);
-
-	if (real_unlinkat == NULL)
-		*(void **)&real_unlinkat = dlsym(RTLD_NEXT, "unlinkat");
-	if (at_removal != NULL) {
-		removals++;
-		assert_exists(at_removal);
-	}
-	if (no_removal) {
-		errno = EIO;
-		return -1;
-	}
-	return real_unlinkat(directory_fd, name, flags);
-}
-
-/* The system calls that the code under test makes by number, and unlinkat. */
-long syscall(long number, ...)
-{
-	va_list arguments;
-	int from_fd, to_fd;
-	const char *from, *to;
-
-	va_start(arguments, number);
-	if (number == SYS_getdents64) {
-		const int fd = va_arg(arguments, int);
-		void *const buffer = va_arg(arguments, void *);
-		const size_t octets = va_arg(arguments, size_t);
-
-		va_end(arguments);
-		directory_reads++;
-		return getdents64(fd, buffer, octets);
-	}
-	if (number == SYS_statx) {
-		/* a file system that does not tell when a file was made */
-		va_end(arguments);
-		errno = ENOSYS;
-		return -1;
-	}
-	assert_int_equal(number, SYS_renameat2);
-	from_fd = va_arg(arguments, int);
-	from = va_arg(arguments, const char *);
-	to_fd = va_arg(arguments, int);
-	to = va_arg(arguments, const char *);
-	assert_int_equal(va_arg(arguments, unsigned), RENAME_NOREPLACE);
-	va_end(arguments);
-	return real_renameat2(from_fd, from, to_fd, to, RENAME_NOREPLACE);
-}
-
-static void delete (size_t number)
-{
-	assert_true(maildir_delete(&m, number - 1));
-}
-
-static void retrieve(size_t number)
-{
-	maildir_set_retrieved(&m, number - 1);
-}
-
-/* An update without failures. */
-static void updates(size_t removed, uint64_t removed_octets)
-{
-	const struct maildir_update u = maildir_update(&m);
-
-	if (u.error_number != 0)
-		print_error("error: %s\n", strerror(u.error_number));
-	assert_int_equal(u.error_number, 0);
-	assert_int_equal(u.removed, removed);
-	assert_int_equal(u.removed_octets, removed_octets);
-	assert_int_equal(u.not_removed, 0);
-	assert_int_equal(u.not_moved, 0);
-}
+ * 6, doc/MAILDIR). test_twins.c covers files with one unique name, test_folder.c the folder for
+ * deleted messages. */
+#include "tests/unit/unit_update.h"
 
 TEST(what_is_marked_is_removed_and_nothing_else)
 {
@@ -368,162 +270,6 @@ TEST(file_system_that_cannot_but_replace_is_served_by_links)
 	assert_file(box.fd, "cur/2.b:2,FS", "b\n");
 }
 
-/* Between the link and the removal the message is in both places, and later it is moved. */
-TEST(move_by_links_to_a_folder_loses_nothing_at_any_time)
-{
-	put("new/1.a", "a\n");
-	put("cur/2.b:2,F", "b\n");
-	no_renameat2 = no_removal = true;
-	folder = "Trash";
-	open_box();
-	delete (1);
-	delete (2);
-	assert_int_equal(maildir_update(&m).not_removed, 2);
-	assert_true(maildir_was_kept(&m, 0));
-	assert_true(maildir_was_kept(&m, 1));
-	assert_file(box.fd, "new/1.a", "a\n");
-	assert_file(box.fd, ".Trash/cur/1.a:2,", "a\n");
-	assert_file(box.fd, "cur/2.b:2,F", "b\n");
-	assert_file(box.fd, ".Trash/cur/2.b:2,F", "b\n");
-	no_removal = false;
-	open_box();
-	delete (1);
-	delete (2);
-	at_removal = ".Trash/cur/1.a:2,";
-	updates(2, 6);
-	at_removal = NULL;
-	no_renameat2 = false;
-	assert_int_equal(removals, 2);
-	assert_gone("new/1.a");
-	assert_gone("cur/2.b:2,F");
-	assert_file(box.fd, ".Trash/cur/1.a:2,", "a\n");
-	assert_file(box.fd, ".Trash/cur/2.b:2,F", "b\n");
-	removals = 0;
-}
-
-TEST(nothing_in_a_folder_is_ever_replaced)
-{
-	for (int without = 0; without < 2; without++) {
-		assert_int_equal(maildir_setup(NULL), 0);
-		no_renameat2 = without == 1;
-		folder = "Trash";
-		put("cur/1.a:2,S", "mine\n");
-		open_box();
-		put(".Trash/cur/1.a:2,S", "foreign\n");
-		delete (1);
-		updates(1, 6);
-		assert_gone("cur/1.a:2,S");
-		assert_file(box.fd, ".Trash/cur/1.a:2,S", "foreign\n");
-		no_renameat2 = false;
-		maildir_teardown(NULL);
-	}
-}
-
-/* Two files with one unique name. Returns the name that the younger one has after the session.
- */
-static const char *put_twins(const char *old_path, const char *young_path, const char *end)
-{
-	put(old_path, "old\n");
-	put(young_path, "young\n");
-	age(old_path, 10, 10);
-	return own_name(young_path, "cur/1.a", end);
-}
-
-TEST(of_two_files_with_one_unique_name_the_marked_one_is_removed)
-{
-	const char *name;
-
-	put("new/1.a", "new\n");
-	put("cur/1.a:2,S", "cur\n");
-	age("cur/1.a:2,S", 10, 10);
-	name = own_name("new/1.a", "cur/1.a", ":2,");
-	open_box();
-	delete (1);
-	updates(1, 5);
-	assert_gone("cur/1.a:2,S");
-	assert_gone("new/1.a");
-	assert_file(box.fd, name, "new\n");
-}
-
-TEST(second_of_two_files_gets_the_name_that_its_unique_id_said)
-{
-	const char *name;
-	char before[UID_TEXT_OCTETS];
-
-	name = put_twins("cur/1.a,S=4:2,F", "cur/1.a,S=4:2,", ",S=4:2,S");
-	open_box();
-	retrieve(2);
-	uid_of(2, before);
-	updates(0, 0);
-	assert_file(box.fd, "cur/1.a,S=4:2,F", "old\n");
-	assert_file(box.fd, name, "young\n");
-	/* each alone, and whatever becomes of the other one */
-	erase("cur/1.a,S=4:2,F");
-	open_box();
-	is_uid(1, before);
-	assert_int_equal(m.snapshot.count, 1);
-}
-
-/* Two sessions at once: the other one ended first, and gave the second one its name. */
-TEST(second_that_another_session_has_renamed_is_the_same_message)
-{
-	const char *name;
-	char before[UID_TEXT_OCTETS];
-
-	name = put_twins("cur/1.a,S=4:2,F", "new/1.a,S=4", ",S=4:2,");
-	open_box();
-	uid_of(2, before);
-	move("new/1.a,S=4", name);
-	has_contents(2, "young\n");
-	is_uid(2, before);
-	updates(0, 0);
-	assert_file(box.fd, name, "young\n");
-	assert_file(box.fd, "cur/1.a,S=4:2,F", "old\n");
-}
-
-TEST(second_that_another_session_has_renamed_is_removed)
-{
-	const char *name;
-
-	name = put_twins("cur/1.a:2,F", "cur/1.a:2,", ":2,");
-	open_box();
-	delete (2);
-	move("cur/1.a:2,", name);
-	updates(1, 7);
-	assert_gone(name);
-	assert_file(box.fd, "cur/1.a:2,F", "old\n");
-}
-
-/* A session that dies between the two steps must not leave the second one the name. */
-TEST(names_of_their_own_are_given_before_anything_is_removed)
-{
-	const char *name;
-
-	name = put_twins("cur/1.a:2,", "new/1.a", ":2,");
-	open_box();
-	delete (1);
-	at_removal = name;
-	removals = 0;
-	updates(1, 5);
-	at_removal = NULL;
-	assert_int_equal(removals, 1);
-}
-
-TEST(second_with_further_names_is_one_message_afterwards)
-{
-	const char *name;
-
-	name = put_twins("cur/1.a:2,", "new/1.a", ":2,S");
-	assert_int_equal(linkat(box.fd, "new/1.a", box.fd, "cur/1.a:2,S", 0), 0);
-	open_box();
-	assert_int_equal(m.snapshot.count, 2);
-	updates(0, 0);
-	assert_file(box.fd, name, "young\n");
-	assert_gone("new/1.a");
-	assert_gone("cur/1.a:2,S");
-	assert_file(box.fd, "cur/1.a:2,", "old\n");
-}
-
 TEST(removing_comes_before_moving)
 {
 	put("new/1.a", "a\n");
@@ -537,70 +283,6 @@ TEST(removing_comes_before_moving)
 	at_removal = NULL;
 	assert_int_equal(removals, 1);
 	assert_exists("cur/1.a:2,");
-}
-
-TEST(further_name_that_cannot_be_removed_is_told)
-{
-	struct maildir_update u;
-
-	put("new/1.a", "a\n");
-	assert_int_equal(linkat(box.fd, "new/1.a", box.fd, "cur/1.a:2,", 0), 0);
-	open_box();
-	delete (1);
-	assert_int_equal(fchmodat(box.fd, "new", 0555, 0), 0);
-	assert_int_equal(fchown(box.fd, NOBODY, NOBODY) == 0 || getuid() != 0, 1);
-	assert_int_equal(fchownat(box.fd, "cur", NOBODY, NOBODY, 0) == 0 || getuid() != 0, 1);
-	be_nobody();
-	u = maildir_update(&m);
-	assert_int_equal(u.removed, 0);
-	assert_int_equal(u.removed_octets, 0);
-	assert_int_equal(u.not_removed, 1);
-	assert_int_equal(u.error_number, EACCES);
-	assert_exists("new/1.a");
-}
-
-/* Both directories are read a fixed number of times, however many messages have two names. */
-TEST(further_names_of_many_messages_take_one_pass)
-{
-	char from[32], to[32];
-
-	for (int i = 0; i < 300; i++) {
-		snprintf(from, sizeof from, "new/%d.a,W=3", i);
-		snprintf(to, sizeof to, "cur/%d.a,W=3:2,", i);
-		put(from, "a\n");
-		assert_int_equal(linkat(box.fd, from, box.fd, to, 0), 0);
-	}
-	open_box();
-	assert_int_equal(m.snapshot.count, 300);
-	for (size_t i = 1; i <= 300; i++)
-		delete (i);
-	directory_reads = 0;
-	updates(300, 900);
-	assert_in_range(directory_reads, 2, 20);
-	open_box();
-	assert_int_equal(m.snapshot.count, 0);
-}
-
-TEST(many_files_of_one_unique_name_are_sorted_out_quickly)
-{
-	enum { FILES = 6000 };
-	char path[32];
-	clock_t before;
-
-	for (int i = 0; i < FILES; i++) {
-		snprintf(path, sizeof path, "cur/1.a,W=3:2,%d", i);
-		put(path, "");
-	}
-	before = clock();
-	open_box();
-	assert_int_equal(m.snapshot.count, FILES);
-	assert_int_equal(renameat(box.fd, "cur/1.a,W=3:2,7", box.fd, "cur/1.a,W=3:2,x"), 0);
-	for (size_t i = 1; i <= 3; i++)
-		has_contents(i, "");
-	delete (1);
-	assert_true(maildir_rescan(&m));
-	/* several times as much where every file is compared with every other one */
-	assert_in_range(clock() - before, 0, CLOCKS_PER_SEC / 4);
 }
 
 /* Separators of Windows. */
@@ -710,43 +392,6 @@ TEST(file_that_may_be_one_of_two_messages_is_in_doubt)
 	assert_exists("cur/1.a:2,");
 }
 
-TEST(file_of_another_inode_is_another_message)
-{
-	put("cur/1.a,S=7:2,", "a\n");
-	put("cur/1.a,S=7:2,S", "twin\n");
-	age("cur/1.a,S=7:2,", 10, 10);
-	open_box();
-	delete (1);
-	put("cur/1.a:2,", "other\n");
-	erase("cur/1.a,S=7:2,");
-	updates(1, 3);
-	assert_file(box.fd, "cur/1.a:2,", "other\n");
-}
-
-TEST(file_linked_to_cur_is_removed_with_its_name_in_new)
-{
-	put("new/1.a", "a\n");
-	assert_int_equal(linkat(box.fd, "new/1.a", box.fd, "cur/1.a:2,", 0), 0);
-	open_box();
-	delete (1);
-	updates(1, 3);
-	assert_gone("cur/1.a:2,");
-	assert_gone("new/1.a");
-}
-
-TEST(name_in_new_that_became_another_file_is_not_removed)
-{
-	put("new/1.a", "a\n");
-	assert_int_equal(linkat(box.fd, "new/1.a", box.fd, "cur/1.a:2,", 0), 0);
-	open_box();
-	delete (1);
-	erase("new/1.a");
-	put("other", "other\n");
-	move("other", "new/1.a");
-	updates(1, 3);
-	assert_file(box.fd, "new/1.a", "other\n");
-}
-
 /* Failures. */
 
 TEST(what_cannot_be_removed_is_counted_and_kept)
@@ -811,44 +456,6 @@ TEST(directory_in_the_place_of_a_message_is_not_removed)
 	assert_exists("new/1.a");
 }
 
-TEST(dele_never_removes_the_other_file_of_a_unique_name)
-{
-	put("cur/1.a:2,", "one\n");
-	age("cur/1.a:2,", 10, 10);
-	put("cur/1.a:2,S", "two\n");
-	open_box();
-	/* Another program removes the second message and marks the first as seen. */
-	erase("cur/1.a:2,S");
-	move("cur/1.a:2,", "cur/1.a:2,S");
-	delete (2);
-	updates(1, 5);
-	assert_file(box.fd, "cur/1.a:2,S", "one\n");
-}
-
-TEST(all_names_of_a_deleted_file_go)
-{
-	put("cur/1.a:2,", "one\n");
-	assert_int_equal(linkat(box.fd, "cur/1.a:2,", box.fd, "cur/1.a:2,S", 0), 0);
-	open_box();
-	assert_int_equal(m.snapshot.count, 1);
-	delete (1);
-	updates(1, 5);
-	assert_gone("cur/1.a:2,");
-	assert_gone("cur/1.a:2,S");
-}
-
-TEST(alias_goes_wherever_it_was_moved)
-{
-	put("new/1.a", "one\n");
-	assert_int_equal(linkat(box.fd, "new/1.a", box.fd, "cur/1.a:2,", 0), 0);
-	open_box();
-	move("new/1.a", "cur/1.a:2,F");
-	delete (1);
-	updates(1, 5);
-	assert_gone("cur/1.a:2,");
-	assert_gone("cur/1.a:2,F");
-}
-
 static const struct CMUnitTest tests[] = {
 	MAILDIR_TEST(what_is_marked_is_removed_and_nothing_else),
 	MAILDIR_TEST(unmarked_messages_are_not_removed),
@@ -864,33 +471,16 @@ static const struct CMUnitTest tests[] = {
 	MAILDIR_TEST(message_that_is_gone_already_is_removed),
 	cmocka_unit_test(no_file_is_ever_replaced),
 	MAILDIR_TEST(file_system_that_cannot_but_replace_is_served_by_links),
-	MAILDIR_TEST(move_by_links_to_a_folder_loses_nothing_at_any_time),
-	MAILDIR_TEST(nothing_in_a_folder_is_ever_replaced),
-	MAILDIR_TEST(of_two_files_with_one_unique_name_the_marked_one_is_removed),
-	MAILDIR_TEST(second_of_two_files_gets_the_name_that_its_unique_id_said),
-	MAILDIR_TEST(second_that_another_session_has_renamed_is_the_same_message),
-	MAILDIR_TEST(second_that_another_session_has_renamed_is_removed),
-	MAILDIR_TEST(names_of_their_own_are_given_before_anything_is_removed),
-	MAILDIR_TEST(second_with_further_names_is_one_message_afterwards),
 	MAILDIR_TEST(removing_comes_before_moving),
-	MAILDIR_TEST(further_name_that_cannot_be_removed_is_told),
-	MAILDIR_TEST(further_names_of_many_messages_take_one_pass),
-	MAILDIR_TEST(many_files_of_one_unique_name_are_sorted_out_quickly),
 	MAILDIR_TEST(info_after_another_separator_gets_no_second_one),
 	MAILDIR_TEST(message_whose_fields_changed_is_found_read_and_removed),
 	MAILDIR_TEST(unique_id_stays_in_the_session_where_fields_change),
 	MAILDIR_TEST(two_files_that_differ_in_fields_are_in_doubt),
 	MAILDIR_TEST(new_mail_whose_name_has_another_comma_is_not_removed),
 	MAILDIR_TEST(file_that_may_be_one_of_two_messages_is_in_doubt),
-	MAILDIR_TEST(file_of_another_inode_is_another_message),
-	MAILDIR_TEST(file_linked_to_cur_is_removed_with_its_name_in_new),
-	MAILDIR_TEST(name_in_new_that_became_another_file_is_not_removed),
 	MAILDIR_TEST(what_cannot_be_removed_is_counted_and_kept),
 	MAILDIR_TEST(what_cannot_be_moved_is_counted_and_kept),
 	MAILDIR_TEST(directory_in_the_place_of_a_message_is_not_removed),
-	MAILDIR_TEST(dele_never_removes_the_other_file_of_a_unique_name),
-	MAILDIR_TEST(all_names_of_a_deleted_file_go),
-	MAILDIR_TEST(alias_goes_wherever_it_was_moved),
 };
 
 int main(void)

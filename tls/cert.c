@@ -116,14 +116,12 @@ static enum keeper_answer take_file_for(struct tls *t, const char *name)
 static int kind_if_valid_for(
 	const struct tls *t, const struct file_octets *pem, const char *name)
 {
-	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
-	X509 *const leaf = memory != NULL ? pem_read_certificate(t->library, memory) : NULL;
+	X509 *const leaf = pem_read_leaf(t->library, pem);
 	int kind = EVP_PKEY_NONE;
 
 	if (leaf != NULL && X509_check_host(leaf, name, 0, 0, NULL) == 1)
 		kind = EVP_PKEY_get_base_id(X509_get0_pubkey(leaf));
 	X509_free(leaf);
-	BIO_free(memory);
 	ERR_clear_error();
 	return kind;
 }
@@ -197,12 +195,10 @@ bool tls_cert_is_current(const struct file_octets *response)
 
 static bool is_leaf_of(const struct tls *t, const X509 *cert, const struct file_octets *pem)
 {
-	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
-	X509 *const leaf = memory != NULL ? pem_read_certificate(t->library, memory) : NULL;
+	X509 *const leaf = pem_read_leaf(t->library, pem);
 	const bool same = leaf != NULL && X509_cmp(cert, leaf) == 0;
 
 	X509_free(leaf);
-	BIO_free(memory);
 	ERR_clear_error();
 	return same;
 }

@@ -29,6 +29,15 @@ X509 *pem_read_certificate(OSSL_LIB_CTX *library, BIO *memory)
 	return read;
 }
 
+X509 *pem_read_leaf(OSSL_LIB_CTX *library, const struct file_octets *pem)
+{
+	BIO *const memory = BIO_new_mem_buf(pem->data, (int)pem->length);
+	X509 *const leaf = memory != NULL ? pem_read_certificate(library, memory) : NULL;
+
+	BIO_free(memory);
+	return leaf;
+}
+
 X509 *pem_read_certificates(
 	OSSL_LIB_CTX *library, const struct file_octets *pem, STACK_OF(X509) * *rest)
 {

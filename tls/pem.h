@@ -13,6 +13,9 @@
 /* The next certificate, or NULL. The caller frees it. */
 X509 *pem_read_certificate(OSSL_LIB_CTX *library, BIO *memory);
 
+/* The first certificate alone, or NULL. The caller frees it. */
+X509 *pem_read_leaf(OSSL_LIB_CTX *library, const struct file_octets *pem);
+
 /* The first certificate, and the others (the chain) in *rest. NULL if there is none or no
  * memory. The caller frees both. */
 X509 *pem_read_certificates(

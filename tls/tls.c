@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +11,7 @@
 #include "os/wait.h"
 #include "tls/algorithms.h"
 #include "tls/cert.h"
+#include "tls/pem.h"
 #include "tls/report.h"
 #include "tls/resumption.h"
 #ifdef WITH_MUSL
@@ -152,7 +152,7 @@ static bool set_client_authorities(struct tls *t)
 	size_t count = 0;
 	bool good = memory != NULL;
 
-	while (good && (authority = PEM_read_bio_X509(memory, NULL, NULL, NULL)) != NULL) {
+	while (good && (authority = pem_read_certificate(t->library, memory)) != NULL) {
 		good = trust_authority(t->context, authority);
 		X509_free(authority);
 		count++;

@@ -17,7 +17,7 @@
 #include "tls/cert.h"
 #include "tls/name.h"
 #include "tls/pem.h"
-#include "tls/ticket.h"
+#include "tls/ticketfile.h"
 
 #define NAMES_OCTETS 512
 #define DAY_SECONDS 86400
@@ -308,13 +308,23 @@ static void check_directory(const struct tls_options *o)
 
 static void check_tickets(const char *path)
 {
-	struct file_octets octets = {NULL, 0};
+	static const char *const problems[] = {
+		[TICKETFILE_NO_KEYS] =
+			"is no file of ticket keys: remove it, and make it anew with pop3d-tls "
+			"--make-ticket-keys",
+		[TICKETFILE_OPEN] =
+			"can be read or written by others, and is not used: make it anew, "
+			"with mode "
+			"600",
+		[TICKETFILE_FOREIGN] =
+			"belongs to another user than root, and is not used: make it anew"};
 	struct ticket_keys keys;
 	struct stat st;
-	const char *problem = NULL;
+	const enum ticketfile_state state = ticketfile_judge(path, &keys, &st);
 	long days;
 
-	if (!file_read(path, &octets, &st)) {
+	explicit_bzero(&keys, sizeof keys);
+	if (state == TICKETFILE_UNREADABLE) {
 		finding_put(FINDING_WARNING, "tickets",
 			"%s cannot be read (%s): sessions cannot be resumed; pop3d-tls "
 			"--make-ticket-keys "
@@ -322,21 +332,9 @@ static void check_tickets(const char *path)
 			path, strerror(errno), path);
 		return;
 	}
-	if (!ticket_parse(&keys, octets.data, octets.length))
-		problem =
-			"is no file of ticket keys: remove it, and make it anew with pop3d-tls "
-			"--make-ticket-keys";
-	else if ((st.st_mode & (S_IWGRP | S_IRWXO)) != 0)
-		problem = "can be read or written by others, and is not used: make it anew, "
-			  "with mode "
-			  "600";
-	else if (st.st_uid != 0 && st.st_uid != geteuid())
-		problem = "belongs to another user than root, and is not used: make it anew";
-	explicit_bzero(&keys, sizeof keys);
-	file_forget(&octets);
 	days = (long)((time(NULL) - st.st_mtim.tv_sec) / DAY_SECONDS);
-	if (problem != NULL)
-		finding_put(FINDING_WRONG, "tickets", "%s %s", path, problem);
+	if (state != TICKETFILE_GOOD)
+		finding_put(FINDING_WRONG, "tickets", "%s %s", path, problems[state]);
 	else if (days >= TICKET_DAYS)
 		finding_put(FINDING_WARNING, "tickets",
 			"the newest key in %s is %ld days old: who gets it can read the "

@@ -26,21 +26,35 @@ static bool system_trouble(const char *path)
 	return log_trouble(path, strerror(errno));
 }
 
-static bool read_with_state(const char *path, struct ticket_keys *keys, struct stat *st)
+enum ticketfile_state ticketfile_judge(
+	const char *path, struct ticket_keys *keys, struct stat *st)
 {
 	struct file_octets octets;
 	bool good;
 
 	if (!file_read(path, &octets, st))
-		return system_trouble(path);
+		return TICKETFILE_UNREADABLE;
 	good = ticket_parse(keys, octets.data, octets.length);
 	file_forget(&octets);
 	if (!good)
-		return log_trouble(path, "no file of ticket keys");
+		return TICKETFILE_NO_KEYS;
 	if ((st->st_mode & (S_IWGRP | S_IRWXO)) != 0)
-		return log_trouble(path, "others may read it, or its group write it");
+		return TICKETFILE_OPEN;
 	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return log_trouble(path, "belongs to another user");
+		return TICKETFILE_FOREIGN;
+	return TICKETFILE_GOOD;
+}
+
+static bool read_with_state(const char *path, struct ticket_keys *keys, struct stat *st)
+{
+	switch (ticketfile_judge(path, keys, st)) {
+	case TICKETFILE_UNREADABLE: return system_trouble(path);
+	case TICKETFILE_NO_KEYS: return log_trouble(path, "no file of ticket keys");
+	case TICKETFILE_OPEN:
+		return log_trouble(path, "others may read it, or its group write it");
+	case TICKETFILE_FOREIGN: return log_trouble(path, "belongs to another user");
+	case TICKETFILE_GOOD: break;
+	}
 	return true;
 }
 

@@ -4,12 +4,26 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 #include "os/file.h"
 #include "tls/ticket.h"
 
 /* The most keys that a rotation can keep. */
 #define TICKETFILE_KEYS TICKET_KEYS
+
+enum ticketfile_state {
+	TICKETFILE_GOOD,
+	TICKETFILE_UNREADABLE, /* errno says why */
+	TICKETFILE_NO_KEYS,
+	TICKETFILE_OPEN,   /* others may read it, or its group write it */
+	TICKETFILE_FOREIGN /* belongs neither to root nor to the user of this process */
+};
+
+/* Reads a file of keys, which the caller wipes, and judges it; st becomes its fstat(2) unless
+ * it cannot be read. */
+enum ticketfile_state ticketfile_judge(
+	const char *path, struct ticket_keys *keys, struct stat *st);
 
 /* Reads a file of keys. It must belong to root or to the user of this process and be readable
  * for nobody but its owner and group. False after a log line. */

@@ -414,12 +414,13 @@ int main(int argc, char **argv)
 		.handshake_seconds = 30, .engine_uid = 65534, .engine_gid = 65534};
 	static struct connection c = {
 		.options = &o, .gate = -1, .files_gate = -1, .channel = -1, .control = -1};
+	const bool tables_are_read_only = relro_apply();
 	const mode_t inherited_umask = umask(077);
 	const bool descriptors_ready = process_reset();
 	const int status = tls_options_parse(&o, argv);
 
 	(void)argc;
-	if (!relro_apply())
+	if (!tables_are_read_only)
 		return EXIT_TROUBLE;
 	if (status >= 0)
 		return status;

@@ -28,8 +28,7 @@ static void find_services(struct services *s, char **words)
 		return;
 	}
 	service_add(s, BY_HAND, "the command line given");
-	for (; *words != NULL; words++)
-		words_add(&s->list[0].words, *words, strlen(*words));
+	words_add_list(&s->list[0].words, words);
 }
 
 /* A disabled service does not count where there is another one. */

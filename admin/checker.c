@@ -59,8 +59,7 @@ static void make_arguments(const struct command *c, struct words *w)
 			words_add(w, c->options.list[i], strlen(c->options.list[i]));
 	}
 	words_add_text(w, "--fail-delay 0 --");
-	for (size_t i = 0; i < c->checker.count; i++)
-		words_add(w, c->checker.list[i], strlen(c->checker.list[i]));
+	words_add_list(w, c->checker.list);
 }
 
 /* In the child. A client that came over TLS may log in, whatever the options say. */

@@ -77,9 +77,7 @@ void command_take(struct command *c, char **words)
 	if (c->is_wrong)
 		return;
 	add_options(c, program + 1);
-	for (size_t i = 0; i < c->settings.asked.checker_count; i++)
-		words_add(&c->checker, c->settings.asked.checker[i],
-			strlen(c->settings.asked.checker[i]));
+	words_add_list(&c->checker, c->settings.asked.checker);
 	if (c->checker.count == 0)
 		add_default_checker(c);
 }

@@ -33,9 +33,8 @@ static void take_line(struct services *s, const char *line)
 		return;
 	words_add(&added->words, words.list[FIELD_SERVER], strlen(words.list[FIELD_SERVER]));
 	/* after a wrapper such as tcpd, the name is the path of the program */
-	for (size_t i = FIELDS + (strstr(words.list[FIELD_SERVER], "/pop3d") != NULL);
-		i < words.count; i++)
-		words_add(&added->words, words.list[i], strlen(words.list[i]));
+	words_add_list(&added->words,
+		&words.list[FIELDS + (strstr(words.list[FIELD_SERVER], "/pop3d") != NULL)]);
 	added->port = service_port(words.list[FIELD_SERVICE]);
 	snprintf(added->user, sizeof added->user, "%.*s",
 		(int)strcspn(words.list[FIELD_USER], ":."), words.list[FIELD_USER]);

@@ -271,9 +271,7 @@ static void add_template(struct services *s, const char *template)
 	added = service_add(s, BY_SYSTEMD, path);
 	if (added == NULL)
 		return;
-	added->words.count = 0;
-	for (size_t i = 0; i < expanded.count; i++)
-		words_add(&added->words, expanded.list[i], strlen(expanded.list[i]));
+	words_add_list(&added->words, expanded.list);
 	snprintf(added->user, sizeof added->user, "%s", unit.user);
 	snprintf(name, sizeof name, "%s.socket", template);
 	added->is_enabled = load(&unit, name, socket_path) && is_enabled(name);

@@ -20,8 +20,7 @@ static void make_arguments(const struct command *c, struct words *w, const char 
 	words_add(w, path, strlen(path));
 	words_add(w, "--check", 7);
 	words_add(w, host, strlen(host));
-	for (size_t i = 1; i < c->tls.count; i++)
-		words_add(w, c->tls.list[i], strlen(c->tls.list[i]));
+	words_add_list(w, c->tls.list + 1);
 }
 
 /* The whole name of the host, where the resolver knows it. */

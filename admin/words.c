@@ -27,6 +27,12 @@ void words_add(struct words *w, const char *word, size_t octets)
 	w->used += octets + 1;
 }
 
+void words_add_list(struct words *w, char *const *list)
+{
+	for (; *list != NULL; list++)
+		words_add(w, *list, strlen(*list));
+}
+
 /* The octets of the next word, its quotes removed; *text becomes what follows. Returns SIZE_MAX
  * if a quote is not closed. */
 static size_t take_word(const char **text, char *word)

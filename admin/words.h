@@ -24,6 +24,9 @@ void words_clear(struct words *w);
 /* Adds one word of so many octets. */
 void words_add(struct words *w, const char *word, size_t octets);
 
+/* Adds the words of a list that ends with NULL. */
+void words_add_list(struct words *w, char *const *list);
+
 /* Adds the words of a text, which blanks separate. Quotes of both kinds keep blanks in a word,
  * and are removed. Returns false if a quote is not closed. */
 bool words_add_text(struct words *w, const char *text);

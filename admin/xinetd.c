@@ -111,8 +111,7 @@ static void add_block(struct services *s, const struct block *b, const char *pat
 	if (octets > 6 && strcmp(b->server + octets - 6, "/serve") == 0)
 		add_served(&added->words, b->server, b->arguments);
 	else
-		for (size_t i = 0; i < words.count; i++)
-			words_add(&added->words, words.list[i], strlen(words.list[i]));
+		words_add_list(&added->words, words.list);
 	snprintf(added->user, sizeof added->user, "%s", b->user);
 	added->is_enabled = !b->is_disabled;
 	added->port = service_port(b->port[0] != '\0' ? b->port : b->name);

@@ -13,7 +13,6 @@
 #define NAME_OCTETS 128
 #define VALUE_OCTETS 4096
 #define DROPINS_MOST 32
-#define TEMPLATES_MOST 32
 
 /* The places of unit files; the first one wins. */
 static const char *const places[] = {"/etc/systemd/system", "/run/systemd/system",

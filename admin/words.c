@@ -70,16 +70,6 @@ bool words_add_text(struct words *w, const char *text)
 	return good;
 }
 
-bool variables_set(struct variables *v, const char *pair)
-{
-	const char *const equals = strchr(pair, '=');
-
-	if (equals == NULL || equals == pair)
-		return false;
-	words_add(&v->pairs, pair, strlen(pair));
-	return true;
-}
-
 const char *variables_get(const struct variables *v, const char *name, size_t name_octets)
 {
 	for (size_t i = v->pairs.count; i > 0; i--) {
@@ -113,9 +103,11 @@ static bool take_line(struct variables *v, const char *line)
 	if (*line == '\0' || *line == '#')
 		return true;
 	words_clear(&words);
-	return equals != NULL && is_name(line, (size_t)(equals - line)) &&
-	       words_add_text(&words, line) && words.count == 1 &&
-	       variables_set(v, words.list[0]);
+	if (equals == NULL || !is_name(line, (size_t)(equals - line)) ||
+		!words_add_text(&words, line) || words.count != 1)
+		return false;
+	words_add_list(&v->pairs, words.list);
+	return true;
 }
 
 long variables_read(struct variables *v, const char *path)

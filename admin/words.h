@@ -31,15 +31,10 @@ void words_add_list(struct words *w, char *const *list);
  * and are removed. Returns false if a quote is not closed. */
 bool words_add_text(struct words *w, const char *text);
 
-#define VARIABLES_MOST 64
-
 /* NAME=value pairs; later ones replace earlier ones. */
 struct variables {
 	struct words pairs;
 };
-
-/* Sets a variable from "NAME=value". Returns false if that is none. */
-bool variables_set(struct variables *v, const char *pair);
 
 /* The value, or NULL. */
 const char *variables_get(const struct variables *v, const char *name, size_t name_octets);

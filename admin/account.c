@@ -123,10 +123,16 @@ static bool expand(const char *login, char *path)
 	return problem == NULL;
 }
 
+/* --as: numbers, or an account of the host. */
+static bool find_named(const struct command *c, const char *as, struct account *a)
+{
+	return argument_user(as, &a->uid, &a->gid) || find_host_account(c, as, a);
+}
+
 /* --pam serves everybody as one user. */
 static bool find_owner(const struct command *c, const struct pw_options *o, struct account *a)
 {
-	if (!argument_user(o->as, &a->uid, &a->gid) && !find_host_account(c, o->as, a))
+	if (!find_named(c, o->as, a))
 		return false;
 	snprintf(a->home, sizeof a->home, "%s", o->home);
 	return true;
@@ -143,8 +149,7 @@ static bool find_in_dovecot(
 		.has_owner = o->as != NULL};
 	enum pw_status status;
 
-	if (o->as != NULL && !argument_user(o->as, &a->uid, &a->gid) &&
-		!find_host_account(c, o->as, a))
+	if (o->as != NULL && !find_named(c, o->as, a))
 		return false;
 	dovecot.uid = a->uid;
 	dovecot.gid = a->gid;

@@ -152,16 +152,6 @@ static void complain(struct import *import, unsigned long line, const char *why)
 	import->failed++;
 }
 
-/* Puts the login where the path has %u, %n or %d. Returns NULL, or what is wrong. */
-static const char *expand(
-	const char *path, const char *login, char expanded[PWUSER_PATH_MAX + 1])
-{
-	if (pwname_is_pattern(path))
-		return pwname_expand(path, login, expanded, PWUSER_PATH_MAX + 1);
-	memcpy(expanded, path, strlen(path) + 1);
-	return NULL;
-}
-
 /* An account of the password file; several may share a Maildir, which is then decided. */
 static void take_account(void *context, unsigned long number, const char *raw,
 	enum pwfile_line kind, const struct pwfile_entry *entry, const char *why)
@@ -177,10 +167,11 @@ static void take_account(void *context, unsigned long number, const char *raw,
 		complain(import, number, why);
 	if (kind != PWFILE_ENTRY && kind != PWFILE_LOCKED)
 		return;
-	problem = expand(user->home, user->name, home);
+	problem = pwname_expand(user->home, user->name, home, sizeof home);
 	if (problem == NULL)
-		problem = expand(user->maildir[0] != '\0' ? user->maildir : "Maildir",
-			user->name, maildir);
+		problem = pwname_expand(
+			user->maildir[0] != '\0' ? user->maildir : OPTIONS_MAILDIR, user->name,
+			maildir, sizeof maildir);
 	if (problem != NULL) {
 		complain(import, number, problem);
 		return;

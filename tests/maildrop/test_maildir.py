@@ -8,16 +8,9 @@ import socket
 import pytest
 
 import harness
-from harness import HOST, ROOT
+from harness import HOST, ROOT, logged_in
 
 VALID_UID = re.compile(r"[!-~]{1,70}")
-
-
-def logged_in(lab, home, *options, **how):
-    server = lab.session(home, *options, **how)
-    first = server.line()
-    assert first is not None and first.startswith("+OK"), first
-    return server
 
 
 def count_of(server):

@@ -5,16 +5,9 @@ import time
 import pytest
 
 import harness
-from harness import HOST, MAIL_UID
+from harness import HOST, MAIL_UID, logged_in
 
 HOUR = 3600
-
-
-def logged_in(lab, home, *options, **how):
-    server = lab.session(home, *options, **how)
-    first = server.line()
-    assert first is not None and first.startswith("+OK"), first
-    return server
 
 
 def session(lab, home, *commands):

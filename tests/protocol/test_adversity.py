@@ -10,19 +10,12 @@ import time
 import pytest
 
 import harness
-from harness import HOST
+from harness import HOST, logged_in
 
 TRANSPORTS = ["socketpair", "pipes", "tcp"]
 SOON = 5  # Seconds after which everything must have ended.
 SLACK = 300000  # Octets by which the memory of a process may grow, fewer than any line in these tests.
 BIG = b"Subject: big\n\n" + b"0123456789 line of a big message\n" * 400000
-
-
-def logged_in(lab, home, *options, **how):
-    server = lab.session(home, *options, **how)
-    first = server.line()
-    assert first is not None and first.startswith("+OK"), first
-    return server
 
 
 def memory_peak(pid):

@@ -8,16 +8,9 @@ import subprocess
 import pytest
 
 import harness
-from harness import HOST, MAIL_UID, ROOT
+from harness import HOST, MAIL_UID, ROOT, logged_in
 
 TRANSPORTS = ["socketpair", "pipes", "tcp"]
-
-
-def logged_in(lab, home, *options, **how):
-    server = lab.session(home, *options, **how)
-    first = server.line()
-    assert first is not None and first.startswith("+OK"), first
-    return server
 
 
 def whole_conversation(server, octets):

@@ -219,6 +219,14 @@ class Lab:
         return found
 
 
+def logged_in(lab, home, *options, **how):
+    """A session that has answered PASS with +OK."""
+    server = lab.session(home, *options, **how)
+    first = server.line()
+    assert first is not None and first.startswith("+OK"), first
+    return server
+
+
 def processes_of(session_id):
     """pid -> (parent, name) of the living processes of one login session."""
     found = {}

@@ -167,7 +167,8 @@ static bool concerns(const struct update *u, size_t number, const struct message
 }
 
 /* A message that another program has removed counts as removed. */
-static void note(struct update *u, bool done, uint64_t size_octets, int error_number)
+static void note(
+	struct update *u, size_t number, bool done, uint64_t size_octets, int error_number)
 {
 	struct maildir_update *const result = &u->result;
 
@@ -178,16 +179,11 @@ static void note(struct update *u, bool done, uint64_t size_octets, int error_nu
 		result->removed_octets += size_octets;
 	} else if (u->pass == PASS_REMOVE) {
 		result->not_removed++;
+		/* only the log uses this mark, so a lack of memory is ignored */
+		snapshot_mark(&u->maildir->snapshot, MARK_KEPT, number);
 	} else {
 		result->not_moved += !done;
 	}
-}
-
-/* Only the log uses this mark, so a lack of memory is ignored. */
-static void note_kept(struct update *u, size_t number)
-{
-	if (u->pass == PASS_REMOVE)
-		snapshot_mark(&u->maildir->snapshot, MARK_KEPT, number);
 }
 
 /* A message whose file has moved is retried later, so that one scan serves all such messages.
@@ -210,12 +206,11 @@ static void update_message(struct update *u, size_t number, bool last_try)
 	if (outcome == OUTCOME_GONE && !last_try &&
 		snapshot_mark(&m->snapshot, MARK_PENDING, number))
 		return;
-	if (outcome == OUTCOME_DONE) {
-		note(u, true, message.size_octets, 0);
-	} else {
-		note(u, u->pass != PASS_REMOVE && outcome == OUTCOME_GONE, 0, error_number);
-		note_kept(u, number);
-	}
+	if (outcome == OUTCOME_DONE)
+		note(u, number, true, message.size_octets, 0);
+	else
+		note(u, number, u->pass != PASS_REMOVE && outcome == OUTCOME_GONE, 0,
+			error_number);
 	snapshot_unmark(&m->snapshot, MARK_PENDING, number);
 }
 
@@ -236,7 +231,7 @@ static void look_again(struct update *u)
 			continue;
 		snapshot_unmark(s, MARK_PENDING, i);
 		snapshot_get(s, i, &message);
-		note(u, true, message.size_octets, 0);
+		note(u, i, true, message.size_octets, 0);
 	}
 }
 
@@ -287,8 +282,7 @@ static void keep_aliased(struct update *u, size_t number, int error_number)
 		u->result.removed--;
 		u->result.removed_octets -= s->entries[number].size_octets;
 	}
-	note(u, false, 0, error_number);
-	note_kept(u, number);
+	note(u, number, false, 0, error_number);
 }
 
 /* Removes a further name of a file that was removed, or has a name of its own now. */

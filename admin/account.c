@@ -12,6 +12,7 @@
 #include "checkpw/dovecot.h"
 #include "checkpw/name.h"
 #include "lib/argument.h"
+#include "lib/lower.h"
 #include "os/finding.h"
 
 /* A login that is looked for in the password file. */
@@ -202,9 +203,8 @@ bool account_find(const struct command *c, const char *login, struct account *a)
 {
 	memset(a, 0, sizeof *a);
 	snprintf(a->name, sizeof a->name, "%s", login);
-	for (char *octet = a->name; c->settings.asked.fold_login && *octet != '\0'; octet++)
-		if (*octet >= 'A' && *octet <= 'Z')
-			*octet = (char)(*octet - 'A' + 'a');
+	if (c->settings.asked.fold_login)
+		lower_octets(a->name, strlen(a->name));
 	if (!find(c, a))
 		return false;
 	finding_put(FINDING_OK, "login", "%s is uid %lu, gid %lu, home %s", a->name,

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/lower.h"
 #include "lib/utf8.h"
 #include "pop3/reply.h"
 
@@ -93,14 +94,6 @@ static enum login_attempt ask_checker(struct conversation *c, struct request *re
 	return attempt;
 }
 
-/* ASCII only: the lower case of other letters depends on the language. */
-static void fold(char *octets, size_t length)
-{
-	for (size_t i = 0; i < length; i++)
-		if (octets[i] >= 'A' && octets[i] <= 'Z')
-			octets[i] = (char)(octets[i] - 'A' + 'a');
-}
-
 enum login_attempt login_attempt_make(
 	struct conversation *c, enum mechanism kind, struct span login, struct span password)
 {
@@ -116,7 +109,7 @@ enum login_attempt login_attempt_make(
 	memcpy(request.octets, login.octets, login.length);
 	memcpy(request.octets + login.length, password.octets, password.length);
 	if (c->options->asked.fold_login)
-		fold(request.octets, login.length);
+		lower_octets(request.octets, login.length);
 	wire_forget_input(&c->wire);
 	if (!request_permitted(&request, &c->limits)) {
 		reply_error(&c->wire, REPLY_AUTH, TEXT_CREDENTIALS_CONTROLS);

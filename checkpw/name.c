@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "lib/lower.h"
+
 bool pwname_has_control(const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
@@ -36,9 +38,8 @@ bool pwname_make(
 	name[0] = '\0';
 	if (!append(&made, login, strlen(login)))
 		return false;
-	for (size_t i = 0; fold && i < made.length; i++)
-		if (name[i] >= 'A' && name[i] <= 'Z')
-			name[i] = (char)(name[i] - 'A' + 'a');
+	if (fold)
+		lower_octets(name, made.length);
 	if (default_domain == NULL || strchr(name, '@') != NULL)
 		return true;
 	return append(&made, "@", 1) && append(&made, default_domain, strlen(default_domain));

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/foreign.h"
+#include "lib/lower.h"
 #include "lib/md5.h"
 #include "lib/number.h"
 
@@ -185,8 +186,8 @@ static bool put_piece(
 
 		if (piece->upper && *c >= 'a' && *c <= 'z')
 			*c = (char)(*c - 'a' + 'A');
-		else if (piece->lower && *c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
+		else if (piece->lower)
+			*c = lower_of(*c);
 	}
 	return true;
 }

@@ -4,12 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The character in lower case if a name may contain it, or NUL. <ctype.h> depends on the
- * locale. */
-static char letter_of_name(char c)
+#include "lib/lower.h"
+
+/* The character in lower case if a name may contain it, or NUL. */
+static char letter_of_name(char given)
 {
-	if (c >= 'A' && c <= 'Z')
-		return (char)(c - 'A' + 'a');
+	const char c = lower_of(given);
+
 	if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
 		c == '.')
 		return c;

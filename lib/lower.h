@@ -1,0 +1,14 @@
+/* lower: ASCII letters in lower case. The lower case of other letters depends on the language,
+ * and <ctype.h> depends on the locale. */
+#ifndef LOWER_H
+#define LOWER_H
+
+#include <stddef.h>
+
+/* The letter in lower case; any other octet as it is. */
+char lower_of(char c);
+
+/* Changes all letters among the octets. */
+void lower_octets(char *octets, size_t length);
+
+#endif

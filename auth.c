@@ -455,14 +455,10 @@ static enum connection try_login(struct auth *m, struct request *request)
 
 static bool request_may_come(struct auth *m, const struct request *request)
 {
-	const struct settings *const o = m->options;
-	const struct request_limits limits = {.offered = o->found.offered,
-		.credentials_most =
-			o->asked.long_credentials ? REQUEST_OCTETS : REQUEST_CREDENTIALS_OCTETS,
-		.timestamp_octets = strlen(m->timestamp),
-		.tries = m->greeter.tries + 1,
-		.names = m->greeter.names + 1};
+	struct request_limits limits = request_limits_of(m->options, m->timestamp);
 
+	limits.tries = m->greeter.tries + 1;
+	limits.names = m->greeter.names + 1;
 	m->greeter.tries += request_is_login(request);
 	m->greeter.names += request->kind == REQUEST_NAMES_USER;
 	return request_permitted(request, &limits);

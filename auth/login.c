@@ -19,6 +19,7 @@
 #include "pop3/wire.h"
 
 #define BAD_COMMANDS 10
+
 static enum command_result command_user(void *state, const struct command_input *input)
 {
 	struct conversation *const c = state;
@@ -278,10 +279,7 @@ enum login_end login_run(
 	c.monitor_fd = monitor_fd;
 	c.tls = o->found.tls;
 	c.timestamp = timestamp;
-	c.limits = (struct request_limits){.offered = o->found.offered,
-		.credentials_most =
-			o->asked.long_credentials ? REQUEST_OCTETS : REQUEST_CREDENTIALS_OCTETS,
-		.timestamp_octets = strlen(timestamp)};
+	c.limits = request_limits_of(o, timestamp);
 	wire_open(&c.wire, 0, 1, WIRE_EXACT, o->asked.login_seconds * 1000);
 	c.wire.watch_fd = monitor_fd;
 	c.wire.deadline_ms = deadline_ms;

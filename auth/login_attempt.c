@@ -58,12 +58,9 @@ void login_attempt_tell_name(struct conversation *c, struct span login)
 /* Whether the limits permit these credentials; if not, sends a reply that says why. */
 static bool credentials_fit(struct conversation *c, struct span login, struct span password)
 {
-	const size_t octets = login.length + password.length;
-
 	if (password.length == 0)
 		reply_error(&c->wire, REPLY_AUTH, TEXT_EMPTY_PASSWORD);
-	else if (octets + c->limits.timestamp_octets + 3 > c->limits.credentials_most ||
-		 octets > REQUEST_OCTETS)
+	else if (!request_has_room(&c->limits, login.length + password.length))
 		reply_error(&c->wire, REPLY_AUTH, TEXT_CREDENTIALS_TOO_LONG);
 	else if (c->utf8 && !(utf8_is_valid(login.octets, login.length) &&
 				    utf8_is_valid(password.octets, password.length)))

@@ -42,6 +42,21 @@ static bool name_permitted(const struct request *request, const struct request_l
 	       request->password_octets == 0 && is_text(request, request->login_octets);
 }
 
+struct request_limits request_limits_of(const struct settings *o, const char *timestamp)
+{
+	return (struct request_limits){.offered = o->found.offered,
+		.credentials_most =
+			o->asked.long_credentials ? REQUEST_OCTETS : REQUEST_CREDENTIALS_OCTETS,
+		.timestamp_octets = strlen(timestamp)};
+}
+
+/* Descriptor 3 carries login, password and timestamp, with a NUL after each. */
+bool request_has_room(const struct request_limits *limits, size_t octets)
+{
+	return octets <= REQUEST_OCTETS &&
+	       octets + limits->timestamp_octets + 3 <= limits->credentials_most;
+}
+
 bool request_permitted(const struct request *request, const struct request_limits *limits)
 {
 	const size_t login = request->login_octets, password = request->password_octets;
@@ -54,8 +69,7 @@ bool request_permitted(const struct request *request, const struct request_limit
 		return login == (request->kind == MECHANISM_PROXY ? sizeof(struct proxy_client)
 								  : 0) &&
 		       password == 0;
-	if (login == 0 || password == 0 || login + password > REQUEST_OCTETS ||
-		login + password + limits->timestamp_octets + 3 > limits->credentials_most)
+	if (login == 0 || password == 0 || !request_has_room(limits, login + password))
 		return false;
 	return is_text(request, login + password);
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "options.h"
 #include "pop3/policy.h"
 
 /* What descriptor 3 of a checkpassword program may carry in all. */
@@ -59,6 +60,13 @@ struct request_limits {
 	unsigned tries; /* logins asked for, this one included */
 	unsigned names; /* of REQUEST_NAMES_USER, this one included */
 };
+
+/* The limits on a connection as it stands, before its first request: tries and names are 0. */
+struct request_limits request_limits_of(const struct settings *o, const char *timestamp);
+
+/* Whether there is room, in a request and on descriptor 3, for a login and a password that are
+ * so many octets together. */
+bool request_has_room(const struct request_limits *limits, size_t octets);
 
 /* Whether a request is permitted. Its mechanism must be offered. At most REQUEST_TRIES logins
  * are permitted. Login and password must not be empty, must not contain NUL, CR or LF, and must

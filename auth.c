@@ -28,6 +28,7 @@
 #include "os/clock.h"
 #include "os/handover.h"
 #include "os/log.h"
+#include "os/parting.h"
 #include "os/process.h"
 #include "os/signals.h"
 #include "peer/peer.h"
@@ -39,8 +40,6 @@
 #define AUTH_UPDATE_MS (10 * 60 * 1000) /* the same for a session that uses the processor */
 #define AUTH_LOOK_MS 50                 /* how often to look for the mark of a session */
 #define AUTH_STATUS_READS 1024
-#define AUTH_LINGER_MS 2000
-#define AUTH_LINGER_OCTETS (1 << 20)
 #define AUTH_SLACK_MS                                                                          \
 	500 /* the greeter ends itself at the login time-out; more than this is late */
 
@@ -542,27 +541,13 @@ static bool make_timestamp(struct auth *m)
 	return true;
 }
 
-/* If a connection is closed while octets from the client are unread, TCP resets it, and the
- * client may lose the last reply. So octets that the client pipelined after its last command
- * are read and dropped for a short time. */
+/* The client may have pipelined octets after its last command. */
 static void part_from_client(void)
 {
-	const int64_t deadline_ms = clock_now_ms() + AUTH_LINGER_MS;
 	struct pollfd polled = {.fd = 0, .events = POLLIN};
-	size_t left = AUTH_LINGER_OCTETS;
-	char octets[4096];
 
-	if (poll(&polled, 1, 0) != 1 || (polled.revents & POLLIN) == 0 ||
-		shutdown(1, SHUT_WR) != 0)
-		return;
-	while (left > 0 && poll(&polled, 1, clock_poll_timeout(deadline_ms)) == 1) {
-		const ssize_t got = recv(0, octets, sizeof octets, MSG_DONTWAIT);
-
-		if (got <= 0)
-			break;
-		left -= (size_t)got < left ? (size_t)got : left;
-	}
-	explicit_bzero(octets, sizeof octets); /* passwords may be among them */
+	if (poll(&polled, 1, 0) == 1 && (polled.revents & POLLIN) != 0)
+		parting_await_client(clock_now_ms() + PARTING_MS);
 }
 
 int auth_serve(struct settings *o)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "os/clock.h"
+#include "os/parting.h"
 #include "os/wait.h"
 
 #define DOWN_OCTETS 65536
@@ -18,8 +19,6 @@
 #define RECORD_OCTETS 16384
 
 #define STALL_MS (600 * 1000) /* the time that a session may be idle, RFC 1939 section 3 */
-#define LINGER_MS 2000
-#define LINGER_OCTETS (1 << 20)
 #define FAREWELL_MS 200
 /* the octets that a program may write without a client before its channel is closed */
 #define UNHEARD_OCTETS (1 << 20)
@@ -262,28 +261,17 @@ static void move_streams(struct engine *e)
 		move_down(e);
 }
 
-/* Ends TLS and then TCP towards the client, and waits a short time for the client's end.
- * Closing a socket with unread input sends a reset, which discards what the client has not read
- * yet. */
+/* Ends TLS and then TCP towards the client, and waits a short time for the client's end. */
 static void part_from_client(struct engine *e)
 {
-	const int64_t deadline_ms = clock_now_ms() + LINGER_MS;
-	struct pollfd in = {.fd = 0, .events = POLLIN}, out = {.fd = 1, .events = POLLOUT};
-	size_t left = LINGER_OCTETS;
+	const int64_t deadline_ms = clock_now_ms() + PARTING_MS;
+	struct pollfd out = {.fd = 1, .events = POLLOUT};
 
 	SSL_shutdown(e->tls->ssl);
 	for (flush_records(e); has_gathered(e); flush_records(e))
 		if (!wait_until_ready(&out, 1, deadline_ms))
 			return;
-	if (shutdown(1, SHUT_WR) != 0)
-		return;
-	while (left > 0 && wait_until_ready(&in, 1, deadline_ms)) {
-		const ssize_t got = read(0, e->up_octets, sizeof e->up_octets);
-
-		if (got <= 0 || (size_t)got > left)
-			return;
-		left -= (size_t)got;
-	}
+	parting_await_client(deadline_ms);
 }
 
 enum engine_end engine_run(struct tls *t, int channel)

@@ -42,6 +42,17 @@ class Service:
             {"login": "joe@example.org", **one}, {"login": "ann@example.org", **one, "off": True},
             {"login": "root@example.org", **one, "uid": 0}], **more)
 
+    def __enter__(self):
+        try:
+            self.dovecot.start()
+        except BaseException:
+            self.dovecot.end()
+            raise
+        return self
+
+    def __exit__(self, *problem):
+        self.dovecot.end()
+
 
 @pytest.fixture(scope="module")
 def services(workshop):
@@ -150,43 +161,32 @@ def test_a_session_of_pop3d(lab, root_checker, service):
 def test_a_data_base_that_is_gone_is_temporary(root_checker, workshop):
     skip_unless("sql")
     broken = Service("sql", workshop)
-    try:
-        os.unlink(broken.dovecot.path("users.sqlite"))
-        broken.dovecot.start()
+    os.unlink(broken.dovecot.path("users.sqlite"))
+    with broken:
         result = ask(root_checker, broken)
         assert result.status == TEMPORARY and "step=auth" in result.err and "code=temp" in result.err
-    finally:
-        broken.dovecot.end()
 
 
 def test_a_directory_server_that_is_gone_is_temporary(root_checker, workshop):
     skip_unless("ldap")
-    broken = Service("ldap", workshop)
-    try:
-        broken.dovecot.start()
+    with Service("ldap", workshop) as broken:
         assert ask(root_checker, broken).status == 0
         dovecot_lab.stop(broken.dovecot.helpers[0])
         result = ask(root_checker, broken, options=["--answer-timeout", "30"])
         assert result.status == TEMPORARY and "checkpw-dovecot" in result.err, result
-    finally:
-        broken.dovecot.end()
 
 
 @pytest.mark.parametrize("more, status", [("auth_cache_size = 1M\n", 0), ("", TEMPORARY)])
 def test_dovecots_cache_answers_for_a_data_base_that_has_lost_its_users(root_checker, workshop, more,
                                                                         status):
     skip_unless("sql")
-    cached = Service("sql", workshop, more=more)
-    try:
-        cached.dovecot.start()
+    with Service("sql", workshop, more=more) as cached:
         assert ask(root_checker, cached).status == 0
         base = sqlite3.connect(cached.dovecot.path("users.sqlite"))
         base.execute("DROP TABLE users")
         base.commit()
         base.close()
         assert ask(root_checker, cached).status == status
-    finally:
-        cached.dovecot.end()
 
 
 def test_clients_are_told_to_come_again_where_dovecot_is_not_there(lab, root_checker, double):
@@ -198,17 +198,13 @@ def test_clients_are_told_to_come_again_where_dovecot_is_not_there(lab, root_che
 
 def test_dovecot_that_has_gone_is_temporary(root_checker, workshop):
     skip_unless("passwd_file")
-    gone = Service("passwd_file", workshop)
-    try:
-        gone.dovecot.start()
+    with Service("passwd_file", workshop) as gone:
         assert ask(root_checker, gone).status == 0
         dovecot_lab.stop(gone.dovecot.process)
         result = ask(root_checker, gone, options=["--answer-timeout", "2"])
         assert result.status == TEMPORARY, result
         assert f"checkpw-dovecot step=auth socket={gone.dovecot.auth} user=joe@example.org problem=" \
             in result.err
-    finally:
-        gone.dovecot.end()
 
 
 @pytest.mark.parametrize("mechanism", ["XOAUTH2", "OAUTHBEARER"])

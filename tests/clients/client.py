@@ -37,6 +37,14 @@ def give(path):
         os.chown(path, user.pw_uid, user.pw_gid)
 
 
+def kill_group(pid):
+    """Kills a process that leads a session, and what it started."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
 class Account:
     """What a client must know to fetch mail, and a directory of its own."""
 
@@ -119,7 +127,7 @@ class Client:
         try:
             said = process.communicate(timeout=self.patience)[0].decode("latin-1")
         except subprocess.TimeoutExpired as expired:
-            os.killpg(process.pid, signal.SIGKILL)
+            kill_group(process.pid)
             said = process.communicate()[0].decode("latin-1")
             raise ClientFailed(f"{self.name} did not end in {self.patience} s: "
                                f"{said[-3000:]}") from expired

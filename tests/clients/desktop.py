@@ -2,12 +2,12 @@
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import time
 
-from client import Client, ClientFailed, as_user, drop_header, read_directory, read_mbox
+from client import Client, ClientFailed, as_user, drop_header, kill_group, read_directory
+from client import read_mbox
 from launch import find_program, free_port
 
 PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs")
@@ -113,8 +113,7 @@ class Thunderbird(Client):
 
     def start(self, keep, port):
         account = self.account
-        for name in ("profile",):
-            self.directory(name)
+        self.directory("profile")
         server = {
             "type": "pop3", "hostname": account.host, "port": account.port, "name": "test",
             "userName": account.login, "leave_on_server": keep, "check_new_mail": False,
@@ -164,10 +163,7 @@ class Thunderbird(Client):
             remote.run("Services.startup.quit(Ci.nsIAppStartup.eAttemptQuit)")
             process.wait(30)
         finally:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            kill_group(process.pid)
             process.wait()
         if status:
             raise ClientFailed(f"thunderbird: status {status:#x}, it said: {seen}")
@@ -349,10 +345,7 @@ receive_at_get_all=1
         finally:
             os.close(read)
             for process in [*self.running, screen]:
-                try:
-                    os.killpg(process.pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+                kill_group(process.pid)
                 process.wait()
         if problem:
             raise ClientFailed(f"claws-mail: {problem}")

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import threading
 
-from client import ClientFailed
+from client import ClientFailed, kill_group
 from harness import ROOT, retry_until
 from launch import find_program, free_port, listening_at
 from libraries import Poplib
@@ -46,10 +46,7 @@ class Front:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
             pass
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        kill_group(self.process.pid)
         self.process.wait()
 
 

@@ -1,7 +1,6 @@
 """Programs that people read mail with, at a terminal."""
 import os
 import re
-import signal
 import time
 
 try:
@@ -9,7 +8,7 @@ try:
 except ImportError:  # the quick clients do without
     pexpect = None
 
-from client import Client, ClientFailed, as_user, drop_header, read_directory, read_mbox
+from client import Client, ClientFailed, as_user, drop_header, kill_group, read_mbox
 from launch import find_program
 
 
@@ -35,10 +34,7 @@ class Terminal:
         return self
 
     def __exit__(self, *problem):
-        try:
-            os.killpg(self.child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        kill_group(self.child.pid)
         self.child.close(force=True)
 
     def until(self, *patterns, keys=""):

@@ -1,60 +1,28 @@
 """Proxies for POP3 in front of pop3d; Python's poplib is the client behind each of them."""
 import http.server
 import os
-import signal
-import subprocess
 import threading
 
-from client import ClientFailed, kill_group
-from harness import ROOT, retry_until
-from launch import find_program, free_port, listening_at
+from harness import ROOT
+from launch import Superserver, find_program
 from libraries import Poplib
 
 
-class Front:
+class Front(Superserver):
     """A proxy that runs, from port to the server's port."""
 
     def __init__(self, case, server):
-        self.work, self.target = case.work, server.port
-        self.port = free_port()
-        self.log = os.path.join(self.work, "front.log")
-        self.prepare()
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, cwd="/", start_new_session=True)
-        up = retry_until(lambda: listening_at(self.port) or self.process.poll() is not None)
-        if not up or self.process.poll() is not None:
-            self.stop()
-            with open(self.log, encoding="latin-1") as file:
-                raise ClientFailed(f"{type(self).__name__} does not start: {file.read()[-2000:]}")
-
-    def prepare(self):
-        pass
-
-    def write(self, name, text):
-        path = os.path.join(self.work, name)
-        with open(path, "w", encoding="ascii") as file:
-            file.write(text)
-        return path
-
-    def command(self):
-        raise NotImplementedError
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            pass
-        kill_group(self.process.pid)
-        self.process.wait()
+        self.target = server.port
+        super().__init__(case.lab, case.home, ())
 
 
 class NginxFront(Front):
     """nginx asks an HTTP server where each login lives; here everybody's answer is the same."""
 
-    def prepare(self):
-        target = str(self.target)
+    name = "nginx"
+
+    def __init__(self, case, server):
+        target = str(server.port)
 
         class Answer(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
@@ -68,6 +36,7 @@ class NginxFront(Front):
 
         self.asked = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
         threading.Thread(target=self.asked.serve_forever, daemon=True).start()
+        super().__init__(case, server)
 
     def command(self):
         settings = self.write("nginx.conf", f"""
@@ -75,7 +44,7 @@ load_module /usr/lib/nginx/modules/ngx_mail_module.so;
 {"user games;" if ROOT else ""}
 daemon off;
 pid {self.work}/nginx.pid;
-error_log {self.log};
+error_log {self.log_path};
 events {{ }}
 mail {{
 	server_name mail.example;
@@ -83,7 +52,7 @@ mail {{
 	server {{ listen 127.0.0.1:{self.port}; protocol pop3; }}
 }}
 """)
-        return [find_program("nginx", "nginx"), "-e", self.log, "-c", settings]
+        return [find_program("nginx", "nginx"), "-e", self.log_path, "-c", settings]
 
     def stop(self):
         super().stop()
@@ -92,6 +61,8 @@ mail {{
 
 
 class PerditionFront(Front):
+    name = "perdition"
+
     def command(self):
         return [find_program("perdition.pop3", "perdition"), "--no_daemon", "--protocol", "POP3",
                 "--bind_address", "127.0.0.1", "--listen_port", str(self.port), "--outgoing_server",
@@ -100,13 +71,15 @@ class PerditionFront(Front):
 
 
 class DovecotFront(Front):
+    name = "dovecot"
+
     def command(self):
         base = os.path.join(self.work, "run")
         os.mkdir(base, 0o755)
         settings = self.write("dovecot.conf", f"""
 base_dir = {base}
 state_dir = {base}
-log_path = {self.log}
+log_path = {self.log_path}
 protocols = pop3
 listen = 127.0.0.1
 ssl = no

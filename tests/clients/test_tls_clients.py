@@ -11,9 +11,10 @@ import subprocess
 import pytest
 
 import harness
+from client import drop_header
 from launch import find_program, run_client
-from mail_lab import (PLAIN, TEXT, check_end, in_order, left, on_disk, same, unique, wire_form,
-                      write_private)
+from mail_lab import (PLAIN, TEXT, check_end, in_order, left, on_disk, same, slow_delivery, unique,
+                      wire_form, write_private)
 from mail_lab import filer  # fixture, pylint: disable=unused-import
 from tls_lab import TlsServer, pop3d, s_client, storm_program
 from tls_lab import keys, pki  # fixtures, pylint: disable=unused-import
@@ -151,21 +152,16 @@ def fetch_net_pop3(service, tmp_path, filer):
 
 def fetch_fetchmail(service, tmp_path, filer):
     script, delivered = filer
-    protocol = 'sslproto "TLS1.2+"' if service.stls else "ssl"
     settings = write_private(tmp_path / "fetchmailrc", f"""
-set no bouncemail
-set invisible
-set no syslog
-poll {HOST} service {service.port} protocol pop3 uidl
-	user "{service.home.login}" password "{service.home.password}" is nobody here
-	keep fetchall no rewrite {protocol} sslcertck sslcertfile "{service.authority}"
-	mda "{script}"
+poll {HOST} service {service.port} protocol pop3
+	user "{service.home.login}" password "{service.home.password}"
+	keep {"" if service.stls else "ssl"} sslcertfile "{service.authority}" mda "{script}"
 """)
+    # --pidfile: where root runs the tests, there would be one for the whole system
     check_end(run_client([find_program("fetchmail", "fetchmail"), "--nodetach", "--nosyslog", "-v",
-                          "-f", settings, "-i", str(tmp_path / "ids"), "--pidfile",
-                          str(tmp_path / "pid")],
+                          "-f", settings, "--pidfile", str(tmp_path / "pid")],
                          env={"HOME": str(tmp_path), "FETCHMAILHOME": str(tmp_path)}), "fetchmail")
-    return delivered()
+    return [drop_header(octets, b"Received") for octets in delivered()]
 
 
 def fetch_mpop(service, tmp_path, filer):
@@ -176,22 +172,20 @@ host {HOST}
 port {service.port}
 user {service.home.login}
 password {service.home.password}
-auth on
 tls on
-tls_starttls {"on" if service.stls else "off"}
+{"" if service.stls else "tls_starttls off"}
 tls_trust_file {service.authority}
 keep on
-received_header off
-uidls_file {tmp_path}/uids
 delivery mda {script}
 """)
     check_end(run_client([find_program("mpop", "mpop"), "-C", settings, "-d", "test"],
                          env={"HOME": str(tmp_path)}), "mpop")
-    return delivered()
+    return [drop_header(octets, b"Received") for octets in delivered()]
 
 
 def fetch_getmail(service, tmp_path, filer):
     script, delivered = filer
+    # allow_root_commands: root may run the tests
     write_private(tmp_path / "getmailrc", f"""[retriever]
 type = SimplePOP3SSLRetriever
 server = {HOST}
@@ -202,18 +196,13 @@ ca_certs = {service.authority}
 
 [destination]
 type = MDA_external
-path = {script}
+path = {slow_delivery(script)}
 allow_root_commands = true
-
-[options]
-read_all = true
-delivered_to = false
-received = false
 """)
     check_end(run_client([find_program("getmail", "getmail6"), "--getmaildir", str(tmp_path),
                           "--rcfile", "getmailrc"], env={"HOME": str(tmp_path)}), "getmail")
-    # The first line is getmail's own.
-    return [octets.partition(b"\n")[2] for octets in delivered()]
+    return [drop_header(octets, b"Return-Path", b"Delivered-To", b"Received")
+            for octets in delivered()]
 
 
 # Clients that leave the line ends as they are sent, and clients that use the system's own.

@@ -1,4 +1,5 @@
 """Shared by the tests of real clients: messages, and the comparison of what was fetched."""
+import os
 import re
 
 import pytest
@@ -86,6 +87,19 @@ cat >"{delivered}/$(printf %03d "$number")"
         return [path.read_bytes() for path in sorted(delivered.iterdir())]
 
     return str(script), messages
+
+
+def slow_delivery(script):
+    """The delivery command for getmail, with a wait after it.
+
+    getmail 6.18 sets its handler for the end of a child after the fork. It misses an end that comes
+    before that, and gives up after a minute.
+    """
+    slow = f"{script}.slow"
+    with open(slow, "w", encoding="ascii") as file:
+        file.write(f'#!/bin/sh\n"{script}" && sleep 0.3\n')
+    os.chmod(slow, 0o755)
+    return slow
 
 
 def write_private(path, text):

@@ -22,17 +22,16 @@ class Fetchmail(Client):
     script = "#!/bin/sh\ncat >{0}/$(date +%s%N)\n"
 
     def options(self):
-        return {"clear": "sslproto ''", "stls": f'sslcertck sslcertfile "{self.account.authority}"',
-                "tls": f'ssl sslcertck sslcertfile "{self.account.authority}"'}[self.account.mode]
+        return {"clear": "sslproto ''", "stls": f'sslcertfile "{self.account.authority}"',
+                "tls": f'ssl sslcertfile "{self.account.authority}"'}[self.account.mode]
 
     def poll(self, keep, password=None):
         self.directory("mail")
         deliver = self.write("deliver", self.script.format(self.path("mail")))
         os.chmod(deliver, 0o700)
         settings = self.write("fetchmailrc", f"""
-set no bouncemail
 poll {self.account.host} service {self.account.port} protocol pop3 {self.how.partition(" ")[0]}
-	user "{self.account.login}" password "{password or self.account.password}" is nobody here
+	user "{self.account.login}" password "{password or self.account.password}"
 	{"keep" if keep else "no keep"} {self.how.partition(" ")[2]} {self.options()} mda "{deliver}"
 """)
         # 1: there was no mail
@@ -68,6 +67,10 @@ class Getmail(Client):
                "header only": "a blank line is added", "empty": "stored as a blank line"}
     adds = "Return-Path, Delivered-To and Received fields first"
 
+    def destination(self):
+        return f"type = Maildir\npath = {self.maildir('mail')}/"
+
+    # read_all = false: by default it fetches what it keeps at every poll, so who keeps sets it
     def poll(self, keep, password=None):
         secure = self.account.mode == "tls"
         self.write("getmailrc", f"""[retriever]
@@ -78,11 +81,9 @@ username = {self.account.login}
 password = {password or self.account.password}
 {f"ca_certs = {self.account.authority}" if secure else ""}
 [destination]
-type = Maildir
-path = {self.maildir("mail")}/
+{self.destination()}
 [options]
-read_all = false
-delete = {not keep}
+{"read_all = false" if keep else "delete = true"}
 """)
         said = self.run("getmail", "--getmaildir", str(self.work), "--rcfile", "getmailrc")
         if "error" in said.lower() and "credential" in said.lower():
@@ -100,17 +101,17 @@ class Mpop(Client):
     adds = "a Received field first"
 
     def poll(self, keep, password=None):
-        tls = {"clear": "tls off", "stls": "tls on\ntls_starttls on", "tls": "tls on\ntls_starttls off"}
+        # auth user: by default it sends no password in clear
+        how = {"clear": "auth user", "stls": "tls on", "tls": "tls on\ntls_starttls off"}
         settings = self.write("mpoprc", f"""
 account test
 host {self.account.host}
 port {self.account.port}
 user {self.account.login}
 password {password or self.account.password}
-{tls[self.account.mode]}
-{f"tls_trust_file {self.account.authority}" if self.account.mode != "clear" else "auth user"}
-keep {"on" if keep else "off"}
-uidls_file {self.path("uids")}
+{how[self.account.mode]}
+{f"tls_trust_file {self.account.authority}" if self.account.mode != "clear" else ""}
+{"keep on" if keep else ""}
 delivery maildir {self.maildir("mail")}
 """)
         self.run("mpop", "-C", settings, "test")
@@ -132,7 +133,9 @@ class Curl(Client):
         if self.account.mode == "stls":
             secure.append("--ssl-reqd")
         scheme = "pop3s" if self.account.mode == "tls" else "pop3"
-        command = ["curl", "-q", "-sS", "--fail-early", "--noproxy", "*", "-u",
+        # --fail-early: else the status is that of the last message only, and what was not fetched
+        # would be deleted
+        command = ["curl", "-sS", "--fail-early", "-u",
                    f"{self.account.login}:{password or self.account.password}", *secure]
         url = f"{scheme}://{self.account.host}:{self.account.port}/"
         count = len(self.run(*command, url).splitlines())
@@ -159,6 +162,7 @@ class Fdm(Client):
 
     def poll(self, keep, password=None):
         self.maildir("mail")
+        # allow-multiple: the lock would be in the home that the passwd file gives the tests' user
         kind = "pop3s" if self.account.mode == "tls" else "pop3"
         more = " starttls" if self.account.mode == "stls" else ""
         settings = self.write("fdm.conf", f"""

@@ -78,7 +78,7 @@ class Mutt(Client):
 
     def rc(self, password):
         self.directory("Mail")
-        lines = ["set confirmappend=no", "set confirmcreate=no", 'set sendmail="/bin/true"']
+        lines = []
         if password:
             lines.append(f'set pop_pass="{password}"')
         if self.account.mode == "clear":
@@ -98,6 +98,8 @@ class Mutt(Client):
         screen.type("T~A\r")
         screen.until(r"Tag:\d+")
         screen.type(f";C{self.path('mbox')}\r")
+        screen.until("Create |Append ")
+        screen.type("y")
         while screen.child.expect(["Error copying", pexpect.TIMEOUT], timeout=0.5):
             if len(self.stored()) >= wanted:
                 break
@@ -156,12 +158,12 @@ class SNail(Client):
         if account.mode == "stls":
             lines.append("set pop3-use-starttls")
         if account.mode != "clear":
-            lines.append(f"set tls-ca-file={account.authority} tls-ca-no-defaults tls-verify=strict")
-        rc = self.write("nailrc", "\n".join(lines) + "\n")
+            lines.append(f"set tls-ca-file={account.authority}")
+        self.write(".mailrc", "\n".join(lines) + "\n")
         verb = "copy" if keep else "move"
         script = self.write("script", f'{verb} * "{self.path("mbox")}"\n{"exit" if keep else "quit"}\n')
         url = f"{scheme}://{account.login}:{password or account.password}@{account.host}:{account.port}"
-        said = self.run("s-nail", "-X", f"source {rc}", "-S", "v15-compat", "-f", url, script=script)
+        said = self.run("s-nail", "-f", url, script=script)
         if "fail" in said.lower() or "err" in said.lower():
             raise ClientFailed(said)
 
@@ -173,17 +175,11 @@ class SNail(Client):
         return [drop_header(octets, b"Status") for octets in read_mbox(self.path("mbox"))]
 
 
-class MailutilsMail(SNail):
-    name = "mailutils mail"
-    package = "mailutils"
-
-
 class Pop3El(Client):
     """What Gnus and Rmail use without movemail."""
 
     name = "emacs pop3.el"
     package = "emacs-nox"
-    remembers = True
     adds = "X-UIDL and Content-Length fields"
     changes = {"From line": "not quoted: the mbox has one message more",
                "header only": "a blank line is added"}
@@ -191,7 +187,8 @@ class Pop3El(Client):
 
     def poll(self, keep, password=None):
         account = self.account
-        stream = {"clear": "nil", "stls": "'starttls", "tls": "'ssl"}[account.mode]
+        stream = {"clear": "", "stls": "pop3-stream-type 'starttls",
+                  "tls": "pop3-stream-type 'ssl"}[account.mode]
         self.directory(".emacs.d")
         # the user's answer to the question whether a connection in clear is meant
         answer = "(require 'nsm) (fset 'nsm-query (lambda (&rest _) 'always))"
@@ -199,9 +196,9 @@ class Pop3El(Client):
         program = self.write("poll.el", f"""
 (require 'pop3)
 {answer}
-(setq       gnutls-trustfiles '("{account.authority}")
+(setq gnutls-trustfiles '("{account.authority}")
       pop3-mailhost "{account.host}" pop3-port {account.port} pop3-maildrop "{account.login}"
-      pop3-password "{password or account.password}" pop3-stream-type {stream}
+      pop3-password "{password or account.password}" {stream}
       pop3-leave-mail-on-server {"t" if keep else "nil"})
 (pop3-movemail "{crashbox}")
 """)
@@ -228,7 +225,7 @@ class Alpine(Client):
 
     def start(self):
         account = self.account
-        how = {"clear": "/notls", "stls": "/tls", "tls": "/ssl"}[account.mode]
+        how = {"clear": "", "stls": "/tls", "tls": "/ssl"}[account.mode]
         settings = self.write(".pinerc", f"""
 inbox-path={{{account.host}:{account.port}/pop3/user={account.login}{how}}}INBOX
 user-domain=example.org

@@ -33,24 +33,11 @@ pytestmark = [
 class Getmail(fetchers.Getmail):
     """Its wait for its own delivery process misses one that ends at once: this one takes its time."""
 
-    def poll(self, keep, password=None):
+    def destination(self):
         self.directory("mail")
         script = self.write("deliver", f"#!/bin/sh\nsleep 0.2\ncat >{self.path('mail')}/$(date +%s%N)\n")
         os.chmod(script, 0o700)
-        self.write("getmailrc", f"""[retriever]
-type = SimplePOP3Retriever
-server = {self.account.host}
-port = {self.account.port}
-username = {self.account.login}
-password = {self.account.password}
-[destination]
-type = MDA_external
-path = {script}
-[options]
-read_all = false
-delete = {not keep}
-""")
-        self.run("getmail", "--getmaildir", str(self.work), "--rcfile", "getmailrc")
+        return f"type = MDA_external\npath = {script}"
 
     def stored(self):
         return client.read_directory(self.path("mail"))

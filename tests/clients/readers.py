@@ -247,7 +247,9 @@ feature-list=quit-without-confirm
                 screen.type("n")
 
     def save(self, screen, keep):
-        if screen.until(r"opened with \d+", "LOGIN FAILED|login failed|CLOSED") != 0:
+        # the second form comes where opening took a second or more
+        if screen.until(r'opened with \d+|(?s:Opening "INBOX".{0,40}DONE)',
+                        "LOGIN FAILED|login failed|CLOSED") != 0:
             raise ClientFailed(screen.screen())
         # without the empty one, which spoils the saving of all that is selected
         screen.type(";z")

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "admin/checks.h"
@@ -142,15 +141,12 @@ static bool converse(const struct dialogue *d, struct output *output, struct out
 
 static void end(struct dialogue *d, bool ended)
 {
-	int wait_status;
-
 	if (!ended)
 		kill(d->pid, SIGKILL);
 	close(d->input);
 	close(d->output);
 	close(d->log);
-	while (waitpid(d->pid, &wait_status, 0) < 0 && errno == EINTR)
-		;
+	(void)process_await(d->pid);
 }
 
 /* The line of the log that says most: the checker's last one; without any, pop3d's last one

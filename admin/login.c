@@ -8,13 +8,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "admin/account.h"
 #include "admin/checks.h"
 #include "admin/maildrop.h"
 #include "os/finding.h"
+#include "os/process.h"
 
 /* Names the directory on the way to the home that the user cannot enter. */
 static void say_closed(const struct account *a)
@@ -115,7 +115,6 @@ static int check_as_user(const struct command *c, const struct account *a)
 void check_login(const struct command *c, const char *login)
 {
 	static struct account account;
-	int wait_status = 0;
 	pid_t pid;
 
 	if (!account_find(c, login, &account))
@@ -124,9 +123,7 @@ void check_login(const struct command *c, const char *login)
 	pid = fork();
 	if (pid == 0)
 		_exit(check_as_user(c, &account));
-	while (pid > 0 && waitpid(pid, &wait_status, 0) < 0 && errno == EINTR)
-		;
-	if (pid < 0 || !finding_add_status(wait_status))
+	if (pid < 0 || !finding_add_status(process_await(pid)))
 		finding_put(FINDING_WRONG, "login",
 			"the check of the Maildir did not come to its end");
 }

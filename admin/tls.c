@@ -1,10 +1,8 @@
 /* tls: what pop3d-tls says of its certificates and ticket keys; see checks.h. OpenSSL is linked
  * into that program only, so that program looks. */
-#include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "admin/checks.h"
@@ -40,7 +38,6 @@ void check_tls(const struct command *c)
 {
 	static struct words arguments;
 	char host[256] = "localhost";
-	int wait_status = 0;
 	pid_t pid;
 
 	find_own_name(host, sizeof host);
@@ -53,9 +50,7 @@ void check_tls(const struct command *c)
 		execv(arguments.list[0], arguments.list);
 		_exit(127);
 	}
-	while (pid > 0 && waitpid(pid, &wait_status, 0) < 0 && errno == EINTR)
-		;
-	if (pid < 0 || !finding_add_status(wait_status))
+	if (pid < 0 || !finding_add_status(process_await(pid)))
 		finding_put(FINDING_WRONG, "tls",
 			"%s refuses its options, or cannot be run; standard error says why: "
 			"mend them",

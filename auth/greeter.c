@@ -1,7 +1,6 @@
 /* greeter: see greeter.h. Runs with the launch privileges; its child gives them up. */
 #include "auth/greeter.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
@@ -122,8 +121,7 @@ void greeter_end(struct greeter *g, int64_t grace_ms, const sigset_t *while_wait
 	if (kill_it ||
 		!await_greeter(g, clock_now_ms() + grace_ms, while_waiting, &wait_status)) {
 		kill(g->pid, SIGKILL);
-		while (waitpid(g->pid, &wait_status, 0) < 0 && errno == EINTR)
-			;
+		wait_status = process_await(g->pid);
 	}
 	/* a greeter that has asked for a login had finished confining itself */
 	if (WIFSIGNALED(wait_status) && g->tries == 0)

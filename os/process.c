@@ -98,6 +98,15 @@ const char *process_find_beside(const char *name, char *path, size_t capacity)
 	return process_find_program(name, path, capacity);
 }
 
+int process_await(pid_t pid)
+{
+	int wait_status = 0;
+
+	while (pid > 0 && waitpid(pid, &wait_status, 0) < 0 && errno == EINTR)
+		;
+	return wait_status;
+}
+
 const char *process_death_note(int wait_status)
 {
 	return WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGSYS

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /* Unblocks all signals, and restores the default action of those that superservers and shells
  * ignore: waitpid fails while SIGCHLD is ignored. Ignores SIGPIPE, so that a write reports a
@@ -38,6 +39,10 @@ const char *process_find_program(const char *name, char *path, size_t capacity);
 /* The same for a program that is installed beside this one: the path is in the directory of the
  * running program if such an executable file is there. */
 const char *process_find_beside(const char *name, char *path, size_t capacity);
+
+/* Waits for the end of a child. Returns its status as of waitpid; 0 without a child (pid is not
+ * above 0, or the child was waited for before). */
+int process_await(pid_t pid);
 
 /* For the log: what it means that a process died by this signal (wait_status as of waitpid), or
  * an empty text.

@@ -80,20 +80,11 @@ static void close_end(int *fd)
 	*fd = -1;
 }
 
-static void await(pid_t pid, int *wait_status)
-{
-	*wait_status = 0;
-	while (pid > 0 && waitpid(pid, wait_status, 0) < 0 && errno == EINTR)
-		;
-}
-
 static void end_files(struct connection *c)
 {
-	int wait_status;
-
 	if (c->files_gate >= 0 && c->files_pid > 0) {
 		close_end(&c->files_gate);
-		await(c->files_pid, &wait_status);
+		(void)process_await(c->files_pid);
 	}
 	c->files_gate = -1;
 	c->files_pid = 0;
@@ -108,7 +99,7 @@ static int end_program(struct connection *c)
 	end_files(c);
 	close_end(&c->control);
 	close_end(&c->channel);
-	await(c->program_pid, &wait_status);
+	wait_status = process_await(c->program_pid);
 	if (end_signal != 0)
 		return EXIT_SIGNAL + end_signal;
 	if (WIFSIGNALED(wait_status))

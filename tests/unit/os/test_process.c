@@ -104,6 +104,19 @@ static int default_all_signals(void)
 	return nothing_is_blocked() ? 0 : 3;
 }
 
+TEST(await_tells_how_a_child_ended)
+{
+	const pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(3);
+	assert_true(pid > 0);
+	assert_int_equal(WEXITSTATUS(process_await(pid)), 3);
+	assert_int_equal(process_await(pid), 0);
+	assert_int_equal(process_await(0), 0);
+	assert_int_equal(process_await(-1), 0);
+}
+
 TEST(child_starts_with_default_signals_and_none_blocked)
 {
 	assert_int_equal(unit_in_child(default_all_signals), 0);
@@ -335,6 +348,7 @@ TEST(path_that_is_too_long_is_cut_and_not_overrun)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(reset_undoes_signals_masks_and_umask),
 	cmocka_unit_test(children_can_be_waited_for_though_sigchld_was_ignored),
+	cmocka_unit_test(await_tells_how_a_child_ended),
 	cmocka_unit_test(child_starts_with_default_signals_and_none_blocked),
 	cmocka_unit_test(standard_error_that_was_closed_becomes_dev_null),
 	cmocka_unit_test(connection_must_be_open),

@@ -179,12 +179,15 @@ $(TLS_OBJECTS)/%.o: %.c
 $(O)/pop3d-tls: $(TLS_SOURCES:%.c=$(TLS_OBJECTS)/%.o)
 	$(TLS_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -o $@ $^ $(TLS_LIBS)
 
+# The part of pop3d-tls that needs no OpenSSL.
+UNIT_TLS = tls/policy.c
+
 # Unit tests run against the system's libc, always under the sanitizers where they are asked for.
 $(O)/unit/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
 
-$(O)/unit/lib.a: $(patsubst %.c,$(O)/unit/%.o,$(filter-out pop3d.c,$(CORE)))
+$(O)/unit/lib.a: $(patsubst %.c,$(O)/unit/%.o,$(filter-out pop3d.c,$(CORE)) $(UNIT_TLS))
 	@rm -f $@
 	ar rcs $@ $^
 

@@ -387,7 +387,7 @@ static int serve(struct connection *c)
 	static struct tls_material material;
 	struct tls t = {.options = o, .material = &material};
 
-	if (!tls_material_read(&material, o) || !lock_in(o))
+	if (!tls_material_read(&material, o) || !tls_prepare(&t) || !lock_in(o))
 		return give_up(c, EXIT_TROUBLE);
 	t.files = c->files_gate;
 	return o->starttls ? serve_when_asked(c, &t) : serve_at_once(c, &t);

@@ -1,4 +1,5 @@
-/* tls: see tls.h. Runs in the engine's sandbox: OpenSSL opens no files there. */
+/* tls: see tls.h. Runs in the engine's sandbox, where OpenSSL can open no files, except for
+ * tls_prepare. */
 #include "tls/tls.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include "os/wait.h"
 #include "tls/algorithms.h"
 #include "tls/cert.h"
+#include "tls/configuration.h"
 #include "tls/pem.h"
 #include "tls/report.h"
 #include "tls/resumption.h"
@@ -25,6 +27,9 @@
  * have both.
  */
 #define DEFAULT_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+/* Keys of at least 112 bits of strength: RSA of 2048. */
+#define SECURITY_LEVEL 2
 
 /* Four records of 16384 octets, with their headers and tags. */
 #define GATHERED_OCTETS 66048
@@ -88,7 +93,8 @@ static void set_defaults(struct tls *t)
 	/* SSL_read returns after each record without data, so that the engine can count these
 	 */
 	SSL_CTX_clear_mode(c, SSL_MODE_AUTO_RETRY);
-	SSL_CTX_set_security_level(c, 2);
+	if (SSL_CTX_get_security_level(c) < SECURITY_LEVEL)
+		SSL_CTX_set_security_level(c, SECURITY_LEVEL);
 	SSL_CTX_set_max_early_data(c, 0);
 	SSL_CTX_set_msg_callback(c, count_late_messages);
 	SSL_CTX_set_msg_callback_arg(c, t);
@@ -171,8 +177,10 @@ static bool make_context(struct tls *t)
 	if (t->context == NULL)
 		return log_trouble("the TLS library does not start", NULL);
 	set_defaults(t);
-	if (!set_strength(t) || !bind_sessions(t))
+	if (!set_strength(t) || (t->configured && !configuration_apply(t)) || !bind_sessions(t))
 		return false;
+	/* the file may have asked for less */
+	set_defaults(t);
 	if (t->material->client_ca.data != NULL && !set_client_authorities(t))
 		return false;
 	tls_cert_attach(t);
@@ -195,9 +203,12 @@ static bool gather_records(SSL *ssl)
 
 /* Whether the algorithms are known before the handshake. Certificates of clients can have any.
  */
-static bool is_ordinary(const struct tls_options *o)
+static bool is_ordinary(const struct tls *t)
 {
-	return o->ciphers == NULL && o->ciphersuites == NULL && o->client_ca == NULL;
+	const struct tls_options *const o = t->options;
+
+	return !t->configured && o->ciphers == NULL && o->ciphersuites == NULL &&
+	       o->client_ca == NULL;
 }
 
 /* The digests that the library looks for by a number: those that sign certificates. */
@@ -208,28 +219,35 @@ static bool add_digests(void)
 	       EVP_add_digest(EVP_sha512()) == 1;
 }
 
-/* Starts the library. No configuration file is read; texts of errors and names of old
- * algorithms are not needed. */
+/* Starts the library. Texts of errors and names of old algorithms are not needed. */
 static bool start_library(struct tls *t)
 {
-	const bool ordinary = is_ordinary(t->options);
-	const uint64_t without = OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT |
-				 OPENSSL_INIT_NO_LOAD_SSL_STRINGS |
+	const bool ordinary = is_ordinary(t);
+	const uint64_t without = OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_NO_LOAD_SSL_STRINGS |
 				 OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
 				 OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
+				 (t->configured ? 0 : OPENSSL_INIT_NO_LOAD_CONFIG) |
 				 (ordinary ? OPENSSL_INIT_NO_ADD_ALL_DIGESTS : 0);
 
-	if (!tls_memory_begin() || OPENSSL_init_ssl(without, NULL) != 1 ||
-		(ordinary && !add_digests()))
-		return log_trouble("the TLS library does not start", NULL);
+	if (OPENSSL_init_ssl(without, NULL) != 1 || (ordinary && !add_digests()))
+		return log_trouble("the TLS library does not start",
+			t->configured ? "see OpenSSL's configuration file" : NULL);
 	if (ordinary)
 		t->library = tls_algorithms_open();
 	return true;
 }
 
+bool tls_prepare(struct tls *t)
+{
+	if (!tls_memory_begin())
+		return log_trouble("the TLS library does not start", NULL);
+	t->configured = configuration_is_wanted();
+	return !t->configured || (start_library(t) && make_context(t));
+}
+
 bool tls_open(struct tls *t)
 {
-	if (!start_library(t) || !make_context(t))
+	if (t->context == NULL && (!start_library(t) || !make_context(t)))
 		return false;
 	t->ssl = SSL_new(t->context);
 	if (t->ssl == NULL || SSL_set_rfd(t->ssl, 0) != 1 || !gather_records(t->ssl))

@@ -14,6 +14,7 @@ struct tls {
 	struct tls_material *material;
 	int files;             /* the gate of a keeper, for --cert-dir, or -1 */
 	OSSL_LIB_CTX *library; /* see algorithms.h; NULL: all that the library has */
+	bool configured;       /* by OpenSSL's configuration file as well */
 	SSL_CTX *context;
 	SSL *ssl;
 	bool cert_chosen;
@@ -30,6 +31,11 @@ enum tls_verdict {
 	TLS_TIMEOUT,
 	TLS_MISCONFIGURED
 };
+
+/* Before the sandbox: if OpenSSL's configuration file asks for more than this program does by
+ * itself, starts the library as the file says, since files must be read for that. The material
+ * must have been read. Returns false after a log line. */
+bool tls_prepare(struct tls *t);
 
 /* Prepares TLS with the material. Returns false after a log line. */
 bool tls_open(struct tls *t);

@@ -1,10 +1,7 @@
 """The engine prepares a part of its library's algorithms: what clients and certificates need works,
 and works in the same way as with all of them."""
-import ssl
-
 import pytest
 
-from harness import retry_until
 from tls_lab import TlsServer, openssl, own, pki  # fixtures, pylint: disable=unused-import
 
 KEYS = {
@@ -79,18 +76,3 @@ def test_ciphers(lab, pki, own, version, cipher):
     server = TlsServer(lab, own, ["cat"])
     found = shake_hands(server, pki.at("ca.crt"), version, option, cipher)
     assert found and found[-1].endswith(cipher) or any(cipher in line for line in found), found
-
-
-@pytest.mark.parametrize("more", [[], ALL_ALGORITHMS], ids=["few", "all"])
-def test_the_configuration_file_of_openssl_is_not_read(lab, home, pki, own, more):
-    """The options alone say what is allowed, and the engine has no file to read in its sandbox."""
-    path = home.path + ".openssl.cnf"
-    with open(path, "w", encoding="ascii") as file:
-        file.write("openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\n"
-                   "MinProtocol = TLSv1.3\nCipherString = ECDHE-RSA-AES128-GCM-SHA256\n")
-    server = TlsServer(lab, [*own, *more], ["cat"], environment={"OPENSSL_CONF": path})
-    client = server.connect(pki.context(maximum_version=ssl.TLSVersion.TLSv1_2))
-    assert client.ask("hello") == "hello"
-    assert client.socket.version() == "TLSv1.2"
-    client.close()
-    assert retry_until(lambda: server.child().poll() is not None)

@@ -17,6 +17,7 @@ from test_tls import test_a_large_message_arrives_whole, test_a_session_in_each_
 from test_tls_algorithms import test_ciphers, test_every_kind_of_key_serves_as_with_all_algorithms
 from test_tls_engine import (test_no_key_is_left_in_memory_after_the_handshake,
                              test_the_engine_is_locked_in)
+from test_tls_policy import configured, test_a_setting_is_in_force, test_no_setting_allows_more
 from test_tls_keys import (test_sessions_are_resumed_by_other_processes,
                            test_verified_client_certificates_are_passed_on)
 

@@ -1,19 +1,32 @@
 /* number: see number.h. */
 #include "lib/number.h"
 
-bool number_parse(const char *octets, size_t length, uint64_t *number)
+/* So many digits always fit. A division for each digit would cost more than all the rest, and
+ * the names of a large maildrop have millions of digits. */
+#define SAFE_DIGITS 19
+
+size_t number_take(const char *octets, size_t length, uint64_t *number)
 {
 	uint64_t value = 0;
+	size_t at = 0;
 
-	for (size_t i = 0; i < length; i++) {
-		uint64_t digit;
+	for (; at < length && octets[at] >= '0' && octets[at] <= '9'; at++) {
+		const uint64_t digit = (uint64_t)(octets[at] - '0');
 
-		if (octets[i] < '0' || octets[i] > '9')
-			return false;
-		digit = (uint64_t)(octets[i] - '0');
-		value = value > (UINT64_MAX - digit) / 10 ? UINT64_MAX : value * 10 + digit;
+		if (at >= SAFE_DIGITS && value > (UINT64_MAX - digit) / 10)
+			value = UINT64_MAX;
+		else
+			value = value * 10 + digit;
 	}
-	if (length == 0)
+	*number = value;
+	return at;
+}
+
+bool number_parse(const char *octets, size_t length, uint64_t *number)
+{
+	uint64_t value;
+
+	if (length == 0 || number_take(octets, length, &value) != length)
 		return false;
 	*number = value;
 	return true;

@@ -10,6 +10,10 @@
  * UINT64_MAX. Returns false, and leaves *number alone, if the octets are not a number. */
 bool number_parse(const char *octets, size_t length, uint64_t *number);
 
+/* Reads the decimal digits that the octets begin with. Puts their value into *number, 0 if
+ * there are none; larger numbers become UINT64_MAX. Returns how many digits there are. */
+size_t number_take(const char *octets, size_t length, uint64_t *number);
+
 /* The digits of the largest number. */
 #define NUMBER_DIGITS 20
 

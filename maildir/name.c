@@ -69,27 +69,13 @@ bool uid_has_only_fields(const char *unique, size_t octets)
 	return true;
 }
 
-static size_t count_digits(const char *octets, size_t length)
-{
-	size_t digits = 0;
-
-	while (digits < length && octets[digits] >= '0' && octets[digits] <= '9')
-		digits++;
-	return digits;
-}
-
-/* "M123456" in the part between the first and the second dot. */
+/* "M123456" before the first dot. */
 static uint32_t microseconds(const char *part, size_t length)
 {
-	const char *const dot = memchr(part, '.', length);
-	const size_t end = dot != NULL ? (size_t)(dot - part) : length;
-
-	for (size_t i = 0; i < end; i++) {
+	for (size_t i = 0; i < length && part[i] != '.'; i++) {
 		uint64_t value;
-		const size_t digits =
-			part[i] == 'M' ? count_digits(part + i + 1, end - i - 1) : 0;
 
-		if (digits > 0 && number_parse(part + i + 1, digits, &value))
+		if (part[i] == 'M' && number_take(part + i + 1, length - i - 1, &value) > 0)
 			return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
 	}
 	return 0;
@@ -98,15 +84,15 @@ static uint32_t microseconds(const char *part, size_t length)
 struct uid_time uid_delivery_time(const char *unique, size_t octets)
 {
 	const size_t base_octets = uid_base_octets(unique, octets);
-	const size_t digits = count_digits(unique, base_octets);
 	struct uid_time time = {0, 0};
+	uint64_t seconds;
+	const size_t digits = number_take(unique, base_octets, &seconds);
 	const char *dot;
 
 	if (digits == 0 || digits == base_octets ||
 		(unique[digits] != '.' && unique[digits] != '_'))
 		return time;
-	if (!number_parse(unique, digits, &time.seconds))
-		return time;
+	time.seconds = seconds;
 	dot = memchr(unique + digits, '.', base_octets - digits);
 	if (dot != NULL)
 		time.microseconds =
@@ -116,15 +102,14 @@ struct uid_time uid_delivery_time(const char *unique, size_t octets)
 
 bool uid_size_field(const char *unique, size_t octets, char field, uint64_t *size)
 {
-	for (size_t i = 0; i + 3 < octets; i++) {
-		size_t digits;
+	for (size_t i = uid_base_octets(unique, octets); i + 3 < octets; i++) {
+		size_t end;
 
 		if (unique[i] != ',' || unique[i + 1] != field || unique[i + 2] != '=')
 			continue;
-		digits = count_digits(unique + i + 3, octets - i - 3);
-		if (digits > 0 && (i + 3 + digits == octets || unique[i + 3 + digits] == ','))
-			return number_parse(unique + i + 3, digits, size) &&
-			       *size <= UID_SIZE_MOST;
+		end = i + 3 + number_take(unique + i + 3, octets - i - 3, size);
+		if (end > i + 3 && (end == octets || unique[end] == ','))
+			return *size <= UID_SIZE_MOST;
 	}
 	return false;
 }

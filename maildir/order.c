@@ -5,7 +5,7 @@
 
 #include "maildir/snapshot.h"
 
-#define SHORT_RUN 16
+#define RUN_PLACES 16
 #define MICROSECOND_BITS 20
 
 uint64_t snapshot_order(const char *unique, size_t octets)
@@ -73,30 +73,35 @@ static bool is_before(const struct entry *a, const struct entry *b)
 	return compare_octets(a->name, a->name_octets, b->name, b->name_octets) < 0;
 }
 
-static void insert_all(struct entry *entries, size_t count)
+/* Sorts the first entries into a run and returns its length. The run ends before the first
+ * entry that would have to go back by more than this many places: names that a directory
+ * returns nearly in their order become a single run. */
+static size_t make_run(struct entry *entries, size_t count, size_t places)
 {
 	for (size_t i = 1; i < count; i++) {
 		const struct entry moved = entries[i];
 		size_t at = i;
 
+		if (i > places && is_before(&moved, &entries[i - places - 1]))
+			return i;
 		for (; at > 0 && is_before(&moved, &entries[at - 1]); at--)
 			entries[at] = entries[at - 1];
 		entries[at] = moved;
 	}
+	return count;
 }
 
-/* Makes a sorted run at the beginning of the entries; returns its length. */
-static size_t make_run(struct entry *entries, size_t count)
+/* Some file systems (tmpfs) return the latest entries first. */
+static void turn_if_latest_first(struct entry *entries, size_t count)
 {
-	size_t length = 1;
+	if (!is_before(&entries[count - 1], &entries[0]))
+		return;
+	for (size_t i = 0; i < count / 2; i++) {
+		const struct entry moved = entries[i];
 
-	while (length < count && !is_before(&entries[length], &entries[length - 1]))
-		length++;
-	if (length < SHORT_RUN) {
-		length = count < SHORT_RUN ? count : SHORT_RUN;
-		insert_all(entries, length);
+		entries[i] = entries[count - 1 - i];
+		entries[count - 1 - i] = moved;
 	}
-	return length;
 }
 
 static void merge(struct entry *to, const struct entry *a, size_t a_count,
@@ -141,14 +146,15 @@ bool snapshot_sort(struct snapshot *s)
 	size_t run_count = 0, sorted;
 
 	if (s->count <= SNAPSHOT_FEW) {
-		insert_all(s->entries, s->count);
+		make_run(s->entries, s->count, SNAPSHOT_FEW);
 		return true;
 	}
-	sorted = make_run(s->entries, s->count);
+	turn_if_latest_first(s->entries, s->count);
+	sorted = make_run(s->entries, s->count, RUN_PLACES);
 	if (sorted == s->count)
 		return true;
 	other = reallocarray(NULL, s->capacity, sizeof *other);
-	lengths = reallocarray(NULL, s->count / SHORT_RUN + 2, sizeof *lengths);
+	lengths = reallocarray(NULL, s->count / RUN_PLACES + 2, sizeof *lengths);
 	if (other == NULL || lengths == NULL) {
 		free(other);
 		free(lengths);
@@ -157,7 +163,8 @@ bool snapshot_sort(struct snapshot *s)
 	}
 	lengths[run_count++] = sorted;
 	while (sorted < s->count) {
-		lengths[run_count] = make_run(s->entries + sorted, s->count - sorted);
+		lengths[run_count] =
+			make_run(s->entries + sorted, s->count - sorted, RUN_PLACES);
 		sorted += lengths[run_count++];
 	}
 	while (run_count > 1) {

@@ -129,6 +129,22 @@ static char *name_space(struct snapshot *s, size_t octets)
 	return s->blocks->octets + s->block_used - octets;
 }
 
+#define STEP_OCTETS 16
+
+/* musl's memcpy starts a string instruction of the processor, which is slow to start: a first
+ * login copies each name. */
+static void copy_name(char *to, const char *from, size_t octets)
+{
+	if (octets < STEP_OCTETS) {
+		memcpy(to, from, octets);
+		return;
+	}
+	for (size_t at = 0; at < octets - STEP_OCTETS; at += STEP_OCTETS)
+		memcpy(to + at, from + at, STEP_OCTETS);
+	/* these may overlap the last step */
+	memcpy(to + octets - STEP_OCTETS, from + octets - STEP_OCTETS, STEP_OCTETS);
+}
+
 /* Names never move, so that entries can point to them. */
 static const char *keep_name(struct snapshot *s, const char *name, size_t octets)
 {
@@ -136,7 +152,7 @@ static const char *keep_name(struct snapshot *s, const char *name, size_t octets
 
 	if (kept == NULL)
 		return NULL;
-	memcpy(kept, name, octets);
+	copy_name(kept, name, octets);
 	kept[octets] = '\0';
 	return kept;
 }
@@ -323,7 +339,9 @@ void snapshot_compact(struct snapshot *s)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < s->count; i++)
+	while (kept < s->count && (s->entries[kept].flags & ENTRY_DROPPED) == 0)
+		kept++;
+	for (size_t i = kept; i < s->count; i++)
 		if ((s->entries[i].flags & ENTRY_DROPPED) == 0)
 			s->entries[kept++] = s->entries[i];
 	s->count = kept;

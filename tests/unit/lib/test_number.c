@@ -46,6 +46,33 @@ TEST(octets_that_are_no_number_leave_it_alone)
 	}
 }
 
+TEST(digits_at_the_start_are_taken)
+{
+	static const struct {
+		const char *text;
+		size_t digits;
+		uint64_t number;
+	} known[] = {{"", 0, 0}, {"x1", 0, 0}, {"12.M3", 2, 12}, {"007,", 3, 7},
+		{"9999999999999999999x", 19, 9999999999999999999U},
+		{"18446744073709551615", 20, UINT64_MAX},
+		{"18446744073709551616:", 20, UINT64_MAX},
+		{"0000000000000000000000000000000012", 34, 12},
+		{"99999999999999999999999999", 26, UINT64_MAX}};
+
+	for (size_t i = 0; i < COUNT_OF(known); i++) {
+		uint64_t number = 7;
+
+		assert_int_equal(number_take(known[i].text, strlen(known[i].text), &number),
+			known[i].digits);
+		assert_true(number == known[i].number);
+	}
+	for (size_t length = 0; length < 4; length++) {
+		uint64_t number;
+
+		assert_int_equal(number_take("1234", length, &number), length);
+	}
+}
+
 TEST(hexadecimal_digits_are_as_many_as_needed_or_all)
 {
 	static const struct {
@@ -74,6 +101,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(numbers_are_decimal_without_a_limit),
 	cmocka_unit_test(larger_numbers_are_the_largest),
 	cmocka_unit_test(octets_that_are_no_number_leave_it_alone),
+	cmocka_unit_test(digits_at_the_start_are_taken),
 	cmocka_unit_test(hexadecimal_digits_are_as_many_as_needed_or_all),
 };
 

@@ -260,6 +260,51 @@ TEST(hundred_thousand_messages_keep_order_and_names)
 	}
 }
 
+/* The number of the entry at this place: as directories return them. */
+static size_t number_at(size_t at, size_t count, unsigned manner, uint64_t *random)
+{
+	const size_t block = 18, last = count - 1;
+
+	switch (manner) {
+	case 0: return at;
+	case 1: return last - at;       /* latest first */
+	case 2: return at ^ 1;          /* nearly in order */
+	case 3: return last - (at ^ 1); /* nearly reversed */
+	case 4: return at < count / 2 ? count / 2 - 1 - at : last + count / 2 - at;
+	case 5: return at / block * block + (at % block + 1) % block; /* back by 17 places */
+	case 6: return at == last ? 0 : at + 1;                       /* the first is last */
+	default: return (size_t)unit_random(random) % count;          /* with doubles */
+	}
+}
+
+TEST(every_order_of_a_directory_is_sorted)
+{
+	static const size_t counts[] = {1, 2, 16, 17, 18, 64, 65, 66, 72, 90, 198, 1008};
+	uint64_t random = 7;
+
+	for (size_t i = 0; i < 8 * COUNT_OF(counts); i++) {
+		const size_t count = counts[i / 8];
+		uint64_t sum = 0;
+
+		for (size_t at = 0; at < count; at++) {
+			char name[32];
+			const size_t number = number_at(at, count, (unsigned)(i % 8), &random);
+
+			snprintf(name, sizeof name, "%zu.P1.a", 1000 + number);
+			add(PLACE_CUR, name);
+			sum += number;
+		}
+		assert_true(snapshot_sort(&s));
+		assert_int_equal(s.count, count);
+		for (size_t at = 0; at < count; at++) {
+			sum -= (s.entries[at].order >> 20) - 1000;
+			assert_true(at == 0 || s.entries[at - 1].order <= s.entries[at].order);
+		}
+		assert_int_equal(sum, 0);
+		snapshot_free(&s);
+	}
+}
+
 TEST(free_leaves_a_snapshot_that_can_be_used)
 {
 	add(PLACE_NEW, "1.a");
@@ -288,6 +333,7 @@ static const struct CMUnitTest tests[] = {
 	WITH_SNAPSHOT(remove_forgets_those_of_a_range),
 	WITH_SNAPSHOT(compact_removes_what_is_dropped_and_nothing_else),
 	WITH_SNAPSHOT(hundred_thousand_messages_keep_order_and_names),
+	WITH_SNAPSHOT(every_order_of_a_directory_is_sorted),
 	WITH_SNAPSHOT(free_leaves_a_snapshot_that_can_be_used),
 };
 

@@ -8,14 +8,16 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
+#include <openssl/pem.h>
 #include <openssl/provider.h>
 #include <stdbool.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* More than a table of a later version is expected to keep. */
-#define KEPT 256
+/* More than the tables of a later version are expected to keep. */
+#define KEPT 512
 
 /* A kind of algorithms. The first name of an algorithm says whether it is kept. */
 struct kind {
@@ -51,9 +53,29 @@ static const struct kind kinds[] = {
 	{OSSL_OP_ASYM_CIPHER, NULL, no_managers},
 };
 
+/* A kind of key that certificates of servers have, and how it is named where one is: by an
+ * object identifier (RFC 3279, 8410), or by the label of an older file of a key. */
+struct key_kind {
+	const char *name, *label;
+	unsigned char id[12]; /* with its tag and length */
+};
+
+static const struct key_kind key_kinds[] = {
+	{"RSA", "RSA PRIVATE KEY", "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"},
+	{"RSA-PSS", NULL, "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a"},
+	{"EC", "EC PRIVATE KEY", "\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"},
+	{"ED25519", NULL, "\x06\x03\x2b\x65\x70"},
+	{"ED448", NULL, "\x06\x03\x2b\x65\x71"},
+};
+
 static struct {
 	const OSSL_PROVIDER *all; /* the library's default provider */
-	OSSL_ALGORITHM kept[COUNT(kinds)][KEPT + 1];
+	const struct tls_material *material;
+	bool key_occurs[COUNT(key_kinds)];
+	bool selected[COUNT(kinds)]; /* those that the library has asked for */
+	const OSSL_ALGORITHM *of_kind[COUNT(kinds)];
+	OSSL_ALGORITHM kept[KEPT]; /* one kind after the other */
+	size_t count;
 } selection;
 
 /* Names are separated by colons. */
@@ -73,45 +95,149 @@ static bool is_listed(const char *names, const char *const *list)
 	return false;
 }
 
-static bool is_kept(const struct kind *kind, const char *names)
+static bool holds(const unsigned char *octets, size_t length, const struct key_kind *key)
 {
-	return (kind->only == NULL || is_listed(names, kind->only)) &&
-	       (kind->without == NULL || !is_listed(names, kind->without));
+	return memmem(octets, length, key->id, 2U + key->id[1]) != NULL;
 }
 
-/* Returns false if the library has more than there is room for. */
-static bool select_kind(const struct kind *kind, OSSL_ALGORITHM *kept)
+static void note_keys(const char *label, const unsigned char *octets, size_t length)
 {
-	int no_cache;
-	const OSSL_ALGORITHM *each =
-		OSSL_PROVIDER_query_operation(selection.all, kind->operation, &no_cache);
-	size_t count = 0;
+	for (size_t i = 0; i < COUNT(key_kinds); i++)
+		if ((key_kinds[i].label != NULL && strcmp(label, key_kinds[i].label) == 0) ||
+			holds(octets, length, &key_kinds[i]))
+			selection.key_occurs[i] = true;
+}
 
-	for (; each != NULL && each->algorithm_names != NULL; each++)
-		if (is_kept(kind, each->algorithm_names)) {
-			if (count == KEPT)
-				return false;
-			kept[count++] = *each;
-		}
-	return true;
+/* Notes the kinds of keys in a file of certificates or keys. */
+static void note_file(const struct file_octets *pem)
+{
+	BIO *const memory =
+		pem->data != NULL ? BIO_new_mem_buf(pem->data, (int)pem->length) : NULL;
+	char *label, *header;
+	unsigned char *octets;
+	long length;
+
+	while (memory != NULL && PEM_read_bio(memory, &label, &header, &octets, &length) == 1) {
+		note_keys(label, octets, (size_t)length);
+		OPENSSL_free(label);
+		OPENSSL_free(header);
+		OPENSSL_clear_free(octets, (size_t)length);
+	}
+	BIO_free(memory);
+}
+
+static void note_all_files(void)
+{
+	const struct tls_material *const m = selection.material;
+
+	for (size_t i = 0; i < COUNT(key_kinds); i++)
+		selection.key_occurs[i] = m == NULL;
+	ERR_set_mark();
+	for (size_t i = 0; m != NULL && i < m->pair_count; i++) {
+		note_file(&m->pairs[i].cert);
+		note_file(&m->pairs[i].key);
+	}
+	ERR_pop_to_mark(); /* the end of a file is an error */
+}
+
+/* Whether it decodes keys that do not occur. */
+static bool is_idle_decoder(const OSSL_ALGORITHM *algorithm)
+{
+	for (size_t i = 0; i < COUNT(key_kinds); i++)
+		if (!selection.key_occurs[i] &&
+			is_first_name(algorithm->algorithm_names, key_kinds[i].name))
+			return true;
+	return false;
+}
+
+static bool is_kept(const struct kind *kind, const OSSL_ALGORITHM *algorithm)
+{
+	const char *const names = algorithm->algorithm_names;
+
+	return (kind->only == NULL || is_listed(names, kind->only)) &&
+	       (kind->without == NULL || !is_listed(names, kind->without)) &&
+	       (kind->operation != OSSL_OP_DECODER || !is_idle_decoder(algorithm));
+}
+
+/* If there is no room, the library gets all of the kind. */
+static const OSSL_ALGORITHM *select_kind(const struct kind *kind, int *no_cache)
+{
+	const OSSL_ALGORITHM *const all =
+		OSSL_PROVIDER_query_operation(selection.all, kind->operation, no_cache);
+	OSSL_ALGORITHM *const first = selection.kept + selection.count;
+
+	if (selection.count >= KEPT)
+		return all;
+	for (const OSSL_ALGORITHM *each = all; each != NULL && each->algorithm_names != NULL;
+		each++) {
+		if (!is_kept(kind, each))
+			continue;
+		/* one place is for the end, which is zero */
+		if (selection.count + 1 >= KEPT)
+			return all;
+		selection.kept[selection.count++] = *each;
+	}
+	selection.count++;
+	return first;
 }
 
 static const OSSL_ALGORITHM *query(void *context, int operation, int *no_cache)
 {
 	(void)context;
 	*no_cache = 0;
-	for (size_t i = 0; i < COUNT(kinds); i++)
-		if (kinds[i].operation == operation)
-			return selection.kept[i];
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		if (kinds[i].operation != operation)
+			continue;
+		if (!selection.selected[i]) {
+			if (operation == OSSL_OP_DECODER)
+				note_all_files();
+			selection.selected[i] = true;
+			selection.of_kind[i] = select_kind(&kinds[i], no_cache);
+		}
+		return selection.of_kind[i];
+	}
 	return OSSL_PROVIDER_query_operation(selection.all, operation, no_cache);
+}
+
+/* How the names of groups begin that are not offered in any case. */
+static const char *const no_groups[] = {"sect", "secp160", "secp192", "secp224", "secp256k1",
+	"brainpool",
+#if OPENSSL_VERSION_NUMBER < 0x30500000L
+	"ffdhe",
+#endif
+	NULL};
+
+/* Where the library wants to have the groups. */
+struct group_taker {
+	OSSL_CALLBACK *callback;
+	void *argument;
+};
+
+static int take_group(const OSSL_PARAM parameters[], void *argument)
+{
+	const struct group_taker *const taker = argument;
+	const OSSL_PARAM *const name =
+		OSSL_PARAM_locate_const(parameters, OSSL_CAPABILITY_TLS_GROUP_NAME);
+	const char *text;
+
+	if (name != NULL && OSSL_PARAM_get_utf8_string_ptr(name, &text) == 1)
+		for (const char *const *no = no_groups; *no != NULL; no++)
+			if (strncmp(text, *no, strlen(*no)) == 0)
+				return 1;
+	return taker->callback(parameters, taker->argument);
 }
 
 /* The groups of TLS are a capability of the provider. */
 static int get_capabilities(
 	void *context, const char *capability, OSSL_CALLBACK *callback, void *argument)
 {
+	struct group_taker taker = {callback, argument};
+
 	(void)context;
-	return OSSL_PROVIDER_get_capabilities(selection.all, capability, callback, argument);
+	if (strcmp(capability, "TLS-GROUP") != 0)
+		return OSSL_PROVIDER_get_capabilities(
+			selection.all, capability, callback, argument);
+	return OSSL_PROVIDER_get_capabilities(selection.all, capability, take_group, &taker);
 }
 
 /* The algorithms work with what the default provider made at its own start. */
@@ -139,21 +265,14 @@ static bool hold_default(OSSL_LIB_CTX *context)
 	return selection.all != NULL;
 }
 
-static bool select_all(void)
-{
-	for (size_t i = 0; i < COUNT(kinds); i++)
-		if (!select_kind(&kinds[i], selection.kept[i]))
-			return false;
-	return true;
-}
-
-OSSL_LIB_CTX *tls_algorithms_open(void)
+OSSL_LIB_CTX *tls_algorithms_open(const struct tls_material *material)
 {
 	OSSL_LIB_CTX *const context = OSSL_LIB_CTX_new();
 	OSSL_PROVIDER *const all =
 		context != NULL ? OSSL_PROVIDER_load(context, "default") : NULL;
 
-	if (all != NULL && hold_default(context) && select_all() &&
+	selection.material = material;
+	if (all != NULL && hold_default(context) &&
 		OSSL_PROVIDER_add_builtin(context, "pop3d", begin) == 1 &&
 		OSSL_PROVIDER_unload(all) == 1 && OSSL_PROVIDER_load(context, "pop3d") != NULL)
 		return context;

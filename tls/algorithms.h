@@ -8,10 +8,13 @@
 
 #include <openssl/crypto.h>
 
+#include "tls/material.h"
+
 /* Returns a library context in which only the algorithms exist that the default ciphers, and
- * the certificates and keys of a server, need. Returns NULL, which is the library's own context
- * with all algorithms, if the library cannot make such a context. The context lives as long as
- * the process. */
-OSSL_LIB_CTX *tls_algorithms_open(void);
+ * certificates and keys of a server, need. Of the kinds of keys those exist that occur in the
+ * material, which must last as long as keys are read; NULL: all that a server can have. Returns
+ * NULL, which is the library's own context with all algorithms, if the library cannot make such
+ * a context. The context lives as long as the process. */
+OSSL_LIB_CTX *tls_algorithms_open(const struct tls_material *material);
 
 #endif

@@ -68,17 +68,20 @@ static bool is_same(struct span s, const char *text)
 	return s.length == strlen(text) && memcmp(s.at, text, s.length) == 0;
 }
 
+static bool is_name_octet(char c)
+{
+	const unsigned octet = (unsigned char)c, letter = octet | 0x20;
+
+	return letter - 'a' < 26 || octet - '0' < 10 || c == '_' || c == '-' || c == '.';
+}
+
 /* A name without anything that the library treats in a special way. */
 static bool is_name(struct span s)
 {
-	for (size_t i = 0; i < s.length; i++) {
-		const char c = s.at[i];
-
-		if ((c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') &&
-			c != '_' && c != '-' && (c != '.' || i == 0))
+	for (size_t i = 0; i < s.length; i++)
+		if (!is_name_octet(s.at[i]))
 			return false;
-	}
-	return s.length > 0;
+	return s.length > 0 && s.at[0] != '.';
 }
 
 /* The part before the first such octet, or nothing. */
@@ -108,13 +111,13 @@ static struct span next_line(struct reader *r)
 /* A line that continues on the next one is not understood, even if it is a comment. */
 static struct span without_comment(struct reader *r, struct span line)
 {
-	const struct span before = part_before(line, '#');
-	const struct span text = trim(before.at != NULL ? before : line);
+	struct span before;
 
 	line = trim(line);
 	if (line.length > 0 && line.at[line.length - 1] == '\\')
 		r->understood = false;
-	return text;
+	before = part_before(line, '#');
+	return before.at != NULL ? trim(before) : line;
 }
 
 static void enter_section(struct reader *r, struct span line)
@@ -125,27 +128,43 @@ static void enter_section(struct reader *r, struct span line)
 	r->understood = r->understood && inside.at != NULL && is_name(r->section);
 }
 
-/* Returns false at the end of the file, and at the first line that it does not understand. */
-static bool next_assignment(struct reader *r, struct assignment *a)
+static bool is_section(struct span a, struct span b)
+{
+	return a.length == b.length && memcmp(a.at, b.at, a.length) == 0;
+}
+
+/* Takes the line apart; notes if it is not understood. */
+static bool take_assignment(struct reader *r, struct span line, struct assignment *a)
+{
+	const struct span key = part_before(line, '=');
+
+	r->understood = r->understood && key.at != NULL;
+	if (!r->understood)
+		return false;
+	a->section = r->section;
+	a->key = trim(key);
+	a->value = trim(part_from(line, key.length + 1));
+	r->understood = is_name(a->key);
+	return r->understood;
+}
+
+/* The next assignment, of one section only if that is not NULL: then no other is looked at.
+ * Returns false at the end of the file, and at the first line that it does not understand. */
+static bool next_assignment(struct reader *r, const struct span *section, struct assignment *a)
 {
 	while (r->left.length > 0 && r->understood) {
-		const struct span line = without_comment(r, next_line(r));
-		const struct span key = part_before(line, '=');
+		const struct span whole = next_line(r);
+		struct span line;
 
+		if (section != NULL && !is_section(r->section, *section) &&
+			part_before(whole, '[').at == NULL)
+			continue;
+		line = without_comment(r, whole);
 		if (line.length == 0)
 			continue;
-		if (line.at[0] == '[') {
-			enter_section(r, line);
-			continue;
-		}
-		if (key.at == NULL || !is_name(trim(key))) {
-			r->understood = false;
-			break;
-		}
-		a->section = r->section;
-		a->key = trim(key);
-		a->value = trim(part_from(line, key.length + 1));
-		return r->understood;
+		if (line.at[0] != '[')
+			return take_assignment(r, line, a);
+		enter_section(r, line);
 	}
 	return false;
 }
@@ -190,15 +209,10 @@ static bool find_modules(struct reader r, struct span *found)
 {
 	struct assignment a;
 
-	while (next_assignment(&r, &a))
+	while (next_assignment(&r, NULL, &a))
 		if (is_same(a.section, "default") && is_same(a.key, "openssl_conf"))
 			*found = a.value;
 	return r.understood && (found->at == NULL || is_name(*found));
-}
-
-static bool is_section(struct span a, struct span b)
-{
-	return a.length == b.length && memcmp(a.at, b.at, a.length) == 0;
 }
 
 bool policy_is_exceeded(const char *text, size_t length)
@@ -211,7 +225,7 @@ bool policy_is_exceeded(const char *text, size_t length)
 		struct reader r = start(text, length);
 		struct assignment a;
 
-		while (sections[role].at != NULL && next_assignment(&r, &a))
+		while (sections[role].at != NULL && next_assignment(&r, &sections[role], &a))
 			if (is_section(a.section, sections[role]) &&
 				!is_harmless(role, &a, sections))
 				return false;

@@ -3,10 +3,15 @@
 #include "tls/tls.h"
 
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
 
 #include "os/log.h"
 #include "os/wait.h"
@@ -34,8 +39,10 @@
 /* Four records of 16384 octets, with their headers and tags. */
 #define GATHERED_OCTETS 66048
 
-/* More stack than the library's functions use. */
+/* More stack than the library's functions use, and the part of it that is wiped by hand. */
 #define STACK_OCTETS 32768
+#define NEAR_OCTETS 8192
+#define PAGE_OCTETS 4096
 
 static bool log_trouble(const char *problem, const char *value)
 {
@@ -233,7 +240,8 @@ static bool start_library(struct tls *t)
 		return log_trouble("the TLS library does not start",
 			t->configured ? "see OpenSSL's configuration file" : NULL);
 	if (ordinary)
-		t->library = tls_algorithms_open();
+		t->library =
+			tls_algorithms_open(t->options->cert_dir == NULL ? t->material : NULL);
 	return true;
 }
 
@@ -293,7 +301,13 @@ bool tls_has_input(const struct tls *t)
 	return BIO_number_read(SSL_get_rbio(t->ssl)) > 0;
 }
 
-/* The library wipes the memory that it allocates, but not all of its stack. */
+static __attribute__((noinline)) void wipe_near_stack(void)
+{
+	char below[NEAR_OCTETS];
+
+	explicit_bzero(below, sizeof below);
+}
+
 static __attribute__((noinline)) void wipe_stack(void)
 {
 	char below[STACK_OCTETS];
@@ -301,10 +315,28 @@ static __attribute__((noinline)) void wipe_stack(void)
 	explicit_bzero(below, sizeof below);
 }
 
+/* The library wipes the memory that it allocates, but not all of its stack. The kernel takes
+ * back the pages, which the rest of the session does not need, so that wiping touches no new
+ * ones. */
+static __attribute__((noinline)) void forget_stack(void)
+{
+	const uintptr_t near = (uintptr_t)__builtin_frame_address(0) - NEAR_OCTETS / 2;
+	const uintptr_t end = near & ~(uintptr_t)(PAGE_OCTETS - 1);
+
+	wipe_near_stack();
+	if (getauxval(AT_PAGESZ) != PAGE_OCTETS ||
+		madvise((void *)(end - STACK_OCTETS), STACK_OCTETS, MADV_DONTNEED) != 0)
+		wipe_stack();
+}
+
 void tls_forget_keys(struct tls *t)
 {
 	if (t->ssl != NULL)
 		SSL_certs_clear(t->ssl);
 	tls_material_forget(t->material);
-	wipe_stack();
+	forget_stack();
+#ifdef __GLIBC__
+	malloc_trim(
+		0); /* what the handshake needed is a tenth of the memory of an idle session */
+#endif
 }

@@ -76,3 +76,64 @@ def test_ciphers(lab, pki, own, version, cipher):
     server = TlsServer(lab, own, ["cat"])
     found = shake_hands(server, pki.at("ca.crt"), version, option, cipher)
     assert found and found[-1].endswith(cipher) or any(cipher in line for line in found), found
+
+
+def signed(directory, name, key, issuer=None):
+    """A certificate of an authority, or with an issuer of the server; returns its path and the key's."""
+    kind, *options = KEYS[key]
+    cert, secret = str(directory / f"{name}.crt"), str(directory / f"{name}.key")
+    openssl("genpkey", "-algorithm", kind,
+            *(part for option in options for part in ("-pkeyopt", option)), "-out", secret)
+    by = ["-CA", issuer[0], "-CAkey", issuer[1]] if issuer else []
+    openssl("req", "-x509", "-new", "-key", secret, "-out", cert, "-days", "30", "-subj",
+            f"/CN={'mail.example' if name == 'leaf' else name}", *by, "-addext",
+            f"basicConstraints=critical,CA:{'FALSE' if name == 'leaf' else 'TRUE'}")
+    return cert, secret
+
+
+@pytest.mark.parametrize("key, middle", [("P-256", "RSA"), ("RSA", "P-384"), ("Ed25519", "RSA"),
+                                         ("P-256", "Ed448"), ("RSA-PSS", "P-256")])
+def test_a_chain_of_several_kinds_of_keys(lab, tmp_path, key, middle):
+    """Keys of other kinds are decoded if they are in the file, and the library judges them."""
+    root = signed(tmp_path, "root", "RSA")
+    between = signed(tmp_path, "between", middle, root)
+    leaf = signed(tmp_path, "leaf", key, between)
+    chain = tmp_path / "chain.pem"
+    with open(chain, "wb") as file:
+        for cert in (leaf[0], between[0]):
+            with open(cert, "rb") as source:
+                file.write(source.read())
+    server = TlsServer(lab, ["--cert", str(chain), "--key", leaf[1]], ["cat"])
+    assert shake_hands(server, root[0]), server.report()
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ec"])
+def test_older_forms_of_keys(lab, tmp_path, kind):
+    """-----BEGIN EC PRIVATE KEY----- and the like, which name no kind inside."""
+    authority, arguments = make_leaf(tmp_path, {"rsa": "RSA", "ec": "P-256"}[kind])
+    older = str(tmp_path / "older.key")
+    openssl(kind, "-in", arguments[3], "-out", older, *(["-traditional"] if kind == "rsa" else []))
+    with open(older, encoding="ascii") as file:
+        assert f"BEGIN {kind.upper()} PRIVATE KEY" in file.read()
+    server = TlsServer(lab, [*arguments[:3], older], ["cat"])
+    assert shake_hands(server, authority), server.report()
+
+
+def test_a_key_of_another_kind_is_named_as_such(lab, tmp_path):
+    for name in ("rsa", "ec"):
+        (tmp_path / name).mkdir()
+    rsa, ec = make_leaf(tmp_path / "rsa", "RSA")[1], make_leaf(tmp_path / "ec", "P-256")[1]
+    server = TlsServer(lab, [*ec[:3], rsa[3]], ["cat"])
+    assert not shake_hands(server, str(tmp_path / "ec" / "ca.crt"))
+    server.logged("the key is not that of the certificate")
+
+
+def test_pairs_of_several_kinds(lab, tmp_path):
+    """Each client gets the certificate that it can verify."""
+    for name in ("rsa", "ec"):
+        (tmp_path / name).mkdir()
+    (first, rsa), (second, ec) = (make_leaf(tmp_path / name, key)
+                                  for name, key in (("rsa", "RSA"), ("ec", "P-256")))
+    server = TlsServer(lab, [*rsa, *ec], ["cat"])
+    assert shake_hands(server, first, "-sigalgs", "RSA-PSS+SHA256"), server.report()
+    assert shake_hands(server, second, "-sigalgs", "ECDSA+SHA256"), server.report()

@@ -8,7 +8,7 @@ import pytest
 
 from harness import ROOT
 from jail import SANITIZED
-from launch import status_of
+from launch import status_of, tree_of
 from tls_lab import (GREETING, UCSPI_DOUBLE, TlsServer, all_of, clear_until, openssl, pop3d,
                      run_tls, s_client)
 from tls_lab import cert_dir, keys, own, pki  # fixtures, pylint: disable=unused-import
@@ -251,3 +251,19 @@ def test_help_and_version(lab):
     assert done.returncode == 0 and done.stdout.startswith("usage: pop3d-tls")
     done = run_tls(lab, "--version")
     assert done.returncode == 0 and re.fullmatch(r"pop3d-tls \S+\n", done.stdout)
+
+
+@pytest.mark.skipif(SANITIZED or not ROOT, reason="only root may look into the engine")
+def test_private_memory_of_an_idle_session(lab, home, pki, own):
+    """All processes together."""
+    server = TlsServer(lab, own, pop3d(lab, home))
+    clients = [server.connect(pki.context()) for _ in range(3)]  # They share what is not private.
+    for client in clients:
+        client.login(home)
+    private = 0
+    for pid in tree_of(server.child().pid):
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+            private += sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
+    # the library of Debian 13 (OpenSSL 3.5) has larger tables than that of Debian 12 (3.0)
+    most = 900 if ssl.OPENSSL_VERSION_INFO < (3, 1) else 1350
+    assert private < most, private

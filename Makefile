@@ -227,6 +227,11 @@ check-migration: all ## move mailboxes from other servers (as root); the table o
 		-p no:cacheprovider $(PYTEST_JOBS) $(PYTEST_ARGS) tests/migration
 	tests/migration/table $(O)/migration
 
+.PHONY: check-nfs
+check-nfs: all ## sessions on two hosts over real NFS, in a kernel of its own (some 40 minutes)
+	./bootstrap nfs
+	tests/nfs/campaign $(abspath $(O)) $(PYTEST) $(PYTEST_ARGS)
+
 check-large: all ## test the index with a million messages (on a tmpfs, as root)
 	POP3D_CHECK_LARGE=1000000 POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider \
 		$(PYTEST_ARGS) tests/maildrop/test_index.py -k million

@@ -1,6 +1,6 @@
-/* update: the UPDATE state of a maildrop; see maildir.h. Never replaces a file, and removes
- * only messages that the client has marked. With a folder for deleted messages, removing means
- * moving there. */
+/* update: the UPDATE state of a maildrop; see maildir.h. Never replaces a file (see
+ * directory_move), and removes only messages that the client has marked. With a folder for
+ * deleted messages, removing means moving there. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -147,7 +147,7 @@ static enum outcome settle_message(
 	if (message->place == PLACE_CUR && strcmp(name.octets, message->name) == 0)
 		return OUTCOME_DONE;
 	if (maildir_is_still(m, message) &&
-		directory_rename(m->place_fd[message->place], message->name,
+		directory_move(m->place_fd[message->place], message->name,
 			m->place_fd[PLACE_CUR], name.octets)) {
 		if (message->is_second)
 			has_changed(u, number, message);

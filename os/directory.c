@@ -80,12 +80,35 @@ bool directory_make(int parent_fd, const char *name)
 	return mkdirat(parent_fd, name, 0700) == 0 || errno == EEXIST;
 }
 
+/* Returns whether the file system can refuse to replace a file; if so, sets *done to whether it
+ * has renamed the file. */
+static bool rename_noreplace(
+	int from_fd, const char *from, int to_fd, const char *to, bool *done)
+{
+	*done = syscall(SYS_renameat2, from_fd, from, to_fd, to, NAME_NOREPLACE) == 0;
+	return *done || (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP);
+}
+
 bool directory_rename(int from_fd, const char *from, int to_fd, const char *to)
 {
-	if (syscall(SYS_renameat2, from_fd, from, to_fd, to, NAME_NOREPLACE) == 0)
-		return true;
-	if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP)
-		return false;
-	/* the file system cannot do that (NFS); link does not replace a file either */
+	bool done;
+
+	if (rename_noreplace(from_fd, from, to_fd, to, &done))
+		return done;
+	/* link does not replace a file either */
 	return linkat(from_fd, from, to_fd, to, 0) == 0 && unlinkat(from_fd, from, 0) == 0;
+}
+
+bool directory_move(int from_fd, const char *from, int to_fd, const char *to)
+{
+	struct stat st;
+	bool done;
+
+	if (rename_noreplace(from_fd, from, to_fd, to, &done))
+		return done;
+	if (fstatat(to_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EEXIST;
+		return false;
+	}
+	return errno == ENOENT && syscall(SYS_renameat2, from_fd, from, to_fd, to, 0) == 0;
 }

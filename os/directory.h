@@ -24,4 +24,10 @@ bool directory_make(int parent_fd, const char *name);
  * system has no such call, the file has both names for a moment. Returns false with errno. */
 bool directory_rename(int from_fd, const char *from, int to_fd, const char *to);
 
+/* The same, where another program must never find the file under both names: it could remove
+ * one of them, and the file would stay. On a file system that cannot refuse to replace a file
+ * (NFS), this looks for a file of that name first; one that is made between the two calls is
+ * replaced. */
+bool directory_move(int from_fd, const char *from, int to_fd, const char *to);
+
 #endif

@@ -7,24 +7,45 @@
 #include <string.h>
 #include <unistd.h>
 
-/* At most FILE_MOST_OCTETS; one octet more is read to see whether the file is longer. */
-static bool read_octets(int fd, struct file_octets *octets)
+/* Moves the octets to a place with room for the largest file and one octet more. */
+static bool make_room(struct file_octets *octets)
 {
-	octets->length = 0;
-	octets->data = malloc(FILE_MOST_OCTETS + 1);
-	if (octets->data == NULL)
-		return false;
-	while (octets->length <= FILE_MOST_OCTETS) {
-		const ssize_t got = read(fd, octets->data + octets->length,
-			FILE_MOST_OCTETS + 1 - octets->length);
+	char *const larger = malloc(FILE_MOST_OCTETS + 1);
 
+	if (larger == NULL)
+		return false;
+	memcpy(larger, octets->data, octets->length);
+	explicit_bzero(octets->data, octets->length);
+	free(octets->data);
+	octets->data = larger;
+	return true;
+}
+
+/* At most FILE_MOST_OCTETS; one octet more is read to see whether the file is longer. The first
+ * room is for what the file has now: room that nobody uses costs two calls to the kernel. */
+static bool read_octets(int fd, off_t size, struct file_octets *octets)
+{
+	size_t room = (size < FILE_MOST_OCTETS ? (size_t)size : FILE_MOST_OCTETS) + 1;
+
+	octets->length = 0;
+	octets->data = malloc(room);
+	while (octets->data != NULL && octets->length <= FILE_MOST_OCTETS) {
+		ssize_t got;
+
+		if (octets->length == room) {
+			if (!make_room(octets))
+				return false;
+			room = FILE_MOST_OCTETS + 1;
+		}
+		got = read(fd, octets->data + octets->length, room - octets->length);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
 			return got == 0;
 		octets->length += (size_t)got;
 	}
-	errno = EFBIG;
+	if (octets->data != NULL)
+		errno = EFBIG;
 	return false;
 }
 
@@ -42,7 +63,7 @@ bool file_read(const char *path, struct file_octets *octets, struct stat *st)
 		return false;
 	if (fstat(fd, &found) == 0) {
 		errno = EINVAL;
-		good = S_ISREG(found.st_mode) && read_octets(fd, octets);
+		good = S_ISREG(found.st_mode) && read_octets(fd, found.st_size, octets);
 	}
 	error_number = errno;
 	close(fd);

@@ -440,5 +440,6 @@ int main(int argc, char **argv)
 		(o.starttls && o.cert_dir != NULL && !start_files(&c)))
 		return system_trouble(&c);
 	take_signals();
-	return serve(&c);
+	/* nothing is left to do at an ordinary end, which visits each library */
+	_exit(serve(&c));
 }

@@ -105,11 +105,55 @@ TEST(closing_keeps_errno)
 	assert_int_equal(errno, ENOENT);
 }
 
+/* A file of /proc says that it is empty: it grows while it is read. */
+TEST(a_file_is_read_whole_even_if_it_grows)
+{
+	struct file_octets octets;
+	struct stat st;
+
+	assert_true(file_read("/proc/self/status", &octets, &st));
+	assert_int_equal(st.st_size, 0);
+	assert_true(octets.length > 100);
+	assert_memory_equal(octets.data, "Name:\t", 6);
+	assert_int_equal(octets.data[octets.length - 1], '\n');
+	file_forget(&octets);
+	assert_null(octets.data);
+}
+
+TEST(files_of_every_size_up_to_the_largest)
+{
+	static const size_t sizes[] = {
+		0, 1, 4096, FILE_MOST_OCTETS - 1, FILE_MOST_OCTETS, FILE_MOST_OCTETS + 1};
+	static char written[FILE_MOST_OCTETS + 1];
+
+	memset(written, 'x', sizeof written);
+	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+		char path[] = "/tmp/pop3d-unit-XXXXXX";
+		const int fd = mkstemp(path);
+		const bool fits = sizes[i] <= FILE_MOST_OCTETS;
+		struct file_octets octets;
+		struct stat st;
+
+		assert_true(fd >= 0 && file_write(fd, written, sizes[i]));
+		errno = 0;
+		assert_int_equal(file_read(path, &octets, &st), fits);
+		assert_int_equal(errno, fits ? errno : EFBIG);
+		assert_int_equal(octets.length, fits ? sizes[i] : 0);
+		if (fits)
+			assert_memory_equal(octets.data, written, sizes[i]);
+		file_forget(&octets);
+		file_close(fd);
+		unlink(path);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(pieces_are_put_together),
 	cmocka_unit_test(reading_ends_with_what_was_wanted_or_the_file),
 	cmocka_unit_test(failures_are_told),
 	cmocka_unit_test(closing_keeps_errno),
+	cmocka_unit_test(a_file_is_read_whole_even_if_it_grows),
+	cmocka_unit_test(files_of_every_size_up_to_the_largest),
 };
 
 int main(void)

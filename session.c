@@ -154,13 +154,6 @@ static void learn_size(
 	maildir_correct_size(&s->maildir, (size_t)number - 1, message, octets);
 }
 
-/* Whether a file of this length can have the known size. Each line end adds at most one octet.
- * A missing last line end adds two, and so does a supplied empty line. */
-static bool is_possible(uint64_t size_octets, uint64_t file_octets)
-{
-	return size_octets >= file_octets && size_octets / 2 <= file_octets + 2;
-}
-
 /* Makes sure that the size is that of the octets which will be sent: the size in a name can be
  * wrong, and the file can have been replaced. A file that fits into the chunk is always
  * counted. */
@@ -173,7 +166,7 @@ static bool verify_size(struct session *s, uint64_t number, struct message *mess
 	if (message->size_verified && body->held == sizeof body->chunk) {
 		if (fstat(body->fd, &st) != 0)
 			return false;
-		if (is_possible(message->size_octets, (uint64_t)st.st_size))
+		if (maildir_may_have_size(message, (uint64_t)st.st_size))
 			return true;
 	}
 	if (!body_count(body, &octets) || !body_restart(body))

@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import meters
+import plot
 from lab import BENCH, PASSWORD, TREE, Failed
 from report import Goal, Range, Table
 from rounds import cell, measure, running
@@ -326,6 +327,21 @@ def add_neighbour(table, results, name):
     table.add(name, *cells)
 
 
+def neighbour_plots(results, names):
+    """The figures of all servers that make them: one plot for each kind."""
+    plots = {}
+    for kind, slug, title, unit in (
+            ("full", "tls-full", "CPU of a session under TLS, full handshake", "ms"),
+            ("resumed", "tls-resumed", "CPU of a session under TLS, resumed", "ms"),
+            ("rate full", "tls-rate", "Full handshakes a second, 20 at a time", ""),
+            ("private", "tls-memory", "Private memory of an idle session under TLS", "kB")):
+        found = {name: results.range((name, kind)) for name in names
+                 if name not in results.problems and (name, kind) in results.values}
+        if found:
+            plots[slug] = plot.bars(title, unit, {name: own.median for name, own in found.items()})
+    return plots
+
+
 def table_neighbours(lab):
     shared = lab.homes("tls")
     for user in (int(USER[1:]), 42):
@@ -352,6 +368,7 @@ def table_neighbours(lab):
     for server in started:
         add_neighbour(table, results, server.name)
     table.tell_problems(results)
+    table.plots.update(neighbour_plots(results, [server.name for server in started]))
     for name, bound in ((Ecdsa.name, 1.5), (EcdsaStatic.name, 1.2)):
         for kind in ("full", "resumed"):
             ratio = results.ratio((name, kind), (HaproxyPop3d.name, kind))

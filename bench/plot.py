@@ -74,13 +74,14 @@ def lines(title, x_title, y_title, series):
 def bars(title, unit, values):
     """values: {name: value}."""
     most = max(values.values())
+    left = 30 + 7 * max(map(len, values))
     parts = []
     for number, (name, value) in enumerate(values.items()):
         y = TOP + 28 * number
-        length = (WIDTH - 160 - 90) * value / most
-        parts.append(text(150, y + 15, name, "end"))
-        parts.append(f'<rect x="160" y="{y}" width="{length:.1f}" height="20" '
-                     f'fill="{COLOURS[0 if name == "pop3d" else 5]}"/>')
+        length = (WIDTH - left - 110) * value / most
+        parts.append(text(left - 10, y + 15, name, "end"))
+        parts.append(f'<rect x="{left}" y="{y}" width="{length:.1f}" height="20" '
+                     f'fill="{COLOURS[0 if name.startswith("pop3d") else 5]}"/>')
         shown = f"{value:.2f}" if value < 10 else f"{value:.0f}"
-        parts.append(text(160 + length + 6, y + 15, f"{shown} {unit}"))
+        parts.append(text(left + length + 6, y + 15, f"{shown} {unit}"))
     return picture(title, TOP + 28 * len(values) + 12, parts)

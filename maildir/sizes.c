@@ -124,3 +124,16 @@ void maildir_sum(struct maildir *m)
 	if (!add_all(m))
 		m->all_octets = INDEX_SIZE_MOST;
 }
+
+/* Each line end adds at most one octet. A missing last line end adds two, and so does a
+ * supplied empty line. */
+bool maildir_may_have_size(const struct message *message, uint64_t file_octets)
+{
+	uint64_t said_octets;
+
+	if (uid_size_field(message->name, message->unique_octets, 'S', &said_octets) &&
+		said_octets != file_octets)
+		return false;
+	return message->size_octets >= file_octets &&
+	       message->size_octets / 2 <= file_octets + 2;
+}

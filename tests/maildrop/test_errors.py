@@ -205,6 +205,23 @@ def test_size_of_a_message_that_was_replaced_is_true_in_retr(lab, home, length):
     assert "size-wrong said=13" in server.log()
 
 
+def test_large_message_whose_length_is_not_that_of_its_name_is_counted_again(lab, home):
+    """The file could still have the size of the index, but it is another one than was counted."""
+    home.maildir.add("1.a,S=100001:2,S", b"x" * 100000 + b"\n", "cur")
+    rest(home)
+    count(lab, home)
+    with open(home.maildir.at("cur", "1.a,S=100001:2,S"), "wb") as file:
+        file.write(b"y\n" * 50000)
+    server = lab.session(home)
+    server.line()
+    assert server.ask("LIST 1") == "+OK 1 100002"
+    reply, body = server.ask_multi("RETR 1")
+    assert reply == f"+OK {len(body)} octets"
+    assert server.ask("LIST 1") == f"+OK 1 {len(body)}"
+    server.quit()
+    assert "size-wrong said=100002 is=150000" in server.log()
+
+
 def test_message_without_a_final_line_end_has_its_true_size_after_retr(lab, home):
     """dovecot-lda writes a ,W= that is two too small for such a message."""
     home.maildir.add("1.a,S=3,W=3:2,", b"abc", "cur")

@@ -46,8 +46,14 @@ static bool look_at(const struct maildir *m, enum place place, struct index_plac
 	struct timespec now;
 	struct stat st;
 
-	/* the clock is read first: a change between the two calls must not seem to be old */
-	if (clock_gettime(CLOCK_REALTIME, &now) != 0 || fstat(m->place_fd[place], &st) != 0)
+	/* the clock is read first: a change between the calls must not seem to be old */
+	if (clock_gettime(CLOCK_REALTIME, &now) != 0)
+		return false;
+	/* a message that is in neither listing counts as gone, so no listing may be an old one
+	 */
+	if (m->is_remote)
+		directory_refresh(m->place_fd[place]);
+	if (fstat(m->place_fd[place], &st) != 0)
 		return false;
 	*seen = (struct index_place){
 		.device = (uint64_t)st.st_dev,

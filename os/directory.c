@@ -16,7 +16,11 @@
 #include "os/file.h"
 
 #define BUFFER_OCTETS 32768
-#define NAME_NOREPLACE 1U /* RENAME_NOREPLACE, which not every libc names */
+#define EMPTY_PATH 0x1000U /* AT_EMPTY_PATH and AT_STATX_FORCE_SYNC, likewise */
+#define FORCE_SYNC 0x2000U
+#define BASIC_STATS 0x7ffU /* STATX_BASIC_STATS */
+#define FILE_OCTETS 256    /* of the kernel's struct statx */
+#define NAME_NOREPLACE 1U  /* RENAME_NOREPLACE, which not every libc names */
 
 /* An entry as getdents64(2) returns it. */
 struct kernel_entry {
@@ -73,6 +77,14 @@ bool directory_read(int directory_fd, directory_take *take, void *context)
 	if (fd >= 0)
 		file_close(fd);
 	return complete && filled == 0;
+}
+
+void directory_refresh(int directory_fd)
+{
+	uint64_t file[FILE_OCTETS / sizeof(uint64_t)];
+
+	/* kernels before Linux 4.11 cannot do that */
+	(void)syscall(SYS_statx, directory_fd, "", EMPTY_PATH | FORCE_SYNC, BASIC_STATS, file);
 }
 
 bool directory_make(int parent_fd, const char *name)

@@ -16,6 +16,12 @@ typedef bool directory_take(void *context, int directory_fd, const char *name, s
  * errno where not all of it was read. Not reentrant: take must not read another directory. */
 bool directory_read(int directory_fd, directory_take *take, void *context);
 
+/* Asks the server of a network file system for the times of a directory. If they are new, what
+ * this host keeps of the directory ends; otherwise NFS answers for up to a minute from what it
+ * keeps. If this fails, the next fstat of the directory fails as well, or answers from what is
+ * kept. */
+void directory_refresh(int directory_fd);
+
 /* Makes a directory with mode 0700. One that exists already stays as it is. Returns false with
  * errno. */
 bool directory_make(int parent_fd, const char *name);

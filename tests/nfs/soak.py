@@ -88,7 +88,7 @@ class Soak:
             m.problem("uid", f"twice in a listing: {uids}")
 
     def fetch(self, server, number, uid):
-        """Whether the message came. Only one that a session has tried to remove may be missing."""
+        """Whether the message came. Only one that a session has tried to remove may be gone."""
         first = self.ask(server, f"RETR {number}")
         if first is None:
             return False
@@ -100,7 +100,7 @@ class Soak:
             return True
         with self.model.lock:
             self.model.unread += 1
-            if uid not in self.model.tried:
+            if uid not in self.model.tried and not first.startswith("-ERR [SYS/TEMP]"):
                 self.model.problems.append(f"unread: {uid}: {first}")
         return False
 

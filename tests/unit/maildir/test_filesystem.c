@@ -2,6 +2,8 @@
  * doc/MAILDIR). fstat, fstatfs and the clock are this file's own. */
 #include "tests/unit/unit.h"
 
+#include <dlfcn.h>
+#include <stdarg.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
@@ -11,10 +13,48 @@ static bool whole_seconds;   /* the file system keeps no fractions of seconds */
 static time_t seconds_later; /* how late it is by this test's clock */
 static long magic;           /* of the file system, or 0: the real one */
 
+/* What a client of NFS keeps of the directories while it does not ask the server. */
+static bool keeps_times;
+static struct stat kept[4];
+static size_t kept_count;
+
+typedef long system_call(long number, ...);
+
+long syscall(long number, ...)
+{
+	static system_call *real;
+	long value[5];
+	va_list arguments;
+
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "syscall");
+	va_start(arguments, number);
+	for (size_t i = 0; i < COUNT_OF(value); i++)
+		value[i] = va_arg(arguments, long);
+	va_end(arguments);
+	if (number == SYS_statx && (value[2] & AT_STATX_FORCE_SYNC) != 0)
+		kept_count = 0;
+	return real(number, value[0], value[1], value[2], value[3], value[4]);
+}
+
+/* Puts what is kept of this file into *st, and keeps it otherwise. */
+static void answer_from_kept(struct stat *st)
+{
+	for (size_t i = 0; i < kept_count; i++)
+		if (kept[i].st_ino == st->st_ino) {
+			*st = kept[i];
+			return;
+		}
+	assert_true(kept_count < COUNT_OF(kept));
+	kept[kept_count++] = *st;
+}
+
 int fstat(int fd, struct stat *st)
 {
 	const int result = (int)syscall(SYS_fstat, fd, st);
 
+	if (result == 0 && keeps_times && S_ISDIR(st->st_mode))
+		answer_from_kept(st);
 	if (result == 0 && whole_seconds)
 		st->st_mtim.tv_nsec = st->st_ctim.tv_nsec = 0;
 	return result;
@@ -42,6 +82,8 @@ static int reset(void **state)
 	whole_seconds = false;
 	magic = 0;
 	seconds_later = 0;
+	keeps_times = false;
+	kept_count = 0;
 	return maildir_teardown(state);
 }
 
@@ -191,6 +233,20 @@ TEST(index_too_large_to_be_read_whole_ends_the_session_when_it_breaks)
 	assert_true(maildir_is_broken(&m));
 }
 
+/* The host would answer from what it keeps, for half a minute and more. */
+TEST(directories_of_a_network_file_system_are_looked_at_on_their_server)
+{
+	make_index(300);
+	seconds_later = 4;
+	magic = 0x6969;
+	keeps_times = true;
+	open_with_index();
+	assert_int_equal(m.index_use, INDEX_LISTING);
+	put("new/2.b,W=3", "b\n");
+	open_with_index();
+	assert_int_equal(m.snapshot.count, 301);
+}
+
 /* Two hosts may both get the lock of a directory: there the file is what is locked. */
 TEST(lock_needs_its_file_on_a_network_file_system)
 {
@@ -213,6 +269,7 @@ static const struct CMUnitTest tests[] = {
 	WITH_FILESYSTEM(index_of_this_host_is_read_as_it_is_needed),
 	WITH_FILESYSTEM(damaged_index_on_a_network_file_system_is_not_used),
 	WITH_FILESYSTEM(index_too_large_to_be_read_whole_ends_the_session_when_it_breaks),
+	WITH_FILESYSTEM(directories_of_a_network_file_system_are_looked_at_on_their_server),
 	WITH_FILESYSTEM(lock_needs_its_file_on_a_network_file_system),
 };
 

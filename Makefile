@@ -399,6 +399,10 @@ bench-quick: all ## the same, less of it, in about two minutes
 	./bootstrap bench
 	bench/run --quick --build $(abspath $(O))
 
-.PHONY: all bench bench-quick fuzz fuzz-seeds unit unit-all check check-large check-asan check-package check-fresh check-booted demo format lint layers install install-services uninstall dist clean help
+simulate: ## the capacity table and the plots of doc/SCALING, from measured service times
+	bench/simulate.py --table
+	bench/simulate.py --plots
+
+.PHONY: all bench bench-quick simulate fuzz fuzz-seeds unit unit-all check check-large check-asan check-package check-fresh check-booted demo format lint layers install install-services uninstall dist clean help
 .SECONDARY:
 -include $(wildcard $(O)/*.d $(O)/*/*.d $(O)/*/*/*.d $(O)/fuzz/objects/*/*.d $(O)/unit/tests/unit/*/*.d)

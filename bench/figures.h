@@ -2,6 +2,7 @@
 #ifndef BENCH_FIGURES_H
 #define BENCH_FIGURES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@ enum latency {
 	LATENCY_TOP,
 	LATENCY_QUIT,
 	LATENCY_SESSION, /* connect to the answer of QUIT */
+	LATENCY_CPU,     /* of the program that load started, and of its children */
 	LATENCIES
 };
 
@@ -39,13 +41,15 @@ struct figures {
 	uint64_t reaped;            /* processes started here that have ended */
 	int64_t user_us, system_us; /* theirs and their children's */
 	int64_t page_faults;
+	int64_t most_kb; /* resident memory of the largest of these processes */
 	char first_problem[256];
 	struct series latencies[LATENCIES];
 };
 
 void figures_latency(struct figures *f, enum latency which, int64_t ns);
 
-/* Writes all as one JSON object on one line. Sorts the series. */
-void figures_print(struct figures *f, FILE *out);
+/* Writes all as one JSON object on one line. Sorts the series. With values, all values of the
+ * times of sessions and of their CPU are in it. */
+void figures_print(struct figures *f, bool values, FILE *out);
 
 #endif

@@ -13,7 +13,7 @@ OWNER = (4000, 4000)  # The owner of the homes, who is also the user of the sess
 PASSWORD = "secret"
 MAIL_UID = 7110
 TOOLS = {
-    "load": (["load.c", "talk.c", "reply.c", "figures.c"], []),
+    "load": (["load.c", "talk.c", "reply.c", "figures.c"], ["-lm"]),
     "checkpw": (["checkpw.c"], []),
     "floor": (["floor.c"], ["-static"]),
     "start": (["start.c"], ["-static", "-lcrypt"]),

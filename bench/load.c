@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -39,6 +40,10 @@ struct load {
 	unsigned first_user, last_user, next_user;
 	unsigned sessions, at_once, begun, ended;
 	int timeout_seconds;
+	double arrivals; /* sessions a second at random times; 0: as soon as one may begin */
+	int64_t due_ns;  /* when the next one arrives */
+	unsigned short dice[3];
+	bool values;               /* figures with all their values */
 	struct sockaddr_in server; /* where nothing is started: the listener of ours */
 	char *start[ARGUMENTS + 1];
 	int listener, poll_fd;
@@ -50,6 +55,9 @@ struct load {
 static const char usage_text[] =
 	"usage: load [options]\n"
 	"  --address A       IPv4 address of the server (127.0.0.1)\n"
+	"  --arrivals RATE   sessions a second that arrive at random (Poisson); their times "
+	"begin\n"
+	"                    when they arrive, also if they wait for one of --at-once to end\n"
 	"  --at-once N       sessions at a time (1)\n"
 	"  --logged-in       the server is a session program: no USER, no PASS\n"
 	"  --password P      (secret)\n"
@@ -57,6 +65,7 @@ static const char usage_text[] =
 	"  --scenario NAME   login, poll, retr, top, idle (all sessions at a time, until "
 	"standard\n"
 	"                    input ends) or raw (read to the end of file)\n"
+	"  --seed N          of the random times (1)\n"
 	"  --sessions N      in all (1)\n"
 	"  --start 'P A'     start this program for each session, no server\n"
 	"  --timeout S       seconds without any progress that are too many (60)\n"
@@ -64,6 +73,7 @@ static const char usage_text[] =
 	"  --unchecked       see only where a message ends, not whether its lines are right\n"
 	"  --user PATTERN    '%' stands for the number of the user (u%)\n"
 	"  --users A-B       numbers of users, taken in turn (1-1)\n"
+	"  --values          print every value of the times of sessions, and of their CPU\n"
 	"  --window N        messages asked for at once (1)\n";
 
 static _Noreturn void die(const char *what)
@@ -233,6 +243,10 @@ static void reap(struct load *l, int options)
 		l->figures.user_us += microseconds(usage.ru_utime);
 		l->figures.system_us += microseconds(usage.ru_stime);
 		l->figures.page_faults += usage.ru_minflt;
+		if (l->figures.most_kb < usage.ru_maxrss)
+			l->figures.most_kb = usage.ru_maxrss;
+		figures_latency(&l->figures, LATENCY_CPU,
+			1000 * (microseconds(usage.ru_utime) + microseconds(usage.ru_stime)));
 	}
 }
 
@@ -282,22 +296,64 @@ static void hold(struct load *l)
 			link_speak(l, &l->links[i]);
 }
 
+/* The next session arrives after a time of the exponential distribution. */
+static void draw_arrival(struct load *l)
+{
+	if (l->arrivals > 0)
+		l->due_ns += (int64_t)(-log(1 - erand48(l->dice)) / l->arrivals * 1e9);
+}
+
+/* False while the next session has not arrived. */
+static bool has_arrived(const struct load *l)
+{
+	return l->arrivals <= 0 || talk_now_ns() >= l->due_ns;
+}
+
+/* Begins a session that has arrived. */
+static void admit(struct load *l, struct link *link)
+{
+	const int64_t due_ns = l->due_ns;
+
+	link_open(l, link);
+	if (l->arrivals > 0)
+		link->talk.begun_ns = due_ns;
+	draw_arrival(l);
+}
+
 /* Opens as many sessions as may be open. An idle run has all open at a time but lets only a
  * few log in at once, because other servers refuse a rush of connections. */
 static void open_links(struct load *l)
 {
 	unsigned busy = 0;
 
-	for (unsigned i = 0; i < l->at_once; i++)
+	for (unsigned i = 0; i < l->at_once && l->plan.scenario == SCENARIO_IDLE; i++)
 		busy += l->links[i].open && !l->links[i].talk.held;
-	for (unsigned i = 0; i < l->at_once && l->begun < l->sessions; i++) {
+	for (unsigned i = 0; i < l->at_once && l->begun < l->sessions && has_arrived(l); i++) {
 		if (l->plan.scenario == SCENARIO_IDLE && busy >= 4)
 			return;
 		if (l->links[i].open)
 			continue;
-		link_open(l, &l->links[i]);
+		admit(l, &l->links[i]);
 		busy++;
 	}
+}
+
+/* Waits for what happens next: an event of a connection, or an arrival. */
+static int wait_for_events(struct load *l, struct epoll_event *events)
+{
+	struct timespec patience = {.tv_sec = l->timeout_seconds};
+	int ready;
+
+	if (l->arrivals > 0 && l->begun < l->sessions && l->begun - l->ended < l->at_once) {
+		const int64_t wait_ns = l->due_ns - talk_now_ns();
+
+		patience.tv_sec = wait_ns > 0 ? wait_ns / 1000000000 : 0;
+		patience.tv_nsec = wait_ns > 0 ? wait_ns % 1000000000 : 0;
+	}
+	ready = epoll_pwait2(l->poll_fd, events, EVENTS, &patience, NULL);
+	if (ready < 0 && errno != EINTR)
+		die("epoll_pwait2");
+	return ready;
 }
 
 static void run(struct load *l)
@@ -305,14 +361,14 @@ static void run(struct load *l)
 	struct epoll_event events[EVENTS];
 	const int64_t begun_ns = talk_now_ns();
 
+	l->due_ns = begun_ns;
+	draw_arrival(l);
 	while (l->ended < l->sessions) {
 		int ready;
 
 		open_links(l);
-		ready = epoll_wait(l->poll_fd, events, EVENTS, l->timeout_seconds * 1000);
-		if (ready < 0 && errno != EINTR)
-			die("epoll_wait");
-		if (ready == 0) {
+		ready = wait_for_events(l, events);
+		if (ready == 0 && !has_arrived(l)) {
 			fprintf(stderr, "load: nothing for %d s\n", l->timeout_seconds);
 			l->figures.failed += l->sessions - l->ended;
 			break;
@@ -372,11 +428,13 @@ static void set_users(struct load *l, const char *range)
 
 enum option_code {
 	OPTION_ADDRESS = 256,
+	OPTION_ARRIVALS,
 	OPTION_AT_ONCE,
 	OPTION_LOGGED_IN,
 	OPTION_PASSWORD,
 	OPTION_PORT,
 	OPTION_SCENARIO,
+	OPTION_SEED,
 	OPTION_SESSIONS,
 	OPTION_START,
 	OPTION_TIMEOUT,
@@ -384,16 +442,19 @@ enum option_code {
 	OPTION_UNCHECKED,
 	OPTION_USER,
 	OPTION_USERS,
+	OPTION_VALUES,
 	OPTION_WINDOW,
 };
 
 static const struct option long_options[] = {
 	{"address", required_argument, NULL, OPTION_ADDRESS},
+	{"arrivals", required_argument, NULL, OPTION_ARRIVALS},
 	{"at-once", required_argument, NULL, OPTION_AT_ONCE},
 	{"logged-in", no_argument, NULL, OPTION_LOGGED_IN},
 	{"password", required_argument, NULL, OPTION_PASSWORD},
 	{"port", required_argument, NULL, OPTION_PORT},
 	{"scenario", required_argument, NULL, OPTION_SCENARIO},
+	{"seed", required_argument, NULL, OPTION_SEED},
 	{"sessions", required_argument, NULL, OPTION_SESSIONS},
 	{"start", required_argument, NULL, OPTION_START},
 	{"timeout", required_argument, NULL, OPTION_TIMEOUT},
@@ -401,6 +462,7 @@ static const struct option long_options[] = {
 	{"unchecked", no_argument, NULL, OPTION_UNCHECKED},
 	{"user", required_argument, NULL, OPTION_USER},
 	{"users", required_argument, NULL, OPTION_USERS},
+	{"values", no_argument, NULL, OPTION_VALUES},
 	{"window", required_argument, NULL, OPTION_WINDOW},
 	{NULL, 0, NULL, 0},
 };
@@ -412,11 +474,13 @@ static void take_option(struct load *l, int code)
 		if (inet_pton(AF_INET, optarg, &l->server.sin_addr) != 1)
 			misuse("--address: not an IPv4 address");
 		break;
+	case OPTION_ARRIVALS: l->arrivals = number(optarg, 1, 1000000); break;
 	case OPTION_AT_ONCE: l->at_once = number(optarg, 1, 10000); break;
 	case OPTION_LOGGED_IN: l->plan.logged_in = true; break;
 	case OPTION_PASSWORD: l->plan.password = optarg; break;
 	case OPTION_PORT: l->server.sin_port = htons((uint16_t)number(optarg, 1, 65535)); break;
 	case OPTION_SCENARIO: l->plan.scenario = scenario_named(optarg); break;
+	case OPTION_SEED: l->dice[0] = (unsigned short)number(optarg, 0, 65535); break;
 	case OPTION_SESSIONS: l->sessions = number(optarg, 1, 100000000); break;
 	case OPTION_START: set_start(l, optarg); break;
 	case OPTION_TIMEOUT: l->timeout_seconds = (int)number(optarg, 1, 86400); break;
@@ -424,6 +488,7 @@ static void take_option(struct load *l, int code)
 	case OPTION_UNCHECKED: l->plan.checked = false; break;
 	case OPTION_USER: l->plan.user = optarg; break;
 	case OPTION_USERS: set_users(l, optarg); break;
+	case OPTION_VALUES: l->values = true; break;
 	case OPTION_WINDOW: l->plan.window = number(optarg, 1, TALK_WINDOW); break;
 	}
 }
@@ -455,6 +520,7 @@ int main(int argc, char **argv)
 		.last_user = 1,
 		.sessions = 1,
 		.at_once = 1,
+		.dice = {1},
 		.timeout_seconds = 60,
 		.server = {.sin_family = AF_INET},
 	};
@@ -476,7 +542,7 @@ int main(int argc, char **argv)
 	if (l.start[0] != NULL)
 		open_listener(&l);
 	run(&l);
-	figures_print(&l.figures, stdout);
+	figures_print(&l.figures, l.values, stdout);
 	if (l.figures.failed > 0)
 		fprintf(stderr, "load: %s\n", l.figures.first_problem);
 	return l.figures.failed > 0;

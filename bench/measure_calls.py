@@ -11,8 +11,8 @@ CALL = re.compile(r"^(?:\d+\.\d+ )?(\w+)\(")
 PROGRAM = re.compile(r'execve\("([^"]+)", \[(.*?)\]')
 
 
-def traced(lab, server, user, **options):
-    """Runs one session of a per-connection program under strace.
+def traced(lab, server, user, more=(), **options):
+    """Runs one session of a per-connection program under strace, which can have more options.
 
     Returns the directory, which has a file for each process.
     """
@@ -20,7 +20,7 @@ def traced(lab, server, user, **options):
     directory = lab.at("run", "strace")
     shutil.rmtree(directory, ignore_errors=True)
     os.makedirs(directory)
-    strace = [find("strace", "strace"), "-ff", "-ttt", "-s", "64", "-o",
+    strace = [find("strace", "strace"), "-ff", "-ttt", "-s", "64", *more, "-o",
               os.path.join(directory, "trace")]
     command = lab.load_command(None, {"start": " ".join(strace + program), "users": user,
                                       **options})

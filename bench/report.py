@@ -56,6 +56,7 @@ class Table:
         self.rows, self.goals, self.problems = [], [], []
         self.series = {}  # The values of a plot, by server.
         self.plots = {}   # SVG texts by name
+        self.figures = {} # What other programs read from the JSON file.
 
     def add(self, *cells):
         self.rows.append([str(cell) for cell in cells])
@@ -67,7 +68,7 @@ class Table:
     def data(self):
         """The same for programs."""
         return {"title": self.title, "note": self.note, "head": self.head, "rows": self.rows,
-                "problems": self.problems,
+                "problems": self.problems, "figures": self.figures,
                 "goals": [{"what": goal.what, "values": goal.measured.values,
                            "bound": goal.bound, "at_least": goal.at_least, "unit": goal.unit,
                            "met": goal.met()} for goal in self.goals]}

@@ -55,8 +55,8 @@ endif
 LIB = $(wildcard lib/*.c os/*.c confine/*.c peer/*.c)
 CORE = $(wildcard *.c auth/*.c session/*.c maildir/*.c pop3/*.c) $(LIB)
 # pop3d-tls is the only program that links OpenSSL (3 or later), and is built where its headers
-# are. TLS=no leaves it out; TLS_LINK=static puts the library into the program (a connection costs
-# half as much, but a new library then needs a new program).
+# are. TLS=no leaves it out; TLS_LINK=static puts the library into the program (a session costs a
+# quarter less, but a new library then needs a new program).
 TLS_CC ?= $(CC)
 TLS ?= $(shell printf '%s\n' '\#include <openssl/opensslv.h>' '\#if OPENSSL_VERSION_MAJOR < 3' \
 	'\#error' '\#endif' | $(TLS_CC) $(CPPFLAGS) -E -xc - >/dev/null 2>&1 && echo yes || echo no)

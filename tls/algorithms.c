@@ -1,7 +1,8 @@
 /* algorithms: see algorithms.h.
  *
- * The context has one provider, which is defined here. Its algorithms are those of the
- * library's default provider, less the ones that no connection uses. */
+ * A context of its own has one provider, which is defined here. Its algorithms are those of the
+ * library's default provider, less the ones that no connection uses. The library's context gets
+ * another one, for AES-GCM alone. */
 #include "tls/algorithms.h"
 
 #include <openssl/core_dispatch.h>
@@ -12,7 +13,10 @@
 #include <openssl/pem.h>
 #include <openssl/provider.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "tls/gcm.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -68,8 +72,17 @@ static const struct key_kind key_kinds[] = {
 	{"ED448", NULL, "\x06\x03\x2b\x65\x71"},
 };
 
+/* The property of those in the library's context. Names of properties that the library does not
+ * know have a dot. */
+#define MENDED "pop3d.mended=yes"
+
+/* Those that gcm.h mends. */
+static const char *const mended[] = {"AES-256-GCM", "AES-128-GCM", NULL};
+
 static struct {
-	const OSSL_PROVIDER *all; /* the library's default provider */
+	const OSSL_PROVIDER
+		*all;         /* that they are from: the library's default provider, mostly */
+	char properties[128]; /* of those that are mended in the library's context */
 	const struct tls_material *material;
 	bool key_occurs[COUNT(key_kinds)];
 	bool selected[COUNT(kinds)]; /* those that the library has asked for */
@@ -159,6 +172,16 @@ static bool is_kept(const struct kind *kind, const OSSL_ALGORITHM *algorithm)
 	       (kind->operation != OSSL_OP_DECODER || !is_idle_decoder(algorithm));
 }
 
+/* Returns false if a cipher that leaves plaintext behind cannot be mended: a connection uses
+ * another one then. */
+static bool take(const struct kind *kind, const OSSL_ALGORITHM *given, OSSL_ALGORITHM *own)
+{
+	if (kind->operation == OSSL_OP_CIPHER && is_listed(given->algorithm_names, mended))
+		return gcm_wrap(given, own);
+	*own = *given;
+	return true;
+}
+
 /* If there is no room, the library gets all of the kind. */
 static const OSSL_ALGORITHM *select_kind(const struct kind *kind, int *no_cache)
 {
@@ -175,7 +198,7 @@ static const OSSL_ALGORITHM *select_kind(const struct kind *kind, int *no_cache)
 		/* one place is for the end, which is zero */
 		if (selection.count + 1 >= KEPT)
 			return all;
-		selection.kept[selection.count++] = *each;
+		selection.count += take(kind, each, &selection.kept[selection.count]);
 	}
 	selection.count++;
 	return first;
@@ -200,12 +223,8 @@ static const OSSL_ALGORITHM *query(void *context, int operation, int *no_cache)
 }
 
 /* How the names of groups begin that are not offered in any case. */
-static const char *const no_groups[] = {"sect", "secp160", "secp192", "secp224", "secp256k1",
-	"brainpool",
-#if OPENSSL_VERSION_NUMBER < 0x30500000L
-	"ffdhe",
-#endif
-	NULL};
+static const char *const no_groups[] = {
+	"sect", "secp160", "secp192", "secp224", "secp256k1", "brainpool", "ffdhe", NULL};
 
 /* Where the library wants to have the groups. */
 struct group_taker {
@@ -278,4 +297,69 @@ OSSL_LIB_CTX *tls_algorithms_open(const struct tls_material *material)
 		return context;
 	ERR_clear_error();
 	return NULL;
+}
+
+static const OSSL_ALGORITHM *query_mended(void *context, int operation, int *no_cache)
+{
+	(void)context;
+	*no_cache = 0;
+	return operation == OSSL_OP_CIPHER ? selection.kept : NULL;
+}
+
+static int begin_mended(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
+	const OSSL_DISPATCH **out, void **context)
+{
+	static const OSSL_DISPATCH functions[] = {
+		{OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))query_mended}, {0, NULL}};
+
+	(void)handle;
+	(void)in;
+	*out = functions;
+	*context = OSSL_PROVIDER_get0_provider_ctx(selection.all);
+	return 1;
+}
+
+/* A mended cipher keeps the properties of the given one, by which an administrator may have
+ * chosen that. */
+static bool set_properties(OSSL_ALGORITHM *own)
+{
+	const char *const given = own->property_definition;
+	const int length = snprintf(selection.properties, sizeof selection.properties, "%s%s%s",
+		given != NULL ? given : "", given != NULL && given[0] != '\0' ? "," : "",
+		MENDED);
+
+	own->property_definition = selection.properties;
+	return length > 0 && (size_t)length < sizeof selection.properties;
+}
+
+static bool mend_ciphers(void)
+{
+	int no_cache;
+	const OSSL_ALGORITHM *each =
+		OSSL_PROVIDER_query_operation(selection.all, OSSL_OP_CIPHER, &no_cache);
+	OSSL_ALGORITHM *own = selection.kept;
+
+	for (; each != NULL && each->algorithm_names != NULL; each++)
+		if (is_listed(each->algorithm_names, mended) && gcm_wrap(each, own) &&
+			!set_properties(own++))
+			return false;
+	return true;
+}
+
+bool tls_algorithms_mend(void)
+{
+	EVP_CIPHER *const held = EVP_CIPHER_fetch(NULL, mended[0], NULL);
+
+	if (held == NULL) { /* the administrator does not want it */
+		ERR_clear_error();
+		return true;
+	}
+	selection.all = EVP_CIPHER_get0_provider(held);
+	if (!mend_ciphers() || OSSL_PROVIDER_add_builtin(NULL, "pop3d", begin_mended) != 1 ||
+		OSSL_PROVIDER_try_load(NULL, "pop3d", 1) == NULL)
+		return false;
+	/* The library looks at a new provider only when what it has does not satisfy it. */
+	if (EVP_CIPHER_fetch(NULL, mended[0], MENDED) == NULL)
+		ERR_clear_error();
+	return true;
 }

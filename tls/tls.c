@@ -108,6 +108,18 @@ static void set_defaults(struct tls *t)
 	SSL_CTX_set_alpn_select_cb(c, choose_protocol, NULL);
 }
 
+/* With finite-field groups a client can cause much work in the server (CVE-2002-20001). From
+ * OpenSSL 3.5 on there is a group that also withstands quantum computers: a client that knows
+ * it is asked for it, even if that costs a round trip. The library may be later than the
+ * headers that this was compiled with. */
+static const char *groups(void)
+{
+	return OPENSSL_version_major() > 3 ||
+			       (OPENSSL_version_major() == 3 && OPENSSL_version_minor() >= 5)
+		       ? "?X25519MLKEM768/X25519:P-256/X448:P-384:P-521"
+		       : "X25519:P-256:X448:P-384:P-521";
+}
+
 static bool set_strength(struct tls *t)
 {
 	const struct tls_options *const o = t->options;
@@ -116,12 +128,8 @@ static bool set_strength(struct tls *t)
 
 	if (SSL_CTX_set_min_proto_version(t->context, version) != 1)
 		return log_trouble("the TLS library does not have this version", NULL);
-#if OPENSSL_VERSION_NUMBER < 0x30500000L
-	/* with finite-field groups a client can cause much work in the server (CVE-2002-20001);
-	 * later versions have a better default */
-	if (SSL_CTX_set1_groups_list(t->context, "X25519:P-256:X448:P-384:P-521") != 1)
+	if (SSL_CTX_set1_groups_list(t->context, groups()) != 1)
 		return log_trouble("the TLS library does not have these groups", NULL);
-#endif
 	if (SSL_CTX_set_cipher_list(
 		    t->context, o->ciphers != NULL ? o->ciphers : DEFAULT_CIPHERS) != 1)
 		return log_trouble("no such ciphers", o->ciphers);
@@ -180,7 +188,8 @@ static bool set_client_authorities(struct tls *t)
 
 static bool make_context(struct tls *t)
 {
-	t->context = SSL_CTX_new_ex(t->library, NULL, TLS_server_method());
+	t->context = SSL_CTX_new_ex(t->library,
+		t->library == NULL ? TLS_ALGORITHMS_MENDED : NULL, TLS_server_method());
 	if (t->context == NULL)
 		return log_trouble("the TLS library does not start", NULL);
 	set_defaults(t);
@@ -242,6 +251,8 @@ static bool start_library(struct tls *t)
 	if (ordinary)
 		t->library =
 			tls_algorithms_open(t->options->cert_dir == NULL ? t->material : NULL);
+	if (t->library == NULL && !tls_algorithms_mend())
+		return log_trouble("the TLS library does not start", NULL);
 	return true;
 }
 

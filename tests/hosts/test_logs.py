@@ -248,7 +248,8 @@ def peak_memory(pid):
 
 # -- a set-uid checker
 
-SET_UID = """#include <stdlib.h>
+SET_UID = """#define _GNU_SOURCE
+#include <stdlib.h>
 #include <unistd.h>
 int main(int argc, char **argv)
 {

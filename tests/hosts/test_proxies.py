@@ -2,6 +2,7 @@
 
 Clients connect from 127.0.0.77, which distinguishes them in the log from the proxies on 127.0.0.1.
 """
+import errno
 import http.server
 import os
 import re
@@ -120,8 +121,17 @@ listen pop3
 
     def check_state(self):
         """HAProxy's view of its server: (status, result of the last check)."""
+        def connected():
+            try:
+                control.connect(self.stats)
+            except OSError as error:  # HAProxy opens its port before it moves the socket there.
+                if error.errno not in (errno.ENOENT, errno.ECONNREFUSED):
+                    raise
+                return False
+            return True
+
         with socket.socket(socket.AF_UNIX) as control:
-            control.connect(self.stats)
+            assert retry_until(connected), self.log()
             control.sendall(b"show stat\n")
             text = b""
             while piece := control.recv(65536):

@@ -389,3 +389,43 @@ def test_no_process_has_a_password_that_came_over_tls(lab, user, pki, own, versi
     for secret in secrets:
         check_memory(TlsConnection(server), secret)
     client.close()
+
+
+# Name of the ciphers, and the options of pop3d-tls for them. Options make it take all algorithms.
+CIPHERS = {
+    "1.3-AES-256-GCM": ("TLSv1.3", []),
+    "1.3-AES-128-GCM": ("TLSv1.3", ["--ciphersuites", "TLS_AES_128_GCM_SHA256"]),
+    "1.3-AES-256-GCM-all": ("TLSv1.3", ["--ciphersuites", "TLS_AES_256_GCM_SHA384"]),
+    "1.3-CHACHA20": ("TLSv1.3", ["--ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"]),
+    "1.2-AES-256-GCM": ("TLSv1.2", []),
+    "1.2-AES-128-GCM": ("TLSv1.2", ["--ciphers", "ECDHE-ECDSA-AES128-GCM-SHA256"]),
+    "1.2-CHACHA20": ("TLSv1.2", ["--ciphers", "ECDHE-ECDSA-CHACHA20-POLY1305"]),
+    "1.2-AES-256-CCM": ("TLSv1.2", ["--ciphers", "ECDHE-ECDSA-AES256-CCM"]),
+    "1.2-ARIA-256-GCM": ("TLSv1.2", ["--ciphers", "ECDHE-ECDSA-ARIA256-GCM-SHA384"]),
+    "1.2-AES-128-CBC": ("TLSv1.2", ["--ciphers", "ECDHE-ECDSA-AES128-SHA256"]),
+    "1.2-AES-256-CBC": ("TLSv1.2", ["--ciphers", "ECDHE-ECDSA-AES256-SHA"]),
+    "1.2-CAMELLIA-CBC": ("TLSv1.2", ["--ciphers", "ECDHE-ECDSA-CAMELLIA128-SHA256"]),
+}
+
+
+def engine_has(server, secret):
+    return [place for pid in processes_of(server.child().pid) for place in found_in(pid, secret)]
+
+
+@NEEDS_ROOT
+@pytest.mark.parametrize("cipher", CIPHERS)
+def test_no_cipher_keeps_the_end_of_what_it_decrypted(lab, pki, own, cipher):
+    """Some of the library's ciphers work on an incomplete block in their contexts."""
+    version, options = CIPHERS[cipher]
+    reader = "head -n 1 >/dev/null; echo done; exec cat >/dev/null"
+    server = TlsServer(lab, [*own, *options], ["sh", "-c", reader])
+    context = pki.anywhere()
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version.replace(".", "_")]
+    context.set_ciphers("ALL:@SECLEVEL=2")
+    for octets in range(WINDOW, len(SECRET) + 1):
+        client = server.connect(context)
+        line = SECRET[:octets]
+        assert client.ask(line) == "done", server.report()
+        assert engine_has(server, line) == []
+        client.close()
+        server.ended()

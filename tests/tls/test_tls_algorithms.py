@@ -42,7 +42,8 @@ def shake_hands(server, authority, *arguments):
     if "Verify return code: 0 (ok)" not in said or "Cipher is (NONE)" in said:
         return None
     return [line.strip() for line in said.splitlines()
-            if line.startswith(("New, ", "Server Temp Key", "Peer Temp Key", "Peer sign"))]
+            if line.startswith(("New, ", "Server Temp Key", "Peer Temp Key", "Peer sign",
+                             "Negotiated TLS1.3 group"))]
 
 
 @pytest.mark.parametrize("signed", [(), ("-sha512",), ("-sigopt", "rsa_padding_mode:pss")],
@@ -55,6 +56,20 @@ def test_every_kind_of_key_serves_as_with_all_algorithms(lab, tmp_path, key, sig
         found = shake_hands(few, authority, version)
         assert found, few.report()
         assert found == shake_hands(all_of_them, authority, version)
+
+
+def has_hybrid_group():
+    return b"X25519MLKEM768" in openssl("list", "-kem-algorithms").stdout
+
+
+@pytest.mark.parametrize("more", [[], ALL_ALGORITHMS], ids=["few", "all"])
+@pytest.mark.parametrize("groups", ["X25519MLKEM768", "X25519:X25519MLKEM768"])
+def test_the_group_that_withstands_quantum_computers(lab, pki, own, groups, more):
+    """A client that offers another one first is asked for it."""
+    if not has_hybrid_group():
+        pytest.skip("OpenSSL 3.5 and later have it")
+    found = shake_hands(TlsServer(lab, [*own, *more], ["cat"]), pki.at("ca.crt"), "-groups", groups)
+    assert "Negotiated TLS1.3 group: X25519MLKEM768" in found, found
 
 
 @pytest.mark.parametrize("group", ["X25519", "P-256", "X448", "P-384", "P-521", "ffdhe2048"])

@@ -16,6 +16,7 @@ TLS_SECTIONS = "\n[ssl_sect]\nsystem_default = system_default_sect\n[system_defa
 
 def edited(text, settings):
     """Debian's file with settings of TLS, where its administrator would add them."""
+    text = re.sub(r"^providers *=.*\n", "", text, flags=re.MULTILINE)
     found = re.search(r"^\[ *openssl_init *\]$", text, re.MULTILINE)
     return (text[:found.end()] + "\nssl_conf = ssl_sect\n" + text[found.end():] + TLS_SECTIONS +
             "\n".join(settings) + "\n")
@@ -149,6 +150,7 @@ def providers(text, *names, more=""):
     """The file with these providers, as its comments explain it."""
     lines = "".join(f"{name} = {name}_sect\n" for name in names)
     sections = "".join(f"[{name}_sect]\nactivate = 1\n" for name in names)
+    text = re.sub(r"^providers *=.*\n", "", text, flags=re.MULTILINE)
     found = re.search(r"^\[ *openssl_init *\]$", text, re.MULTILINE)
     return (text[:found.end()] + f"\nproviders = provider_x\n{more}" + text[found.end():] +
             f"\n[algorithm_sect]\ndefault_properties = fips=yes\n[provider_x]\n{lines}{sections}")

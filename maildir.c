@@ -267,6 +267,7 @@ void maildir_correct_size(
 
 	message->size_octets = size_octets;
 	message->size_verified = true;
+	message->size_is_old = false;
 	/* if there is no memory for it, the next command on this message counts again */
 	if (!snapshot_set_size(&m->snapshot, number, size_octets))
 		return;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "maildir/index.h"
 #include "maildir/snapshot.h"
@@ -173,10 +174,11 @@ bool maildir_take_over(struct maildir *m, const struct foreign *from, bool write
  * EINVAL: it is not a regular file any more. */
 int maildir_open_message(struct maildir *m, size_t number, struct message *message);
 
-/* Whether a file of this length can still have the known size of the message. False if the name
- * states another length of the file (,S=): another file has replaced the one that was counted.
- */
-bool maildir_may_have_size(const struct message *message, uint64_t file_octets);
+/* Whether the file with this status can still have the known size of the message. False if the
+ * size is that of the index, and the file has changed since that was written (or got another
+ * name); and if the name states another length of the file (,S=). */
+bool maildir_may_have_size(
+	const struct maildir *m, const struct message *message, const struct stat *st);
 
 /* Sets the counted size of a message, in the maildrop and in *message. */
 void maildir_correct_size(

@@ -166,7 +166,7 @@ static bool verify_size(struct session *s, uint64_t number, struct message *mess
 	if (message->size_verified && body->held == sizeof body->chunk) {
 		if (fstat(body->fd, &st) != 0)
 			return false;
-		if (maildir_may_have_size(message, (uint64_t)st.st_size))
+		if (maildir_may_have_size(&s->maildir, message, &st))
 			return true;
 	}
 	if (!body_count(body, &octets) || !body_restart(body))

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "maildir/snapshot.h"
 
@@ -90,6 +91,7 @@ struct index {
 	unsigned char *pages; /* all of it, or NULL */
 	size_t pages_octets;
 	struct index_header header;
+	struct timespec written; /* by the clock of its file system */
 	struct index_window records, names;
 	char name[UID_NAME_OCTETS + 1 + sizeof(uint64_t)];
 };

@@ -199,6 +199,7 @@ static bool read_start(struct index *ix, const struct index_wish *wish)
 
 	if (fstat(ix->fd, &st) != 0)
 		return false;
+	ix->written = st.st_mtim;
 	if (!S_ISREG(st.st_mode) || st.st_uid != wish->owner || st.st_size < INDEX_PAGE_OCTETS)
 		return makes_no_sense();
 	if (wish->whole && st.st_size <= (off_t)INDEX_WHOLE_OCTETS &&
@@ -344,7 +345,7 @@ bool index_get(struct index *ix, uint64_t number, struct message *m)
 	m->name_octets = r->name_octets;
 	m->unique_octets = r->unique_octets;
 	m->place = r->place;
-	m->size_verified = (r->flags & INDEX_VERIFIED) != 0;
+	m->size_verified = m->size_is_old = (r->flags & INDEX_VERIFIED) != 0;
 	m->size_unknown = (r->flags & INDEX_UNKNOWN) != 0;
 	m->is_second = (r->flags & INDEX_SECOND) != 0;
 	return true;

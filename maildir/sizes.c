@@ -40,7 +40,7 @@ void maildir_take_sizes(struct maildir *m)
 		if (at < s->count && sign == 0 && known.inode == 0 && known.alias_inode == 0 &&
 			s->entries[at].twin == 0) {
 			s->entries[at].size_octets = known.size_octets;
-			s->entries[at].flags |= ENTRY_VERIFIED;
+			s->entries[at].flags |= ENTRY_VERIFIED | ENTRY_SIZED;
 		}
 	}
 }
@@ -125,12 +125,21 @@ void maildir_sum(struct maildir *m)
 		m->all_octets = INDEX_SIZE_MOST;
 }
 
+static bool is_later(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
+}
+
 /* Each line end adds at most one octet. A missing last line end adds two, and so does a
  * supplied empty line. */
-bool maildir_may_have_size(const struct message *message, uint64_t file_octets)
+bool maildir_may_have_size(
+	const struct maildir *m, const struct message *message, const struct stat *st)
 {
+	const uint64_t file_octets = (uint64_t)st->st_size;
 	uint64_t said_octets;
 
+	if (message->size_is_old && is_later(&st->st_ctim, &m->index.written))
+		return false;
 	if (uid_size_field(message->name, message->unique_octets, 'S', &said_octets) &&
 		said_octets != file_octets)
 		return false;

@@ -210,7 +210,9 @@ bool snapshot_add_known(struct snapshot *s, const struct message *m)
 		return false;
 	entry->size_octets = m->size_octets;
 	entry->flags = (uint8_t)((m->size_verified ? ENTRY_VERIFIED : 0) |
-				 (m->size_unknown ? ENTRY_UNKNOWN : ENTRY_SIZED));
+				 (m->size_unknown ? ENTRY_UNKNOWN : 0));
+	if (!m->size_unknown && m->size_is_old == m->size_verified)
+		entry->flags |= ENTRY_SIZED;
 	entry->flags |= m->is_second ? ENTRY_SECOND : 0;
 	return snapshot_set_twin(s, entry, m->inode, m->alias_inode);
 }
@@ -359,6 +361,7 @@ static void get_entry(const struct snapshot *s, const struct entry *entry, struc
 	m->unique_octets = entry->unique_octets;
 	m->place = entry->place;
 	m->size_verified = (entry->flags & ENTRY_VERIFIED) != 0;
+	m->size_is_old = m->size_verified && (entry->flags & ENTRY_SIZED) != 0;
 	m->size_unknown = (entry->flags & ENTRY_UNKNOWN) != 0;
 	m->is_second = (entry->flags & ENTRY_SECOND) != 0;
 	if (twin.file != NULL) {
@@ -395,7 +398,7 @@ static void correct(const struct snapshot *s, size_t number, struct message *m)
 	const size_t at = correction_place(s, number);
 
 	m->size_verified = true;
-	m->size_unknown = false;
+	m->size_is_old = m->size_unknown = false;
 	if (at < s->correction_count && s->corrections[at].number == number)
 		m->size_octets = s->corrections[at].size_octets;
 }
@@ -503,7 +506,7 @@ bool snapshot_set_size(struct snapshot *s, size_t number, uint64_t size_octets)
 	if (s->index == NULL && number < s->count) {
 		s->entries[number].size_octets = size_octets;
 		s->entries[number].flags |= ENTRY_VERIFIED;
-		s->entries[number].flags &= (uint8_t)~ENTRY_UNKNOWN;
+		s->entries[number].flags &= (uint8_t) ~(ENTRY_UNKNOWN | ENTRY_SIZED);
 		return true;
 	}
 	if (!snapshot_get(s, number, &m))

@@ -27,6 +27,7 @@ struct message {
 	uint8_t unique_octets;
 	uint8_t place;      /* enum place */
 	bool size_verified; /* the octets were counted */
+	bool size_is_old;   /* and that was in an earlier session */
 	bool size_unknown;  /* they could not be; size_octets is a guess */
 	bool is_second; /* another file keeps the unique name, and this one gets a name of its
 			   own at QUIT: see uid_twin_name */
@@ -43,7 +44,8 @@ enum entry_flag {
 	ENTRY_VERIFIED = 1,
 	ENTRY_UNKNOWN = 2,
 	ENTRY_DROPPED = 4, /* not to be served: the same file under a second name, or gone */
-	ENTRY_SIZED = 8,   /* size_octets is known, at least from the name */
+	ENTRY_SIZED = 8,   /* this session knew size_octets without counting: from the name, or,
+			      with   ENTRY_VERIFIED, from the index */
 	ENTRY_FOUND = 16,  /* by the last maildir_rescan */
 	ENTRY_SECOND = 32, /* see struct message */
 	ENTRY_GUESSED =

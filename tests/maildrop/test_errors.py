@@ -205,6 +205,31 @@ def test_size_of_a_message_that_was_replaced_is_true_in_retr(lab, home, length):
     assert "size-wrong said=13" in server.log()
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_large_message_that_changed_after_the_index_is_counted_again(lab, home, replaced):
+    """The file has the length that was counted, and other line ends."""
+    path = home.maildir.at("cur", "1.a:2,S")
+    home.maildir.add("1.a:2,S", b"x" * 100000 + b"\n", "cur")
+    rest(home)
+    count(lab, home)
+    rest(home)
+    with open(path + b".other" if replaced else path, "wb") as file:
+        file.write(b"y\n" * 50000 + b"\n")
+    if replaced:
+        os.rename(path + b".other", path)
+    for turn in range(2):
+        server = lab.session(home)
+        server.line()
+        assert server.ask("LIST 1") == f"+OK 1 {(100002, 150002)[turn]}"
+        reply, body = server.ask_multi("RETR 1")
+        assert reply == f"+OK {len(body)} octets"
+        assert len(body) == 150002
+        assert server.ask("LIST 1") == "+OK 1 150002"
+        server.quit()
+        server.ended()
+        assert ("size-wrong said=100002 is=150002" in server.log()) == (turn == 0)
+
+
 def test_large_message_whose_length_is_not_that_of_its_name_is_counted_again(lab, home):
     """The file could still have the size of the index, but it is another one than was counted."""
     home.maildir.add("1.a,S=100001:2,S", b"x" * 100000 + b"\n", "cur")

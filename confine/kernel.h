@@ -31,6 +31,7 @@ enum {
 	BPF_JUMP_GREATER = 0x25, /* BPF_JMP | BPF_JGT | BPF_K */
 	BPF_JUMP_ANY_BIT = 0x45, /* BPF_JMP | BPF_JSET | BPF_K */
 	BPF_RETURN = 0x06,       /* BPF_RET | BPF_K */
+	BPF_TAX = 0x07, /* BPF_MISC | BPF_TAX: the accumulator into the index register */
 };
 
 #define SECCOMP_KILL_PROCESS 0x80000000U

@@ -136,8 +136,8 @@ $(O)/%.o: %.c
 	@mkdir -p $(@D)
 	$(POP3D_CC) $(CPPFLAGS) $(CFLAGS) $(CHARDEN) $(if $(filter musl,$(LIBC)),,$(CHARDEN_SYSTEM)) $(CWARN) $(SANITIZE) -fPIE -std=c11 -MMD -MP -c -o $@ $<
 
-$(O)/pop3d: $(CORE:%.c=$(O)/%.o)
-	$(POP3D_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -o $@ $^ $(POP3D_LINK)
+$(O)/pop3d: $(CORE:%.c=$(O)/%.o) lib/large.ld
+	$(POP3D_CC) $(CFLAGS) $(SANITIZE) $(LHARDEN) -o $@ $(filter %.o,$^) -Wl,-T,lib/large.ld $(POP3D_LINK)
 
 $(O)/checkpw/%.o: %.c
 	@mkdir -p $(@D)

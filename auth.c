@@ -25,6 +25,7 @@
 #include "auth/request.h"
 #include "auth/watch.h"
 #include "confine/confine.h"
+#include "lib/large.h"
 #include "os/clock.h"
 #include "os/handover.h"
 #include "os/log.h"
@@ -491,7 +492,7 @@ static enum connection next_request(struct auth *m, struct request *request)
 /* Returns the exit status of this process. */
 static int serve_logins(struct auth *m)
 {
-	static struct request request; /* large */
+	static struct request request LARGE;
 	enum connection connection = CONNECTION_OPEN;
 
 	while (connection == CONNECTION_OPEN && next_request(m, &request) == CONNECTION_OPEN) {
@@ -552,7 +553,7 @@ static void part_from_client(void)
 
 int auth_serve(struct settings *o)
 {
-	static struct auth m; /* no initializer, so that it takes no room in the file */
+	static struct auth m LARGE;
 	int status;
 
 	if (is_below_a_checker())

@@ -6,6 +6,7 @@
 
 #include "lib/argument.h"
 #include "lib/foreign.h"
+#include "lib/large.h"
 #include "lib/number.h"
 #include "os/handover.h"
 #include "os/log.h"
@@ -410,7 +411,7 @@ static const char usage_text[] =
 
 static bool put_usage(FILE *to)
 {
-	static char help[HELP_OCTETS];
+	static char help[HELP_OCTETS] LARGE;
 
 	return option_help(options_table(), help, sizeof help) && fputs(usage_text, to) >= 0 &&
 	       fputs(help, to) >= 0 && fflush(to) == 0;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/large.h"
 #include "os/clock.h"
 #include "os/handover.h"
 #include "os/log.h"
@@ -378,7 +379,7 @@ static void set_log_user(void)
 
 int session_serve(const struct settings *o)
 {
-	static struct session s; /* static since it is large */
+	static struct session s LARGE;
 	int announced_fd;
 	bool is_open;
 

@@ -2,6 +2,7 @@
 #include "auth/exchange.h"
 
 #include "auth/login_attempt.h"
+#include "lib/large.h"
 #include "pop3/reply.h"
 #include "pop3/sasl.h"
 
@@ -104,7 +105,7 @@ static enum command_result run_exchange(
 
 enum command_result exchange_command(void *state, const struct command_input *input)
 {
-	static struct sasl sasl; /* large */
+	static struct sasl sasl LARGE;
 	struct conversation *const c = state;
 	const struct span timestamp = {c->timestamp, c->limits.timestamp_octets};
 	const unsigned allowed = c->limits.offered >> MECHANISM_PLAIN & SASL_SET_ALL;

@@ -7,6 +7,7 @@
 #include "auth/conversation.h"
 #include "auth/exchange.h"
 #include "auth/login_attempt.h"
+#include "lib/large.h"
 #include "os/clock.h"
 #include "os/log.h"
 #include "peer/proxy_client.h"
@@ -143,7 +144,7 @@ static void forget_all(struct conversation *c)
 static enum command_result command_stls(void *state, const struct command_input *input)
 {
 	struct conversation *const c = state;
-	static struct request request; /* without credentials */
+	static struct request request LARGE; /* without credentials */
 
 	(void)input;
 	if (!mechanism_set_has(c->limits.offered, MECHANISM_STLS)) {
@@ -246,8 +247,7 @@ static enum login_end end_of_proxy(enum proxy_read found)
 /* Reads a proxy's header and passes it on to the monitor, as numbers. */
 static enum proxy_read meet_proxy(struct conversation *c)
 {
-	static struct request request = {
-		.kind = MECHANISM_PROXY, .login_octets = sizeof(struct proxy_client)};
+	static struct request request LARGE;
 	const int64_t deadline_ms = clock_now_ms() + PROXY_READ_MS;
 	struct proxy_header header = {.reason = NULL};
 	const enum proxy_read found = proxy_read(0,
@@ -259,6 +259,8 @@ static enum proxy_read meet_proxy(struct conversation *c)
 		log_event(LOG_DEBUG, "proxy-header problem=\"%s\"", header.reason);
 	if (found != PROXY_READ_COMPLETE)
 		return found;
+	request.kind = MECHANISM_PROXY;
+	request.login_octets = sizeof(struct proxy_client);
 	proxied = proxy_client_of(&header);
 	memcpy(request.octets, &proxied, sizeof proxied);
 	if (login_attempt_ask_monitor(c, &request) != VERDICT_GRANTED)
@@ -273,7 +275,7 @@ static enum proxy_read meet_proxy(struct conversation *c)
 enum login_end login_run(
 	const struct settings *o, int monitor_fd, const char *timestamp, int64_t deadline_ms)
 {
-	static struct conversation c; /* large */
+	static struct conversation c LARGE;
 
 	c.options = o;
 	c.monitor_fd = monitor_fd;

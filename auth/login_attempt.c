@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/large.h"
 #include "lib/lower.h"
 #include "lib/utf8.h"
 #include "pop3/reply.h"
@@ -42,7 +43,7 @@ unsigned char login_attempt_ask_monitor(struct conversation *c, struct request *
 
 void login_attempt_tell_name(struct conversation *c, struct span login)
 {
-	static struct request request; /* large */
+	static struct request request LARGE;
 
 	if (login.length > REQUEST_NAME_OCTETS)
 		return;
@@ -94,7 +95,7 @@ static enum login_attempt ask_checker(struct conversation *c, struct request *re
 enum login_attempt login_attempt_make(
 	struct conversation *c, enum mechanism kind, struct span login, struct span password)
 {
-	static struct request request; /* large; only the part that is used is touched */
+	static struct request request LARGE; /* only the part that is used is touched */
 	enum login_attempt attempt;
 
 	if (!credentials_fit(c, login, password))

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/large.h"
 #include "maildir/internal.h"
 #include "os/log.h"
 
@@ -53,7 +54,7 @@ static size_t count_wanted(struct maildir *m)
 static bool write_wanted(struct maildir *m, size_t wanted)
 {
 	const struct uids *const u = &m->uids;
-	static struct uids_writer writer; /* static since it is large */
+	static struct uids_writer writer LARGE;
 
 	if (!uids_begin(&writer, m->root_fd, u->kind, wanted))
 		return false;

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/large.h"
 #include "maildir/index.h"
 #include "os/directory.h"
 #include "os/file.h"
@@ -28,7 +29,7 @@ struct writer {
 };
 
 /* static, because a process writes at most one index, at its end. */
-static struct writer writer;
+static struct writer writer LARGE;
 
 static bool write_buffer(struct writer *w)
 {

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/large.h"
 #include "maildir/internal.h"
 #include "os/file.h"
 
@@ -34,7 +35,7 @@ struct takeover {
 };
 
 /* Of one process that takes over once. */
-static char list_buffer[LINE_OCTETS];
+static char list_buffer[LINE_OCTETS] LARGE;
 
 static bool give(struct takeover *t, size_t number, const char *uid, size_t octets)
 {
@@ -278,7 +279,7 @@ static size_t choose(struct takeover *t)
 static bool write_file(const struct takeover *t, size_t count, const char *kind)
 {
 	const struct maildir *const m = t->m;
-	static struct uids_writer writer; /* static since it is large */
+	static struct uids_writer writer LARGE;
 
 	if (!uids_begin(&writer, m->root_fd, kind, count))
 		return false;

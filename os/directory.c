@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "lib/large.h"
 #include "os/file.h"
 
 #define BUFFER_OCTETS 32768
@@ -31,7 +32,7 @@ struct kernel_entry {
 	char name[];
 };
 
-static char buffer[BUFFER_OCTETS] __attribute__((aligned(8)));
+static char buffer[BUFFER_OCTETS] LARGE __attribute__((aligned(8)));
 
 static bool is_regular(int directory_fd, const struct kernel_entry *entry)
 {

@@ -95,3 +95,14 @@ def test_tables_are_read_only_in_every_process(lab, home):
     server.ask(f"USER {home.login}")
     assert server.ask(f"PASS {home.password}").startswith("+OK"), server.report()
     check_tables_are_read_only(roles.wait_for_session(), lab.pop3d)
+
+
+def test_what_every_process_writes_lies_on_few_pages(programs):
+    """Large objects come after all others: each page costs a fault, a copy after fork and a release."""
+    program = os.path.join(programs.directory, "bin", "pop3d")
+    sizes = {name: int(octets, 16) for name, octets in re.findall(
+        r"(\.(?:data|bss|bss\.large)) +(?:PROGBITS|NOBITS) +\w+ \w+ (\w+)", readelf("-S", program))}
+    assert sizes[".bss.large"] > 2 ** 18
+    if "NEEDED" not in readelf("-d", program):
+        assert sizes[".data"] + sizes[".bss"] < 0x8000, sizes
+    assert os.path.getsize(program) < 8 * 2 ** 20, "they take no room in the file"

@@ -571,7 +571,6 @@ int auth_serve(struct settings *o)
 			peer_ip(&m.peer));
 		return 0;
 	}
-	signals_take(&m.while_waiting);
 	handover_unmark_connection();
 	if (!prepare_checkers(&m))
 		return 100;
@@ -579,6 +578,8 @@ int auth_serve(struct settings *o)
 		log_event(LOG_ERR, "no-greeter errno=%d error=\"%s\"", errno, strerror(errno));
 		return 111;
 	}
+	/* now, so that the greeter has no handlers of signals */
+	signals_take(&m.while_waiting);
 	status = serve_logins(&m);
 	greeter_end(&m.greeter, AUTH_GRACE_MS, &m.while_waiting);
 	if (signals_end() == 0)

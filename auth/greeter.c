@@ -14,6 +14,7 @@
 #include "os/clock.h"
 #include "os/log.h"
 #include "os/process.h"
+#include "os/signals.h"
 #include "peer/ucspi.h"
 
 /* The greeter's end of the socket pair, after the descriptors of TLS. */
@@ -22,8 +23,6 @@
 static _Noreturn void run_greeter(
 	const struct settings *o, const char *timestamp, int64_t deadline_ms, int fd)
 {
-	process_default_signals();
-	signal(SIGPIPE, SIG_IGN);
 	log_close(); /* its socket may have the number GREETER_FD */
 	if (dup3(fd, GREETER_FD, O_CLOEXEC) < 0)
 		_exit(LOGIN_NO_JAIL);
@@ -112,17 +111,23 @@ static bool await_greeter(const struct greeter *g, int64_t deadline_ms,
 void greeter_end(struct greeter *g, int64_t grace_ms, const sigset_t *while_waiting)
 {
 	const bool kill_it = grace_ms == 0;
+	bool gone = false;
 	int wait_status = 0;
 
 	if (g->fd < 0)
 		return;
+	/* killed before its socket is closed, it need not run again to see that */
+	if (kill_it)
+		kill(g->pid, SIGKILL);
 	close(g->fd);
 	g->fd = -1;
-	if (kill_it ||
-		!await_greeter(g, clock_now_ms() + grace_ms, while_waiting, &wait_status)) {
+	if (!kill_it)
+		gone = await_greeter(g, clock_now_ms() + grace_ms, while_waiting, &wait_status);
+	if (!kill_it && !gone)
 		kill(g->pid, SIGKILL);
+	if (!gone)
 		wait_status = process_await(g->pid);
-	}
+	signals_forget_child();
 	/* a greeter that has asked for a login had finished confining itself */
 	if (WIFSIGNALED(wait_status) && g->tries == 0)
 		confine_clean_greeter(g->pid);

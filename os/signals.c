@@ -2,6 +2,7 @@
 #include "os/signals.h"
 
 #include <stddef.h>
+#include <time.h>
 
 static volatile sig_atomic_t end_signal;
 
@@ -31,4 +32,14 @@ void signals_take(sigset_t *while_waiting)
 	}
 	sigprocmask(SIG_BLOCK, &blocked, NULL);
 	sigemptyset(while_waiting);
+}
+
+void signals_forget_child(void)
+{
+	const struct timespec at_once = {0, 0};
+	sigset_t child;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigtimedwait(&child, NULL, &at_once); /* an error: none was pending */
 }

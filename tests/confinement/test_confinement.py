@@ -194,6 +194,19 @@ def test_processes_before_login_are_what_the_document_says(lab, home, uid, colum
     check_process("greeter", greeter, server, home, column)
 
 
+def test_a_greeter_has_no_handlers_and_nothing_blocked(lab, home, uid):
+    """The monitor's handlers would write into the greeter's memory, and not end it."""
+    server, roles = start_connection(lab, home, uid)
+    greeter = retry_until(roles.child)
+    assert greeter, server.report()
+    with open(f"/proc/{greeter}/status", encoding="ascii") as file:
+        status = dict(line.split(":\t") for line in file if line.startswith("Sig"))
+    if not jail.SANITIZED:
+        assert int(status["SigCgt"], 16) == 0
+    assert int(status["SigBlk"], 16) == 0
+    assert int(status["SigIgn"], 16) == 1 << 12, "SIGPIPE only"
+
+
 def test_processes_after_the_login_are_what_the_document_says(lab, home, uid, column):
     server, roles = start_connection(lab, home, uid)
     server.ask(f"USER {home.login}")

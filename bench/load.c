@@ -338,13 +338,19 @@ static void open_links(struct load *l)
 	}
 }
 
+/* Whether the next arrival is the next thing to do. */
+static bool awaits_arrival(const struct load *l)
+{
+	return l->arrivals > 0 && l->begun < l->sessions && l->begun - l->ended < l->at_once;
+}
+
 /* Waits for what happens next: an event of a connection, or an arrival. */
 static int wait_for_events(struct load *l, struct epoll_event *events)
 {
 	struct timespec patience = {.tv_sec = l->timeout_seconds};
 	int ready;
 
-	if (l->arrivals > 0 && l->begun < l->sessions && l->begun - l->ended < l->at_once) {
+	if (awaits_arrival(l)) {
 		const int64_t wait_ns = l->due_ns - talk_now_ns();
 
 		patience.tv_sec = wait_ns > 0 ? wait_ns / 1000000000 : 0;
@@ -368,7 +374,7 @@ static void run(struct load *l)
 
 		open_links(l);
 		ready = wait_for_events(l, events);
-		if (ready == 0 && !has_arrived(l)) {
+		if (ready == 0 && !awaits_arrival(l)) {
 			fprintf(stderr, "load: nothing for %d s\n", l->timeout_seconds);
 			l->figures.failed += l->sessions - l->ended;
 			break;

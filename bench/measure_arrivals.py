@@ -5,12 +5,13 @@ counted before each part, and is an input of the simulation.
 """
 import json
 import os
+import statistics
 import subprocess
 import time
 
 import plot
 import simulate
-from measure_checkers import USER, Cheapest, File, sessions_of, spread_and_memory
+from measure_checkers import USER, Cheapest, File, quantiles, sessions_of
 from report import Range, Table
 from rounds import running
 from servers import Missing
@@ -54,21 +55,8 @@ def await_calm():
             return found
 
 
-def calibrate(lab, server, base):
-    """The service times of simulate.py, measured now. base: those of the cheapest checker."""
-    sessions = 60
-    sessions_of(lab, server, 5)
-    both = [sessions_of(lab, server, sessions, at_once=2) for _ in range(3)]
-    alone = min(sessions_of(lab, server, sessions)["alone"] for _ in range(5))
-    spread, _ = spread_and_memory(lab, server, 2 * sessions)
-    found = {"cpu_ms": Range(one["cpu"] for one in both).median, "alone_ms": alone,
-             "client_ms": Range(one["client"] for one in both).median, "spread": spread}
-    found["check_ms"] = max(0, found["cpu_ms"] - base["cpu_ms"]) if base else 0
-    return found
-
-
 def real(lab, server, rate, sessions, seed):
-    """Sessions a second, and percentiles of milliseconds from arrival to the answer of QUIT."""
+    """Sessions a second, and milliseconds from the arrival to the answer of QUIT."""
     server.await_quiet()
     command = lab.load_command(server, {
         "scenario": "login", "sessions": sessions, "at_once": 900, "users": USER[1:],
@@ -76,18 +64,38 @@ def real(lab, server, rate, sessions, seed):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           check=False)
     figures = json.loads(done.stdout)
-    ordered = sorted(figures["session_values_us"])
-    found = {percent: ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] / 1e3
+    ordered = sorted(value / 1e3 for value in figures["session_values_us"])
+    found = {percent: ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
              for percent in (50, 90, 99)}
-    return {"rate": figures["sessions"] / figures["elapsed_s"], "failed": figures["failed"], **found}
+    return {"rate": figures["sessions"] / figures["elapsed_s"], "failed": figures["failed"],
+            "times": ordered, **found}
 
 
 def predicted(work, cores, others, rate, sessions, seed):
-    """The same by simulation."""
+    """The same by simulation, with the same arrivals."""
     run = simulate.Simulation(work, rate, 1e9, 1, cores, background=others, sessions=sessions,
                               seed=seed).run()
     return {"rate": len(run.times) / run.seconds, "failed": run.counts["refused"],
             **{percent: run.percentile(percent) * 1e3 for percent in (50, 90, 99)}}
+
+
+def calibrate(lab, server, base):
+    """The service times of simulate.py, measured now. base: those of the cheapest checker.
+
+    The times and their spread are those of sessions that come seldom, a twentieth of what the
+    machine could do; the CPU is that of two at a time.
+    """
+    sessions_of(lab, server, 5)
+    both = [sessions_of(lab, server, 60, at_once=2) for _ in range(3)]
+    found = {name: Range(one[kind] for one in both).median
+             for name, kind in (("cpu_ms", "cpu"), ("client_ms", "client"))}
+    seldom = 0.05 * os.cpu_count() / (found["cpu_ms"] + found["client_ms"]) * 1e3
+    times = real(lab, server, seldom, max(40, round(8 * seldom)), 99)["times"]
+    times = times[:max(1, len(times) * 97 // 100)]  # Without those that met another one.
+    found["alone_ms"] = statistics.fmean(times)
+    found["spread"] = quantiles(times)
+    found["check_ms"] = max(0, found["cpu_ms"] - base["cpu_ms"]) if base else 0
+    return found
 
 
 def compare(lab, server, work, seconds, rounds):
@@ -95,12 +103,12 @@ def compare(lab, server, work, seconds, rounds):
     cores = os.cpu_count()
     for load in LOADS:
         rate = max(1, round(load * cores / work.mean))
-        sessions = max(50, round(rate * seconds))
+        sessions = max(200, round(rate * seconds))
         pairs, others = [], []
         for number in range(rounds):
             others.append(await_calm())
-            pairs.append((real(lab, server, rate, sessions, 2 * number + 1),
-                          predicted(work, cores, others[-1], rate, sessions, 2 * number + 2)))
+            pairs.append((real(lab, server, rate, sessions, number + 1),
+                          predicted(work, cores, others[-1], rate, sessions, number + 1)))
         yield load, rate, Range(others), pairs
 
 
@@ -122,21 +130,20 @@ def add_rows(table, series, server, compared):
 def tables(lab):
     homes = lab.homes("checkers")
     lab.home(homes, int(USER[1:]), count=10, names="SW", new=0)
-    servers = [Cheapest(lab, homes)]
+    servers = [Cheapest(lab, homes)]  # What a check costs is what a login costs more than here.
     for title, short in (("sha512crypt, 5,000 rounds", "sha512crypt"), ("yescrypt", "yescrypt")):
         try:
             servers.append(File(lab, homes, title))
             servers[-1].short = short
         except Missing as reason:
             print(f"left out: {reason}")
-    servers[0].short = "cheapest"
     seconds, rounds = (4, 3) if lab.quick else (10, 5)
     head = ["server", "load", "polls/s", "works of others"]
     for title in SHOWN.values():
         head += [title, "simulated", "ratio"]
     table = Table("Polls that arrive at random, beside bench/simulate.py",
                   [*head, "failed", "simulated"],
-                  "USER, PASS, STAT, QUIT; Poisson arrivals; sessions a second, and the time from the"
+                  "USER, PASS, STAT, QUIT; Poisson arrivals, the same in both; sessions a second, and the time from the"
                   " arrival to the answer of QUIT. Load is that of both processors by the measured"
                   " CPU of server and client, which run on the same machine. Works of others: how"
                   f" many other processes wanted to run, before each of {rounds} rounds of {seconds} s;"
@@ -147,7 +154,9 @@ def tables(lab):
         for server in started:
             await_calm()
             found = {server.name: calibrate(lab, server, base)}
-            base = base or found[server.name]
+            if base is None:
+                base = found[server.name]
+                continue
             work = simulate.work_of(found, server.name, with_client=True)
             add_rows(table, series, server, compare(lab, server, work, seconds, rounds))
             table.figures[f"{server.name}, service"] = found[server.name]

@@ -22,6 +22,7 @@ import math
 import os
 import random
 import sys
+from collections import deque
 
 sys.dont_write_bytecode = True
 BENCH = os.path.dirname(os.path.abspath(__file__))
@@ -36,30 +37,43 @@ BUSY = 0.7           # the load of a node that the capacity table allows
 class Work:  # pylint: disable=too-few-public-methods
     """The service times of one kind of session, in seconds of one core."""
 
-    def __init__(self, check=0.0, visible=0.001, tail=0.0, spread=(1.0, 1.0)):
+    def __init__(self, check=0.0, visible=0.001, tail=0.0, spread=(1.0, 1.0), service=0.0):
         self.check, self.visible, self.tail, self.spread = check, visible, tail, spread
+        self.service = service
 
     @property
     def mean(self):
-        return self.check + self.visible + self.tail
+        return self.service + self.check + self.visible + self.tail
 
     def draw(self, dice):
-        """The three parts of one session. spread are quantiles of the factor of the last two."""
+        """The four parts of one session. spread are quantiles of the factor of the last two."""
         at = dice.random() * (len(self.spread) - 1)
         low = int(at)
         factor = self.spread[low] + (at - low) * (self.spread[low + 1] - self.spread[low])
-        return self.check, self.visible * factor, self.tail * factor
+        return self.service, self.check, self.visible * factor, self.tail * factor
 
 
 class Exponential(Work):  # pylint: disable=too-few-public-methods
     """For comparisons with queueing theory."""
 
     def draw(self, dice):
-        return 0.0, dice.expovariate(1 / self.mean), 0.0
+        return 0.0, 0.0, dice.expovariate(1 / self.mean), 0.0
+
+
+class SameDice(random.Random):
+    """The numbers of erand48, so that polls arrive when those of bench/load.c with this seed do."""
+
+    def __init__(self, seed):
+        super().__init__()
+        self.state = seed
+
+    def random(self):
+        self.state = (self.state * 0x5DEECE66D + 0xB) % (1 << 48)
+        return self.state / (1 << 48)
 
 
 class Session:  # pylint: disable=too-few-public-methods
-    """One poll. parts are the works that are left: (check,) visible, tail."""
+    """One poll. parts are the works that are left, of service, check, visible, tail."""
 
     __slots__ = ("arrived", "parts", "node", "losses", "holds_slot", "asked")
 
@@ -76,6 +90,8 @@ class Sharing:
 
     def __init__(self, cores, background=0.0):
         self.cores, self.background = cores, background
+        self.node = None
+        self.version = 0  # of its next event
         self.active = []  # heap of (attained service at which it ends, number, session)
         self.attained = self.then = self.used = 0.0
         self.numbers = itertools.count()
@@ -106,8 +122,8 @@ class Sharing:
         return heapq.heappop(self.active)[2]
 
     def clear(self):
-        lost = [session for _, _, session in self.active]
-        self.active = []
+        """Returns how many were lost."""
+        lost, self.active = len(self.active), []
         return lost
 
 
@@ -116,7 +132,7 @@ class FirstCome(Sharing):
 
     def __init__(self, cores, background=0.0):
         super().__init__(cores, background)
-        self.queue = []
+        self.queue = deque()
 
     def rate(self):
         return 1.0
@@ -127,21 +143,26 @@ class FirstCome(Sharing):
         else:
             self.queue.append((session, seconds))
 
+    def clear(self):
+        lost, self.queue = len(self.queue), deque()
+        return lost + super().clear()
+
     def take_ended(self, now):
         session = super().take_ended(now)
         if self.queue:
-            super().add(now, *self.queue.pop(0))
+            super().add(now, *self.queue.popleft())
         return session
 
 
 class Node:  # pylint: disable=too-few-public-methods
-    """A host."""
+    """A host: its cores, and a process that answers all its logins in turn."""
 
     def __init__(self, cores, slots):
-        self.cores, self.slots, self.all_slots = cores, slots, slots
+        self.cores, self.service = cores, FirstCome(1)
+        cores.node = self.service.node = self
+        self.slots = self.all_slots = slots
         self.up = True
         self.losses = 0
-        self.version = 0  # of its next event
 
 
 class Simulation:
@@ -150,6 +171,7 @@ class Simulation:
     def __init__(self, work, rate, seconds, nodes=1, cores=1, slots=None, seed=1, **more):
         self.work, self.rate, self.seconds = work, rate, seconds
         self.dice = random.Random(seed)
+        self.arrivals = SameDice(seed)
         kind = more.get("kind", Sharing)
         slots = max(8, 2 * cores) if slots is None else slots
         self.nodes = [Node(kind(cores, more.get("background", 0.0)), slots) for _ in range(nodes)]
@@ -170,15 +192,15 @@ class Simulation:
     def at(self, when, call, *arguments):
         heapq.heappush(self.events, (when, next(self.numbers), call, arguments))
 
-    def schedule(self, now, node):
-        """The next end of a work on the node; an earlier plan is void."""
-        node.version += 1
-        when = node.cores.next_end()
+    def schedule(self, now, cores):
+        """The next end of a work there; an earlier plan is void."""
+        cores.version += 1
+        when = cores.next_end()
         if when < math.inf:
-            self.at(max(now, when), self.work_ended, node, node.version)
+            self.at(max(now, when), self.work_ended, cores, cores.version)
 
     def run(self):
-        self.at(self.dice.expovariate(self.rate), self.arrive)
+        self.at(self.arrivals.expovariate(self.rate), self.arrive)
         self.at(self.warm_up, self.warmed_up)
         while self.events:
             now, _, call, arguments = heapq.heappop(self.events)
@@ -188,19 +210,25 @@ class Simulation:
             call(now, *arguments)
         if self.left < math.inf:
             self.seconds = self.ended
-        for node in self.nodes:
-            node.cores.advance(self.seconds)
+        self.advance(self.seconds)
         return self
 
-    def warmed_up(self, now):
+    def advance(self, now):
         for node in self.nodes:
             node.cores.advance(now)
-        self.used_at_warm_up = sum(node.cores.used for node in self.nodes)
+            node.service.advance(now)
+
+    def used(self):
+        return sum(node.cores.used + node.service.used for node in self.nodes)
+
+    def warmed_up(self, now):
+        self.advance(now)
+        self.used_at_warm_up = self.used()
 
     def arrive(self, now):
         self.left -= 1
         if self.left > 0:
-            self.at(now + self.dice.expovariate(self.rate), self.arrive)
+            self.at(now + self.arrivals.expovariate(self.rate), self.arrive)
         self.counts["arrived"] += now >= self.warm_up
         self.connect(now, Session(now, list(self.work.draw(self.dice))))
 
@@ -224,10 +252,11 @@ class Simulation:
 
     def lose(self, now, node, notice, back):
         """A host is lost. The front notices after so many seconds; later the host is back."""
-        self.counts["died"] += len(node.cores.clear())
+        for cores in (node.cores, node.service):
+            self.counts["died"] += cores.clear()
+            self.schedule(now, cores)
         node.up, node.slots = False, node.all_slots
         node.losses += 1
-        self.schedule(now, node)
         self.at(now + notice, lambda _: self.listed.remove(node))
         self.at(now + back, self.come_back, node)
 
@@ -239,12 +268,20 @@ class Simulation:
 
     def begin(self, now, session, node):
         session.node, session.losses = node, node.losses
-        if session.parts[0] > 0:
+        self.go_on(now, session, node.service)
+
+    def go_on(self, now, session, cores):
+        """Begins the first of the parts that are left, there or, for a check, in a slot."""
+        seconds = session.parts.pop(0)
+        if len(session.parts) == 2 and seconds > 0:
+            session.parts.insert(0, seconds)
             session.asked = now
             self.look_for_slot(now, session)
-        else:
-            session.parts.pop(0)
-            self.work_on(now, session)
+        elif seconds > 0:
+            cores.add(now, session, seconds)
+            self.schedule(now, cores)
+        elif session.parts:
+            self.go_on(now, session, session.node.cores)
 
     def look_for_slot(self, now, session):
         """As pop3d-checkpw does: whoever looks when one is free has it."""
@@ -254,28 +291,25 @@ class Simulation:
         elif node.slots > 0:
             node.slots -= 1
             session.holds_slot = True
-            self.work_on(now, session)
+            node.cores.add(now, session, session.parts.pop(0))
+            self.schedule(now, node.cores)
         elif now - session.asked > self.max_wait:
             self.counts["refused"] += 1
         else:
             self.at(now + LOOK_SECONDS, self.look_for_slot, session)
 
-    def work_on(self, now, session):
-        session.node.cores.add(now, session, session.parts.pop(0))
-        self.schedule(now, session.node)
-
-    def work_ended(self, now, node, version):
-        if version != node.version:
+    def work_ended(self, now, cores, version):
+        if version != cores.version:
             return
-        session = node.cores.take_ended(now)
+        session = cores.take_ended(now)
         if session.holds_slot:
             session.holds_slot = False
-            node.slots += 1
+            session.node.slots += 1
         if len(session.parts) == 1:
             self.answered(now, session)
-        if session.parts and session.parts[0] > 0:
-            node.cores.add(now, session, session.parts.pop(0))
-        self.schedule(now, node)
+        if session.parts:
+            self.go_on(now, session, session.node.cores)
+        self.schedule(now, cores)
 
     def answered(self, now, session):
         if session.arrived >= self.warm_up:
@@ -286,7 +320,7 @@ class Simulation:
 
     def utilisation(self):
         """The part of the time that the cores work, of all nodes together."""
-        used = sum(node.cores.used for node in self.nodes) - self.used_at_warm_up
+        used = self.used() - self.used_at_warm_up
         cores = sum(node.cores.cores for node in self.nodes)
         return used / cores / (self.seconds - self.warm_up)
 
@@ -335,14 +369,15 @@ def read_figures(path):
 def work_of(figures, checker, engine=None, with_client=False):
     """The service times of a kind. with_client: the client runs on the same machine."""
     found = figures[checker]
-    check = found["check_ms"]
+    check, service = found["check_ms"], found.get("service_ms", 0)
     whole = found["cpu_ms"] + (found["client_ms"] if with_client else 0)
-    rest = max(0.1, whole - check)
+    rest = max(0.1, whole - check - service)
     # What the client waits for when nobody else is served; the rest comes after the answers.
-    visible = min(rest, max(0.2 * rest, found["alone_ms"] - check))
+    visible = min(rest, max(0.2 * rest, found["alone_ms"] - check - service))
+    tail = rest - visible
     if engine:
         visible += figures[engine]["extra_ms"]
-    return Work(check / 1e3, visible / 1e3, (rest - min(rest, visible)) / 1e3, found["spread"])
+    return Work(check / 1e3, visible / 1e3, tail / 1e3, found["spread"], service / 1e3)
 
 
 # ---- the program ----------------------------------------------------------------------------
@@ -376,6 +411,11 @@ def simulate_one(a, work):
     return simulation.run()
 
 
+def least_nodes(work, rate, cores, busy):
+    """So many that neither the cores nor Dovecot's service of a host are busier than that."""
+    return math.ceil(rate * max(work.mean / cores, work.service) / busy)
+
+
 def capacity_rows(figures, a):
     """Rows of the capacity table, with a node more than the load needs."""
     for mailboxes, minutes in itertools.product((1e3, 1e5, 1e7), (5, 15)):
@@ -385,9 +425,7 @@ def capacity_rows(figures, a):
                 continue
             work = work_of(figures, checker, engine)
             cores = rate * work.mean
-            # Dovecot's service answers all logins of a host in one process.
-            service = rate * figures[checker].get("service_ms", 0) / 1e3
-            nodes = math.ceil(max(cores / a.cores, service) / BUSY) + 1
+            nodes = least_nodes(work, rate, a.cores, BUSY) + 1
             open_sessions = rate * a.session_seconds
             memory = open_sessions * a.session_kb + min(rate * work.check, nodes * 2 * a.cores) * (
                 16384 if "yescrypt" in kind else 0)
@@ -416,10 +454,9 @@ def plot_waits(figures, a):
     for kind in ("yescrypt, own file", "sha512crypt, own file", "--dovecot, cached"):
         work = work_of(figures, *KINDS[kind])
         rate = a.mailboxes / a.minutes / 60
-        least = rate * work.mean / a.cores
-        for factor in (1.05, 1.1, 1.2, 1.4, 1.7, 2.0):
-            nodes = math.ceil(least * factor)
-            found = Simulation(work, rate, a.seconds / 4, nodes, a.cores, warm_up=2).run()
+        for busy in (0.97, 0.93, 0.87, 0.8, 0.7, 0.5):
+            nodes = least_nodes(work, rate, a.cores, busy)
+            found = Simulation(work, rate, a.seconds / 5, nodes, a.cores, warm_up=2).run()
             series.setdefault(kind.split(",")[0], []).append((nodes, found.percentile(99) * 1e3))
             print(f"{kind}: {nodes} nodes, {found.utilisation():.0%} busy, 99 % within "
                   f"{found.percentile(99) * 1e3:.1f} ms, {found.counts['refused']} refused", flush=True)
@@ -434,7 +471,7 @@ def plot_losses(figures, a):
     work = work_of(figures, *KINDS["--dovecot, cached"])
     rate = a.mailboxes / a.minutes / 60
     for busy in (0.6, 0.8, 0.95):
-        nodes = math.ceil(rate * work.mean / a.cores / busy)
+        nodes = least_nodes(work, rate, a.cores, busy)
         found = Simulation(work, rate, a.seconds, nodes, a.cores, warm_up=2,
                            connect_seconds=a.connect_seconds)
         found.at(10, found.lose, found.nodes[0], a.notice, 20)
@@ -467,7 +504,7 @@ def parse():
     parser.add_argument("--lose", type=int, default=0, help="hosts, after a third of the time")
     parser.add_argument("--notice", type=float, default=6,
                         help="seconds until the front has noticed: inter x fall of HAProxy")
-    parser.add_argument("--connect-seconds", type=float, default=3,
+    parser.add_argument("--connect-seconds", type=float, default=2,
                         help="HAProxy's timeout connect, with option redispatch 1")
     parser.add_argument("--session-seconds", type=float, default=2,
                         help="how long a session is open, for the memory in the table")

@@ -99,6 +99,14 @@ def test_more_checks_than_slots_wait_and_then_are_refused():
     assert found.percentile(99) < 1.0 + 2 * simulate.LOOK_SECONDS + SECOND
 
 
+def test_a_service_takes_one_login_after_another():
+    """M/D/1 in front of cores that have nothing to do."""
+    load = 0.7
+    found = run(load / 8, simulate.Sharing, simulate.Work(service=SECOND, visible=SECOND / 1000),
+                cores=8)
+    assert found.mean() == pytest.approx(SECOND * (1 + load / 2 / (1 - load)), rel=0.06)
+
+
 def lose_one(nodes, **more):
     rate = 200 * nodes
     found = simulate.Simulation(simulate.Work(visible=0.002), rate, 30, nodes, warm_up=0, **more)

@@ -87,7 +87,8 @@ static bool read_file(struct unit *u, const char *path)
 		size_t octets = strcspn(line, "\r\n");
 		const bool goes_on = octets > 0 && line[octets - 1] == '\\';
 
-		octets -= goes_on;
+		if (goes_on)
+			octets--;
 		if (octets >= sizeof text - used)
 			octets = sizeof text - used - 1;
 		memcpy(text + used, line, octets);

@@ -2,6 +2,7 @@
 modules, which run here with that program."""
 import os
 import re
+import ssl
 import subprocess
 
 import pytest
@@ -62,4 +63,6 @@ def test_private_memory_of_an_idle_session(lab, pki, own):
         assert client.ask("hello") == "hello"
     with open(f"/proc/{server.child().pid}/smaps_rollup", encoding="ascii") as file:
         private = sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
-    assert private < 900, private
+    # the library of Debian 13 (OpenSSL 3.5) has larger tables than that of Debian 12 (3.0)
+    most = 900 if ssl.OPENSSL_VERSION_INFO < (3, 1) else 1150
+    assert private < most, private

@@ -156,6 +156,7 @@ def providers(text, *names, more=""):
             f"\n[algorithm_sect]\ndefault_properties = fips=yes\n[provider_x]\n{lines}{sections}")
 
 
+@pytest.mark.skipif(not ROOT, reason="only root may look into the engine")
 def test_other_providers_are_loaded(configured, pki, own):
     server = configured(own, text=lambda text: providers(text, "default", "legacy"))
     client = server.connect(pki.context())

@@ -204,7 +204,8 @@ def test_a_greeter_has_no_handlers_and_nothing_blocked(lab, home, uid):
     if not jail.SANITIZED:
         assert int(status["SigCgt"], 16) == 0
     assert int(status["SigBlk"], 16) == 0
-    assert int(status["SigIgn"], 16) == 1 << 12, "SIGPIPE only"
+    # what ran the tests may have left one of the C library's own signals, from 32 on, ignored
+    assert int(status["SigIgn"], 16) & (1 << 31) - 1 == 1 << 12, "SIGPIPE only"
 
 
 def test_processes_after_the_login_are_what_the_document_says(lab, home, uid, column):

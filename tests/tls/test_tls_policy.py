@@ -16,7 +16,6 @@ TLS_SECTIONS = "\n[ssl_sect]\nsystem_default = system_default_sect\n[system_defa
 
 def edited(text, settings):
     """Debian's file with settings of TLS, where its administrator would add them."""
-    text = re.sub(r"^providers *=.*\n", "", text, flags=re.MULTILINE)
     found = re.search(r"^\[ *openssl_init *\]$", text, re.MULTILINE)
     return (text[:found.end()] + "\nssl_conf = ssl_sect\n" + text[found.end():] + TLS_SECTIONS +
             "\n".join(settings) + "\n")

@@ -308,6 +308,12 @@ lint: ## formatting, static analysis, man pages, length and complexity of functi
 		if (bad) print "lint: at most 50 lines a function, and a cyclomatic complexity of 15"; exit bad }'
 	$(MAKE) -s O=$(O) layers
 
+# The files that doc/TESTING lists as proved.
+PROVED = $(shell sed -n '/^WHAT IS PROVED/,/^WHAT IS TESTED/s/^    \([a-z0-9]*\/[a-z0-9_]*\.c\) .*/\1/p' doc/TESTING)
+
+prove: ## prove with Frama-C that the functions of PROVED="lib/bits.c ..." keep their contracts
+	tests/prove $(PROVED)
+
 layers: all ## check the direction of the rooms: no edge upward, no circle, lib/ without system calls
 	tests/layers . $(O)
 
@@ -403,6 +409,6 @@ simulate: ## the capacity table and the plots of doc/SCALING, from measured serv
 	bench/simulate.py --table
 	bench/simulate.py --plots
 
-.PHONY: all bench bench-quick simulate fuzz fuzz-seeds unit unit-all check check-large check-asan check-package check-fresh check-booted demo format lint layers install install-services uninstall dist clean help
+.PHONY: all bench bench-quick simulate fuzz fuzz-seeds unit unit-all check check-large check-asan check-package check-fresh check-booted demo format lint layers prove install install-services uninstall dist clean help
 .SECONDARY:
 -include $(wildcard $(O)/*.d $(O)/*/*.d $(O)/*/*/*.d $(O)/fuzz/objects/*/*.d $(O)/unit/tests/unit/*/*.d)

@@ -7,6 +7,8 @@
 #define FOREIGN 64U
 
 /* The value of a character; FOREIGN if it is not in the alphabet. */
+/*@ assigns \nothing;
+    ensures \result <= FOREIGN; */
 static uint32_t value_of(char c)
 {
 	if (c >= 'A' && c <= 'Z')
@@ -21,10 +23,16 @@ static uint32_t value_of(char c)
 }
 
 /* Decodes four characters to 3 - padding octets; the last "padding" characters are '='. */
+/*@ requires padding <= 2 && \valid_read(text + (0 .. 3));
+    requires \valid(octets + (0 .. 2 - padding));
+    assigns octets[0 .. 2 - padding]; */
 static bool decode_four(const char *text, size_t padding, char *octets)
 {
 	uint32_t bits = 0;
 
+	/*@ loop invariant i <= 4;
+	    loop assigns i, bits;
+	    loop variant 4 - i; */
 	for (size_t i = 0; i < 4; i++) {
 		const uint32_t value = i < 4 - padding ? value_of(text[i]) : 0;
 
@@ -35,6 +43,9 @@ static bool decode_four(const char *text, size_t padding, char *octets)
 	/* two texts for the same octets would be a covert channel: RFC 4648 section 3.5 */
 	if ((bits & ((1U << 8 * padding) - 1)) != 0)
 		return false;
+	/*@ loop invariant i <= 3 - padding;
+	    loop assigns i, octets[0 .. 2 - padding];
+	    loop variant 3 - padding - i; */
 	for (size_t i = 0; i < 3 - padding; i++)
 		octets[i] = (char)(bits >> (16 - 8 * i) & 0xff);
 	return true;
@@ -48,10 +59,16 @@ enum base64_result base64_decode(
 	*decoded = 0;
 	if (length % 4 != 0)
 		return BASE64_BAD;
+	/*@ loop invariant padding <= 2 && padding <= length;
+	    loop assigns padding;
+	    loop variant 2 - padding; */
 	while (padding < 2 && padding < length && text[length - padding - 1] == '=')
 		padding++;
 	if (length / 4 * 3 - padding > room)
 		return BASE64_TOO_LONG;
+	/*@ loop invariant at <= length && at % 4 == 0;
+	    loop assigns at, octets[0 .. room - 1];
+	    loop variant length - at; */
 	for (size_t at = 0; at < length; at += 4) {
 		const size_t unused = at + 4 == length ? padding : 0;
 
@@ -67,12 +84,21 @@ void base64_encode(const char *octets, size_t length, char *text)
 	static const char alphabet[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+	/*@ loop invariant at % 3 == 0 && at <= length + 2 && text == \at(text, Pre) + at / 3 *
+	   4; loop assigns at, text, \at(text, Pre)[0 .. BASE64_OCTETS((integer)length) - 1];
+	    loop variant length - at; */
 	for (size_t at = 0; at < length; at += 3) {
 		const size_t here = length - at < 3 ? length - at : 3;
 		uint32_t bits = 0;
 
+		/*@ loop invariant i <= 3;
+		    loop assigns i, bits;
+		    loop variant 3 - i; */
 		for (size_t i = 0; i < 3; i++)
 			bits = bits << 8 | (i < here ? (unsigned char)octets[at + i] : 0);
+		/*@ loop invariant i <= 4 && text == \at(text, LoopEntry) + i;
+		    loop assigns i, text, \at(text, Pre)[0 .. BASE64_OCTETS((integer)length) -
+		   1]; loop variant 4 - i; */
 		for (size_t i = 0; i < 4; i++)
 			*text++ = i <= here ? alphabet[bits >> (18 - 6 * i) & 63] : '=';
 	}

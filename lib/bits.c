@@ -1,8 +1,6 @@
 /* bits: see bits.h. */
 #include "lib/bits.h"
 
-#include <string.h>
-
 #define WORD_BITS 64
 
 size_t bits_words(size_t capacity)
@@ -10,6 +8,7 @@ size_t bits_words(size_t capacity)
 	return capacity / WORD_BITS + (capacity % WORD_BITS != 0);
 }
 
+/*@ assigns \nothing; */
 static uint64_t bit_of(size_t number)
 {
 	return (uint64_t)1 << number % WORD_BITS;
@@ -43,7 +42,13 @@ void bits_remove(struct bits *b, size_t number)
 
 void bits_clear(struct bits *b)
 {
-	if (b->capacity > 0)
-		memset(b->words, 0, bits_words(b->capacity) * sizeof *b->words);
+	uint64_t *const words = b->words;
+	const size_t count = bits_words(b->capacity);
+
+	/*@ loop invariant i <= count;
+	    loop assigns i, words[0 .. count - 1];
+	    loop variant count - i; */
+	for (size_t i = 0; i < count; i++)
+		words[i] = 0;
 	b->count = 0;
 }

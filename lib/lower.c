@@ -8,6 +8,9 @@ char lower_of(char c)
 
 void lower_octets(char *octets, size_t length)
 {
+	/*@ loop invariant i <= length;
+	    loop assigns i, octets[0 .. length - 1];
+	    loop variant length - i; */
 	for (size_t i = 0; i < length; i++)
 		octets[i] = lower_of(octets[i]);
 }

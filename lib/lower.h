@@ -6,9 +6,13 @@
 #include <stddef.h>
 
 /* The letter in lower case; any other octet as it is. */
+/*@ assigns \nothing;
+    ensures \result == ('A' <= c <= 'Z' ? c - 'A' + 'a' : c); */
 char lower_of(char c);
 
 /* Changes all letters among the octets. */
+/*@ requires \valid(octets + (0 .. length - 1));
+    assigns octets[0 .. length - 1]; */
 void lower_octets(char *octets, size_t length);
 
 #endif

@@ -2,6 +2,10 @@
 #include "lib/utf8.h"
 
 /* RFC 3629 section 4: how many octets follow a first octet, and the range of the second. */
+/*@ requires \valid(least) && \valid(most) && \separated(least, most);
+    assigns *least, *most;
+    ensures \initialized(least) && \initialized(most);
+    ensures \result <= 3; */
 static size_t count_following(unsigned char first, unsigned char *least, unsigned char *most)
 {
 	*least = 0x80;
@@ -24,6 +28,9 @@ bool utf8_is_valid(const char *octets, size_t length)
 {
 	size_t at = 0;
 
+	/*@ loop invariant at <= length;
+	    loop assigns at;
+	    loop variant length - at; */
 	while (at < length) {
 		const unsigned char first = (unsigned char)octets[at++];
 		unsigned char least, most;
@@ -33,6 +40,9 @@ bool utf8_is_valid(const char *octets, size_t length)
 			continue;
 		if (left == 0 || left > length - at)
 			return false;
+		/*@ loop invariant at + left <= length && at >= \at(at, LoopEntry);
+		    loop assigns at, left, least, most;
+		    loop variant left; */
 		for (; left > 0; left--) {
 			const unsigned char c = (unsigned char)octets[at++];
 

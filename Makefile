@@ -232,6 +232,10 @@ check-nfs: all ## sessions on two hosts over real NFS, in a kernel of its own (s
 	./bootstrap nfs
 	tests/nfs/campaign $(abspath $(O)) $(PYTEST) $(PYTEST_ARGS)
 
+.PHONY: check-cluster
+check-cluster: all ## three nodes with GlusterFS behind HAProxy, with faults under load (as root)
+	tests/cluster/run --build $(abspath $(O)) $(CLUSTER_ARGS)
+
 check-large: all ## test the index with a million messages (on a tmpfs, as root)
 	POP3D_CHECK_LARGE=1000000 POP3D_BUILD=$(abspath $(O)) $(PYTEST) -q -p no:cacheprovider \
 		$(PYTEST_ARGS) tests/maildrop/test_index.py -k million
@@ -344,6 +348,7 @@ install: all ## install programs, manuals and recipes below $(DESTDIR)$(PREFIX)
 	cp -r xinetd.d systemd pam.d $(wildcard fail2ban) doc/examples contrib $(DESTDIR)$(DOCDIR)/
 	$(foreach file,$(filter-out contrib/alpine,$(wildcard xinetd.d/* systemd/* contrib/*)),$(call adapt,$(if \
 		$(filter %/serve %/prepare,$(file)),755,644),$(file),$(DOCDIR)/$(file)))
+	$(foreach file,$(wildcard doc/examples/cluster/*),$(call adapt,644,$(file),$(DOCDIR)/$(file:doc/%=%)))
 
 # With TLS=no nothing of pop3d-tls is installed.
 SERVICES_UNITS = systemd/pop3d.socket systemd/pop3d@.service systemd/pop3d.target \

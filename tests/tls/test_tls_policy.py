@@ -7,6 +7,7 @@ import ssl
 import pytest
 
 from harness import ROOT
+from jail import SANITIZED
 from test_tls_algorithms import make_leaf, shake_hands
 from tls_lab import TlsServer, keys, openssl, own, pki  # fixtures, pylint: disable=unused-import
 
@@ -191,6 +192,7 @@ def test_no_file(lab, pki, own, path):
     client.close()
 
 
+@pytest.mark.skipif(SANITIZED, reason="the sanitizers need more than the sandbox leaves")
 def test_the_sandbox_is_the_same(configured, pki, own):
     """A file that asks the kernel to encrypt, which needs calls that are not permitted."""
     server = configured(own, "Options = KTLS", "MinProtocol = TLSv1.2")

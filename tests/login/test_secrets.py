@@ -417,7 +417,8 @@ def engine_has(server, secret):
 def test_no_cipher_keeps_the_end_of_what_it_decrypted(lab, pki, own, cipher):
     """Some of the library's ciphers work on an incomplete block in their contexts."""
     version, options = CIPHERS[cipher]
-    reader = "head -n 1 >/dev/null; echo done; exec cat >/dev/null"
+    # nothing is executed after the answer: the memory of a process that becomes another cannot be read
+    reader = "head -n 1 >/dev/null; echo done; read -r rest"
     server = TlsServer(lab, [*own, *options], ["sh", "-c", reader])
     context = pki.anywhere()
     context.minimum_version = context.maximum_version = ssl.TLSVersion[version.replace(".", "_")]

@@ -26,7 +26,7 @@ def age(box, seconds=3600):
     then = time.time() - seconds
     for sub in ("new", "cur"):
         os.utime(box.at(sub), (then, then))
-    # The time of change cannot be set back, so it must pass: on a network file system two seconds.
+    # The time of change cannot be set back, so it must pass: on NFS three seconds.
     time.sleep(float(os.environ.get("POP3D_TEST_REST", "0.06")))
 
 

@@ -61,10 +61,12 @@ static bool leave_ciphers(SSL_CTX *context, STACK_OF(SSL_CIPHER) * own)
 {
 	char before_1_3[LIST_OCTETS], of_1_3[LIST_OCTETS];
 	const STACK_OF(SSL_CIPHER) *const all = SSL_CTX_get_ciphers(context);
+	const long most = SSL_CTX_get_max_proto_version(context);
 
 	if (!list_common(before_1_3, all, own, false) || !list_common(of_1_3, all, own, true))
 		return false;
-	if (of_1_3[0] == '\0' && SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION) != 1)
+	if (of_1_3[0] == '\0' && (most == 0 || most > TLS1_2_VERSION) &&
+		SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION) != 1)
 		return false;
 	if (before_1_3[0] == '\0')
 		return SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1;
@@ -93,17 +95,35 @@ static bool repeat_settings(const struct tls *t)
 	return log_trouble(ERR_reason_error_string(ERR_peek_error()));
 }
 
+/* When the library makes a context it passes by what the file says of certificates; when it
+ * repeats the settings it does not. Which authorities count, and which keys the program has,
+ * are for the options to say. */
+static bool forget_certificates(SSL_CTX *context)
+{
+	SSL_CTX_set0_CA_list(context, NULL);
+	SSL_CTX_set_client_CA_list(context, NULL);
+	if (SSL_CTX_set0_verify_cert_store(context, NULL) != 1 ||
+		SSL_CTX_set0_chain_cert_store(context, NULL) != 1)
+		return log_trouble("authorities that cannot be left out");
+	if (SSL_CTX_get0_certificate(context) != NULL ||
+		SSL_CTX_get0_privatekey(context) != NULL)
+		return log_trouble(
+			"a certificate in it: --cert and --key name those of pop3d-tls");
+	return true;
+}
+
 bool configuration_apply(const struct tls *t)
 {
 	SSL_CTX *const c = t->context;
 	const int version = (int)SSL_CTX_get_min_proto_version(c);
 	STACK_OF(SSL_CIPHER) *const own = sk_SSL_CIPHER_dup(SSL_CTX_get_ciphers(c));
-	bool good = own != NULL && repeat_settings(t);
+	bool good = own != NULL && repeat_settings(t) && forget_certificates(c);
 	long most;
 
-	if (good && SSL_CTX_get_min_proto_version(c) < version)
-		good = SSL_CTX_set_min_proto_version(c, version) == 1;
-	good = good && leave_ciphers(c, own);
+	if (good && ((SSL_CTX_get_min_proto_version(c) < version &&
+			     SSL_CTX_set_min_proto_version(c, version) != 1) ||
+			    !leave_ciphers(c, own)))
+		good = log_trouble("versions or ciphers that cannot be set");
 	sk_SSL_CIPHER_free(own);
 	/* the sandbox does not permit what the library would do for it */
 	SSL_CTX_clear_options(c, SSL_OP_ENABLE_KTLS);

@@ -196,7 +196,8 @@ static bool make_context(struct tls *t)
 	if (!set_strength(t) || (t->configured && !configuration_apply(t)) || !bind_sessions(t))
 		return false;
 	/* the file may have asked for less */
-	set_defaults(t);
+	if (t->configured)
+		set_defaults(t);
 	if (t->material->client_ca.data != NULL && !set_client_authorities(t))
 		return false;
 	tls_cert_attach(t);

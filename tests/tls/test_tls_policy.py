@@ -116,6 +116,46 @@ def test_options_and_the_file_are_both_in_force(configured, pki, own):
         assert not is_served(server, pki, "-tls1_2", "-cipher", cipher)
 
 
+def test_a_level_of_the_options_is_in_force_without_a_file(lab, tmp_path):
+    """What the option --ciphers permits; a configuration file may only forbid more."""
+    openssl("req", "-x509", "-newkey", "rsa:1024", "-nodes", "-keyout", str(tmp_path / "short.key"),
+            "-out", str(tmp_path / "short.crt"), "-days", "30", "-subj", "/CN=mail.example",
+            "-addext", "subjectAltName=DNS:mail.example")
+    server = TlsServer(lab, ["--cert", str(tmp_path / "short.crt"), "--key", str(tmp_path / "short.key"),
+                             "--ciphers", "ECDHE+AESGCM:@SECLEVEL=1"], ["cat"],
+                       environment={"OPENSSL_CONF": "/nonexistent"})
+    assert shake_hands(server, str(tmp_path / "short.crt"), "-tls1_2", "-cipher", "ALL@SECLEVEL=1"), \
+        server.report()
+
+
+def test_authorities_of_the_file_do_not_replace_those_of_the_option(configured, pki, own):
+    """Other programs pass by what system_default says of certificates."""
+    pki.have("kermit")
+    if not os.path.exists(pki.at("stranger.crt")):
+        pki.authority("foreign").leaf("stranger", ca="foreign")
+    settings = [f"{name} = {pki.at('foreign.crt')}" for name in
+                ("VerifyCAFile", "ChainCAFile", "RequestCAFile", "ClientCAFile")]
+    server = configured([*own, "--verify-client", pki.at("ca.crt"), "--require-client-cert"], *settings)
+
+    for name in ("kermit", "stranger"):
+        context = pki.context(maximum_version=ssl.TLSVersion.TLSv1_2)
+        context.load_cert_chain(pki.at(name + ".crt"), pki.at(name + ".key"))
+        if name == "kermit":
+            assert server.connect(context).ask("hello") == "hello"
+            continue
+        with pytest.raises((ssl.SSLError, ConnectionResetError)):
+            server.connect(context)
+        server.logged('reason="client-certificate: ')
+
+
+def test_a_certificate_in_the_file_is_not_served(configured, pki, own):
+    pki.have("other")
+    server = configured(own, f"Certificate = {pki.at('other.crt')}", f"PrivateKey = {pki.at('other.key')}")
+    assert not is_served(server, pki)
+    server.logged("tls-configuration .*a certificate in it")
+    assert server.ended() == 111
+
+
 def test_nothing_is_left(configured, pki, own):
     server = configured([*own, "--min-version", "1.3"], "MaxProtocol = TLSv1.2")
     assert not is_served(server, pki)

@@ -70,6 +70,19 @@ def deliver(maildir, name, content, mtime=None):
     os.rename(temporary, maildir.at("new", name))
 
 
+def fill_disk():
+    """Fills the file system of the server with one file. Returns its path, for whoever removes it."""
+    path = os.path.join(DISK, "full")
+    with open(path, "wb") as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+                file.flush()
+        except OSError:
+            pass
+    return path
+
+
 def stop_server():
     run("rpc.nfsd", "0")
 

@@ -31,14 +31,7 @@ def take_export_back():
 
 def fill_disk():
     """The file system is full for five seconds."""
-    full = os.path.join(hosts.DISK, "full")
-    with open(full, "wb") as file:
-        try:
-            while True:
-                file.write(b"x" * 65536)
-                file.flush()
-        except OSError:
-            pass
+    full = hosts.fill_disk()
     time.sleep(5)
     os.unlink(full)
 

@@ -31,13 +31,18 @@ def views(home, version):
     return [home.at(hosts.mount_point(host, version)) for host in "ab"]
 
 
+def two_sessions(lab, home, version, at):
+    """One where the first host has mounted the Maildir once more, one on the second host."""
+    return (logged_in(lab, home.at(at), "--no-index"),
+            logged_in(lab, views(home, version)[1], "--no-index"))
+
+
 @BOTH
 @pytest.mark.parametrize("mount", ("noac", "nocto"))
 def test_a_message_that_another_host_moved_is_served_and_removed(lab, home, version, mount):
     """Even where the mount keeps listings for half a minute: it must not be taken to be gone."""
     with hosts.mounted("a", version, mount) as at:
-        first = logged_in(lab, home.at(at), "--no-index")
-        second = logged_in(lab, views(home, version)[1], "--no-index")
+        first, second = two_sessions(lab, home, version, at)
         second.ask_multi("RETR 1")
         second.ask_multi("RETR 2")
         assert second.quit().startswith("+OK")
@@ -56,8 +61,7 @@ def test_a_message_that_another_host_moved_is_served_and_removed(lab, home, vers
 @pytest.mark.parametrize("mount", ("noac", "nocto"))
 def test_a_message_that_another_host_removed_is_gone(lab, home, version, mount):
     with hosts.mounted("a", version, mount) as at:
-        first = logged_in(lab, home.at(at), "--no-index")
-        second = logged_in(lab, views(home, version)[1], "--no-index")
+        first, second = two_sessions(lab, home, version, at)
         second.ask("DELE 1")
         second.ask("DELE 2")
         assert second.quit().startswith("+OK")
@@ -175,19 +179,13 @@ def test_a_full_export(lab, home, version, why):
     """No index is written, and QUIT removes what it was asked to."""
     for i in range(150):
         hosts.deliver(home.maildir, f"{3000 + i}.M1P{i}.server", b"x\n")
-    full, uid = os.path.join(hosts.DISK, "full"), str(harness.MAIL_UID)
+    uid = str(harness.MAIL_UID)
     server = logged_in(lab, views(home, version)[0])
     server.ask_multi("RETR 1")
     for number in range(2, 100):
         server.ask(f"DELE {number}")
     if why == "disk":
-        with open(full, "wb") as file:
-            try:
-                while True:
-                    file.write(b"x" * 4096)
-                    file.flush()
-            except OSError:
-                pass
+        full = hosts.fill_disk()
     elif why == "quota":
         hosts.run("setquota", "-u", uid, "1", "1", "0", "0", hosts.DISK)
     else:

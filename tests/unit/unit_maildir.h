@@ -135,6 +135,18 @@ static inline void open_box(void)
 	assert_int_equal(try_open_with(false, false), MAILDIR_READY);
 }
 
+/* Two messages of one unique name, of which another program, after the login, removes the
+ * second and marks the first as seen. */
+static inline void open_twins_that_change(void)
+{
+	put("cur/1.a:2,", "one\n");
+	age("cur/1.a:2,", 10, 10);
+	put("cur/1.a:2,S", "two\n");
+	open_box();
+	erase("cur/1.a:2,S");
+	move("cur/1.a:2,", "cur/1.a:2,S");
+}
+
 /* The message of that number, counted from 1. */
 static inline struct message *message(size_t number)
 {

@@ -475,12 +475,7 @@ TEST(reading_changes_no_file)
 
 TEST(retr_never_gives_the_other_file_of_a_unique_name)
 {
-	put("cur/1.a:2,", "one\n");
-	age("cur/1.a:2,", 10, 10);
-	put("cur/1.a:2,S", "two\n");
-	open_box();
-	erase("cur/1.a:2,S");
-	move("cur/1.a:2,", "cur/1.a:2,S");
+	open_twins_that_change();
 	has_contents(1, "one\n");
 	has_problem(2, ENOENT);
 }

@@ -210,13 +210,7 @@ TEST(name_in_new_that_became_another_file_is_not_removed)
 
 TEST(dele_never_removes_the_other_file_of_a_unique_name)
 {
-	put("cur/1.a:2,", "one\n");
-	age("cur/1.a:2,", 10, 10);
-	put("cur/1.a:2,S", "two\n");
-	open_box();
-	/* Another program removes the second message and marks the first as seen. */
-	erase("cur/1.a:2,S");
-	move("cur/1.a:2,", "cur/1.a:2,S");
+	open_twins_that_change();
 	delete (2);
 	updates(1, 5);
 	assert_file(box.fd, "cur/1.a:2,S", "one\n");
